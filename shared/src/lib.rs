@@ -1,0 +1,1 @@
+//! What the functions of connect-chat-bridge are made of.
