@@ -1,7 +1,17 @@
 //! What the functions of connect-chat-bridge are made of.
+//!
+//! `widget` and `sms` know nothing of AWS clients, `aws` nothing of HTTP requests; the functions join them.
 
+pub mod aws;
+pub mod chat;
+pub mod config;
+pub mod deadline;
 pub mod error;
+pub mod gateway;
+pub mod retry;
 pub mod secret;
+pub mod telemetry;
+pub mod widget;
 
 pub use error::{Error, Fault, Kind, Result};
 pub use secret::Secret;

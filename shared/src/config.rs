@@ -1,0 +1,164 @@
+//! The environment, read once, at init. Nothing else reads it, but the SDKs their own `AWS_*` variables.
+//!
+//! The README's table lists every variable; an error names the one at fault. An empty variable counts as unset.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    chat::{self, DURATION_MINUTES},
+    error::{Error, Kind, Result},
+    widget::origin::Origins,
+};
+
+/// Where the variables come from: the process's environment, or a table in tests.
+pub struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl<'a> Env<'a> {
+    /// Reads variables by `lookup`.
+    pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self(lookup)
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &str) -> Result<String> {
+        self.optional(name).ok_or_else(|| wrong(name, "is not set"))
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let list = self.optional(name).unwrap_or_default();
+        list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn flag(&self, name: &str) -> Result<bool> {
+        match self.optional(name).as_deref() {
+            None => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(_) => Err(wrong(name, "must be true or false")),
+        }
+    }
+}
+
+fn wrong(name: &str, rule: &str) -> Error {
+    Error::new(Kind::Internal, format!("{name} {rule}"))
+}
+
+/// What every function that starts chats must know of the Connect instance.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// `CONNECT_INSTANCE_ID`.
+    pub id: String,
+    /// `CONNECT_CONTACT_FLOW_ID`: the default flow.
+    pub contact_flow_id: String,
+    /// `CHAT_DURATION_MINUTES`: the default duration of a new chat; none leaves it to Connect (25 hours).
+    pub duration_minutes: Option<i32>,
+    /// `FEATURE_ATTACHMENTS`: whether the instance has attachments enabled.
+    pub attachments: bool,
+    /// `STREAMING_TOPIC_ARN`: where Connect may stream messages to.
+    pub streaming_topic_arn: Option<String>,
+}
+
+impl Instance {
+    fn read(env: &Env<'_>) -> Result<Self> {
+        let id = env.required("CONNECT_INSTANCE_ID")?;
+        if id.len() > chat::INSTANCE_ID_CHARS {
+            return Err(wrong("CONNECT_INSTANCE_ID", "is longer than 100 characters"));
+        }
+        let duration_minutes = match env.optional("CHAT_DURATION_MINUTES") {
+            None => None,
+            Some(minutes) => match minutes.parse() {
+                Ok(minutes) if DURATION_MINUTES.contains(&minutes) => Some(minutes),
+                _ => return Err(wrong("CHAT_DURATION_MINUTES", "must be a whole number from 60 to 10080")),
+            },
+        };
+        Ok(Self {
+            id,
+            contact_flow_id: env.required("CONNECT_CONTACT_FLOW_ID")?,
+            duration_minutes,
+            attachments: env.flag("FEATURE_ATTACHMENTS")?,
+            streaming_topic_arn: env.optional("STREAMING_TOPIC_ARN"),
+        })
+    }
+}
+
+/// What `start-chat` reads.
+#[derive(Clone, Debug)]
+pub struct StartChat {
+    /// The Connect instance.
+    pub instance: Instance,
+    /// `EXTRA_CONTACT_FLOW_IDS`: further flows that a widget may name.
+    pub extra_contact_flow_ids: BTreeSet<String>,
+    /// `ALLOWED_ORIGINS`: the pages that may call.
+    pub origins: Origins,
+}
+
+impl StartChat {
+    /// Reads the environment.
+    pub fn read(env: &Env<'_>) -> Result<Self> {
+        Ok(Self {
+            instance: Instance::read(env)?,
+            extra_contact_flow_ids: env.list("EXTRA_CONTACT_FLOW_IDS").into_iter().collect(),
+            origins: Origins::parse(&env.required("ALLOWED_ORIGINS")?)
+                .map_err(|rule| wrong("ALLOWED_ORIGINS", &rule))?,
+        })
+    }
+
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self> {
+        Self::read(&Env::new(&|name| std::env::var(name).ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<StartChat> {
+        let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        StartChat::read(&Env::new(&lookup))
+    }
+
+    const COMPLETE: [(&str, &str); 3] =
+        [("CONNECT_INSTANCE_ID", "i"), ("CONNECT_CONTACT_FLOW_ID", "f"), ("ALLOWED_ORIGINS", "https://shop.example")];
+
+    #[test]
+    fn the_smallest_environment_is_enough() {
+        let config = read(&COMPLETE).unwrap();
+        assert_eq!(config.instance.id, "i");
+        assert_eq!(config.instance.contact_flow_id, "f");
+        assert_eq!(config.instance.duration_minutes, None);
+        assert!(!config.instance.attachments);
+        assert_eq!(config.instance.streaming_topic_arn, None);
+        assert!(config.extra_contact_flow_ids.is_empty());
+    }
+
+    #[test]
+    fn lists_are_trimmed_and_hold_no_blanks() {
+        let mut variables = COMPLETE.to_vec();
+        variables.push(("EXTRA_CONTACT_FLOW_IDS", " a, ,b,"));
+        let config = read(&variables).unwrap();
+        assert_eq!(config.extra_contact_flow_ids.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_error_names_its_variable() {
+        for (name, value) in [
+            ("CONNECT_INSTANCE_ID", ""),
+            ("CONNECT_CONTACT_FLOW_ID", "  "),
+            ("ALLOWED_ORIGINS", ""),
+            ("ALLOWED_ORIGINS", "shop.example"),
+            ("CHAT_DURATION_MINUTES", "59"),
+            ("CHAT_DURATION_MINUTES", "10081"),
+            ("CHAT_DURATION_MINUTES", "an hour"),
+            ("FEATURE_ATTACHMENTS", "yes"),
+        ] {
+            let mut variables: Vec<_> = COMPLETE.iter().filter(|(key, _)| *key != name).copied().collect();
+            variables.push((name, value));
+            let error = read(&variables).unwrap_err();
+            assert!(error.message().starts_with(name), "{name}={value}: {error}");
+        }
+    }
+}

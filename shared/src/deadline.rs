@@ -1,0 +1,65 @@
+//! How long one invocation may take.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// API Gateway ends an integration after 30 s ("Maximum integration timeout", API Gateway quotas); this leaves room for
+/// the answer's way back.
+const GATEWAY_BUDGET: Duration = Duration::from_secs(28);
+
+/// What is kept back of Lambda's own time for making the answer and handing it to the runtime.
+const RESERVE: Duration = Duration::from_millis(500);
+
+/// The moment by which the answer must be on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The deadline of an invocation that starts now. `lambda_deadline_ms` is the runtime's `Lambda-Runtime-Deadline-Ms`
+    /// (Unix time in milliseconds); 0 means that none was given.
+    pub fn of_invocation(lambda_deadline_ms: u64) -> Self {
+        let lambda_budget = match lambda_deadline_ms {
+            0 => GATEWAY_BUDGET,
+            at => {
+                let now = jiff::Timestamp::now().as_millisecond();
+                let left = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(now);
+                Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(RESERVE)
+            }
+        };
+        Self(Instant::now() + lambda_budget.min(GATEWAY_BUDGET))
+    }
+
+    /// A deadline `budget` from now.
+    pub fn after(budget: Duration) -> Self {
+        Self(Instant::now() + budget)
+    }
+
+    /// What is left of it.
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_ms(ms: i64) -> u64 {
+        u64::try_from(jiff::Timestamp::now().as_millisecond() + ms).unwrap()
+    }
+
+    #[tokio::test]
+    async fn ends_before_lambda_and_before_the_gateway() {
+        for (label, lambda_deadline_ms, at_most, at_least) in [
+            ("a short function", in_ms(3_000), 2_500, 2_300),
+            ("a function that outlives the gateway", in_ms(900_000), 28_000, 27_900),
+            ("none given", 0, 28_000, 27_900),
+            ("already over", in_ms(-5), 0, 0),
+            ("beyond every clock", u64::MAX, 28_000, 27_900),
+        ] {
+            let left = Deadline::of_invocation(lambda_deadline_ms).remaining().as_millis();
+            assert!((at_least..=at_most).contains(&left), "{label}: {left} ms");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Logs and metrics: one JSON log line and one metrics line for a request, and nothing in them that could be a token, a
+//! secret, a phone number or somebody's words. [`Report`] has no field for any of those.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value, json};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::error::{Error, Fault};
+
+/// The CloudWatch namespace of every metric.
+pub const NAMESPACE: &str = "ConnectChatBridge";
+
+/// Sends JSON logs to standard output, where Lambda collects them.
+///
+/// `AWS_LAMBDA_LOG_LEVEL` (set by a function's `LoggingConfig`), else `RUST_LOG`, is the level of our own lines, `INFO`
+/// when unset. Other crates never log below `WARN`: at `DEBUG` and `TRACE` the AWS SDK, the HTTP client and the Lambda
+/// runtime print headers and bodies, tokens included.
+pub fn init() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
+        .or_else(|_| std::env::var("RUST_LOG"))
+        .ok()
+        .and_then(|level| level.parse::<LevelFilter>().ok())
+        .unwrap_or(LevelFilter::INFO);
+    let ours = ["shared", "start_chat", "receive_message"].map(|target| (target, level));
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_writer(std::io::stdout);
+    // A second call (tests in one process) keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+/// What one request leaves behind for its operator.
+#[derive(Debug)]
+pub struct Report {
+    service: &'static str,
+    started: Instant,
+    /// The contact that was started or written to.
+    pub contact_id: Option<String>,
+    /// Time spent waiting for Connect, all tries together; none when Connect was not called.
+    pub connect_latency: Option<Duration>,
+    /// How often Connect was called.
+    pub connect_calls: u32,
+    /// Counts to publish beside the outcome, by metric name.
+    pub counts: Vec<(&'static str, u64)>,
+}
+
+impl Report {
+    /// A report that starts now.
+    pub fn new(service: &'static str) -> Self {
+        Self {
+            service,
+            started: Instant::now(),
+            contact_id: None,
+            connect_latency: None,
+            connect_calls: 0,
+            counts: Vec::new(),
+        }
+    }
+
+    /// Adds to a count.
+    pub fn count(&mut self, metric: &'static str, by: u64) {
+        match self.counts.iter_mut().find(|(name, _)| *name == metric) {
+            Some((_, n)) => *n += by,
+            None => self.counts.push((metric, by)),
+        }
+    }
+
+    /// Notes one more call of Connect.
+    pub fn connect_called(&mut self, took: Duration) {
+        self.connect_calls += 1;
+        *self.connect_latency.get_or_insert_default() += took;
+    }
+
+    /// Writes the log line and the metrics line. `rejected` is the metric that counts refusals, by code.
+    pub fn finish(self, request_id: &str, status: u16, error: Option<&Error>, rejected: &'static str) {
+        let code = error.map_or("OK", |error| error.kind().code());
+        let contact_id = self.contact_id.as_deref().unwrap_or_default();
+        let duration_ms = milliseconds(self.started.elapsed());
+        let connect_ms = self.connect_latency.map(milliseconds);
+        let calls = self.connect_calls;
+        let service = self.service;
+        macro_rules! line {
+            ($level:ident, $($more:tt)*) => {
+                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, $($more)*)
+            };
+        }
+        match error {
+            None => line!(info, "request answered"),
+            Some(error) => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                match error.kind().fault() {
+                    Fault::Caller => line!(info, cause, "request refused"),
+                    Fault::Aws => line!(warn, cause, "request failed"),
+                    Fault::Owner | Fault::Bridge => line!(error, cause, "request failed"),
+                }
+            }
+        }
+        if let Some(metrics) = self.metrics(error.map(|_| (rejected, code))) {
+            write_line(&metrics);
+        }
+    }
+
+    /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
+    fn metrics(&self, rejected: Option<(&'static str, &'static str)>) -> Option<Value> {
+        let mut line = Map::from_iter([("service".to_owned(), json!(self.service))]);
+        let mut directives = Vec::new();
+        let mut directive = |dimensions: Value, metrics: Vec<Value>| {
+            if !metrics.is_empty() {
+                directives.push(json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }));
+            }
+        };
+        let mut plain = Vec::new();
+        for (name, n) in &self.counts {
+            line.insert((*name).to_owned(), json!(n));
+            plain.push(json!({ "Name": name, "Unit": "Count" }));
+        }
+        if let Some(latency) = self.connect_latency {
+            line.insert("ConnectLatency".to_owned(), json!(milliseconds(latency)));
+            plain.push(json!({ "Name": "ConnectLatency", "Unit": "Milliseconds" }));
+        }
+        directive(json!([["service"]]), plain);
+        if let Some((name, code)) = rejected {
+            line.insert(name.to_owned(), json!(1));
+            line.insert("code".to_owned(), json!(code));
+            directive(json!([["service"], ["service", "code"]]), vec![json!({ "Name": name, "Unit": "Count" })]);
+        }
+        if directives.is_empty() {
+            return None;
+        }
+        let timestamp = jiff::Timestamp::now().as_millisecond();
+        line.insert("_aws".to_owned(), json!({ "Timestamp": timestamp, "CloudWatchMetrics": directives }));
+        Some(Value::Object(line))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Not `println!`, which panics when nobody reads any more.
+fn write_line(value: &Value) {
+    let _ = writeln!(std::io::stdout().lock(), "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_started_chat_is_one_line_of_embedded_metrics() {
+        let mut report = Report::new("start-chat");
+        report.count("ChatStarted", 1);
+        report.connect_called(Duration::from_millis(40));
+        report.connect_called(Duration::from_millis(2));
+        let mut line = report.metrics(None).unwrap();
+        line["_aws"]["Timestamp"] = json!("[now]");
+        assert_eq!(
+            line,
+            json!({
+                "_aws": { "Timestamp": "[now]", "CloudWatchMetrics": [{
+                    "Namespace": "ConnectChatBridge", "Dimensions": [["service"]],
+                    "Metrics": [{ "Name": "ChatStarted", "Unit": "Count" }, { "Name": "ConnectLatency", "Unit": "Milliseconds" }] }] },
+                "service": "start-chat", "ChatStarted": 1, "ConnectLatency": 42,
+            })
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_counted_in_all_and_by_code() {
+        let mut line = Report::new("start-chat").metrics(Some(("ChatRejected", "THROTTLED"))).unwrap();
+        line["_aws"]["Timestamp"] = json!("[now]");
+        assert_eq!(
+            line,
+            json!({
+                "_aws": { "Timestamp": "[now]", "CloudWatchMetrics": [{
+                    "Namespace": "ConnectChatBridge", "Dimensions": [["service"], ["service", "code"]],
+                    "Metrics": [{ "Name": "ChatRejected", "Unit": "Count" }] }] },
+                "service": "start-chat", "code": "THROTTLED", "ChatRejected": 1,
+            })
+        );
+    }
+
+    #[test]
+    fn nothing_to_count_writes_nothing() {
+        assert_eq!(Report::new("start-chat").metrics(None), None);
+    }
+}

@@ -1,0 +1,7 @@
+//! Web widgets and apps: what they send, what they may ask for, and what they read back.
+
+pub mod cors;
+pub mod origin;
+pub mod request;
+pub mod response;
+pub mod token;
