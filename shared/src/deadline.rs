@@ -17,17 +17,18 @@ pub struct Deadline(Instant);
 
 impl Deadline {
     /// The deadline of an invocation that starts now. `lambda_deadline_ms` is the runtime's `Lambda-Runtime-Deadline-Ms`
-    /// (Unix time in milliseconds); 0 means that none was given.
+    /// (Unix time in milliseconds).
+    ///
+    /// Lambda delivers nothing whose time is over. A deadline of the past comes from an emulator: `cargo lambda watch`
+    /// counts from before it compiles the function. It is taken as none.
     pub fn of_invocation(lambda_deadline_ms: u64) -> Self {
-        let lambda_budget = match lambda_deadline_ms {
-            0 => GATEWAY_BUDGET,
-            at => {
-                let now = jiff::Timestamp::now().as_millisecond();
-                let left = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(now);
-                Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(RESERVE)
-            }
+        let now = jiff::Timestamp::now().as_millisecond();
+        let left = i64::try_from(lambda_deadline_ms).unwrap_or(i64::MAX).saturating_sub(now);
+        let budget = match u64::try_from(left) {
+            Err(_) | Ok(0) => GATEWAY_BUDGET,
+            Ok(left) => Duration::from_millis(left).saturating_sub(RESERVE).min(GATEWAY_BUDGET),
         };
-        Self(Instant::now() + lambda_budget.min(GATEWAY_BUDGET))
+        Self(Instant::now() + budget)
     }
 
     /// A deadline `budget` from now.
@@ -55,7 +56,8 @@ mod tests {
             ("a short function", in_ms(3_000), 2_500, 2_300),
             ("a function that outlives the gateway", in_ms(900_000), 28_000, 27_900),
             ("none given", 0, 28_000, 27_900),
-            ("already over", in_ms(-5), 0, 0),
+            ("nearly over", in_ms(300), 0, 0),
+            ("an emulator's, already over", in_ms(-5), 28_000, 27_900),
             ("beyond every clock", u64::MAX, 28_000, 27_900),
         ] {
             let left = Deadline::of_invocation(lambda_deadline_ms).remaining().as_millis();

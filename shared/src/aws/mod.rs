@@ -2,26 +2,28 @@
 
 pub mod connect;
 
-use aws_config::{BehaviorVersion, SdkConfig, meta::region::RegionProviderChain, retry::RetryConfig};
-use aws_config::{environment::EnvironmentVariableRegionProvider, profile::ProfileFileRegionProvider};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
+};
 
 use crate::error::{Error, Kind, Result};
+
+/// What every client has in common. The SDK's own retries are off: its classifier would repeat
+/// `LimitExceededException`, which no repetition can cure, and it knows nothing of the invocation's deadline.
+/// [`crate::retry`] does it instead.
+pub fn loader() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled())
+}
 
 /// The configuration that every client is made of, read from the SDKs' own variables (`AWS_REGION`, credentials,
 /// `AWS_ENDPOINT_URL_<SERVICE>`). It makes no network call: the region comes from the environment or a profile, and never
 /// from an instance's metadata service.
-///
-/// The SDK's own retries are off: its classifier would repeat `LimitExceededException`, which no repetition can cure,
-/// and it knows nothing of the invocation's deadline. [`crate::retry`] does it instead.
 pub async fn sdk_config() -> Result<SdkConfig> {
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new())
         .region()
         .await
         .ok_or_else(|| Error::new(Kind::Internal, "AWS_REGION is not set"))?;
-    Ok(aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(region)
-        .retry_config(RetryConfig::disabled())
-        .load()
-        .await)
+    Ok(loader().region(region).load().await)
 }
