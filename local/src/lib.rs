@@ -1,1 +1,196 @@
-//! x
+//! A stand-in for Amazon Connect: for a laptop without an AWS account, and for tests.
+//!
+//! It serves the Connect API as far as chats need it, the Participant Service, and the customer's websocket, on one
+//! port; it ignores signatures. It validates as the service models say, keeps contacts and their transcripts, records
+//! every call, and fails where it is told to. The agents and the flow are whoever calls its methods, or its control API
+//! under `/_local/`.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! use local::{Fault, Operation, StandIn};
+//!
+//! let stand_in = StandIn::start().await?;
+//! stand_in.fail(Operation::StartChatContact, Fault::limit_exceeded().times(2));
+//! // … point a client at stand_in.url() …
+//! assert!(stand_in.calls_to(Operation::StartChatContact).is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod actions;
+mod config;
+mod connect;
+mod connection;
+mod contact;
+mod control;
+mod error;
+mod fault;
+mod operation;
+mod participant;
+mod record;
+mod server;
+mod state;
+mod streaming;
+mod transcript;
+mod validate;
+mod websocket;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::task::JoinHandle;
+
+pub use crate::{
+    actions::{Line, Refused},
+    config::{Config, Limits, Rate},
+    contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
+    fault::Fault,
+    operation::Operation,
+    record::Call,
+    streaming::{MessageAttribute, StreamSubscriber, StreamedItem},
+};
+use crate::{server::Service, state::State};
+
+/// A running stand-in. Dropping it stops the server.
+#[derive(Debug)]
+pub struct StandIn {
+    service: Arc<Service>,
+    url: String,
+    task: Option<JoinHandle<()>>,
+}
+
+impl StandIn {
+    /// Starts one at 127.0.0.1, on a free port.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_with(Config::default()).await
+    }
+
+    /// Starts one at an address.
+    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
+        Self::start_with(Config { address, ..Config::default() }).await
+    }
+
+    /// Starts one.
+    pub async fn start_with(config: Config) -> io::Result<Self> {
+        let (service, address, task) = server::serve(config).await?;
+        Ok(Self { service, url: format!("http://{address}"), task: Some(task) })
+    }
+
+    /// `http://127.0.0.1:PORT`: the endpoint of Connect, of the Participant Service and of the control API.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops the server, and returns when its port is free again.
+    pub async fn stop(mut self) {
+        self.service.stop();
+        if let Some(task) = self.task.take() {
+            // It neither panics nor is aborted; and if it did, it has stopped.
+            let _ = task.await;
+        }
+    }
+
+    /// Every call so far, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.service.record().calls()
+    }
+
+    /// Every call to an operation so far, in order.
+    pub fn calls_to(&self, operation: Operation) -> Vec<Call> {
+        let mut calls = self.calls();
+        calls.retain(|call| call.operation == Some(operation));
+        calls
+    }
+
+    /// Empties the record.
+    pub fn forget_calls(&self) {
+        self.service.record().clear();
+    }
+
+    /// Plans a fault, after those already planned for the operation.
+    pub fn fail(&self, operation: Operation, fault: Fault) {
+        self.service.faults().add(operation, fault);
+    }
+
+    /// Forgets the faults that have not happened yet.
+    pub fn clear_faults(&self) {
+        self.service.faults().clear();
+    }
+
+    /// Sets the account's quotas.
+    pub fn set_limits(&self, limits: Limits) {
+        self.service.state().set_limits(limits);
+    }
+
+    /// A chat as it is now, by any contact id of its chain.
+    pub fn contact(&self, contact_id: &str) -> Option<Contact> {
+        actions::contact(&self.state(), contact_id)
+    }
+
+    /// Every chat as it is now, in the order in which they were started.
+    pub fn contacts(&self) -> Vec<Contact> {
+        self.state().chats().map(|chat| chat.contact.clone()).collect()
+    }
+
+    /// An agent accepts the chat; if one has, nothing happens. Returns the agent's participant id.
+    pub fn agent_joins(&self, contact_id: &str) -> Result<String, Refused> {
+        Ok(actions::join(&mut self.state(), contact_id)?.id)
+    }
+
+    /// The agent says something, and joins first if need be. Returns the item's id.
+    pub fn agent_says(&self, contact_id: &str, content_type: &str, content: &str) -> Result<String, Refused> {
+        let line = Line {
+            role: Role::Agent,
+            display_name: None,
+            content_type: content_type.to_owned(),
+            content: content.to_owned(),
+            visibility: Visibility::All,
+        };
+        self.says(contact_id, &line)
+    }
+
+    /// Anyone says something: the flow, a bot, a supervisor to the agent only. Returns the item's id.
+    pub fn says(&self, contact_id: &str, line: &Line) -> Result<String, Refused> {
+        actions::say(&mut self.state(), contact_id, line)
+    }
+
+    /// The agent types, or has read a message (`…event.message.read` with `{"messageId": …}`). Returns the item's id.
+    pub fn agent_event(&self, contact_id: &str, content_type: &str, content: Option<&str>) -> Result<String, Refused> {
+        actions::agent_event(&mut self.state(), contact_id, content_type, content)
+    }
+
+    /// The agent hands the chat on. Returns the new contact's id; the initial one stays as it is.
+    pub fn transfer(&self, contact_id: &str) -> Result<String, Refused> {
+        actions::transfer(&mut self.state(), contact_id)
+    }
+
+    /// The agent ends the chat.
+    pub fn end(&self, contact_id: &str) -> Result<(), Refused> {
+        actions::end(&mut self.state(), contact_id)
+    }
+
+    /// The customer's connection tokens expire; the participant token gets new ones.
+    pub fn expire_connection_tokens(&self, contact_id: &str) -> Result<(), Refused> {
+        actions::expire_connection_tokens(&mut self.state(), contact_id)
+    }
+
+    /// The customer's websockets break off.
+    pub fn drop_websockets(&self, contact_id: &str) -> Result<(), Refused> {
+        actions::drop_websockets(&mut self.state(), contact_id)
+    }
+
+    /// Subscribes to what is streamed from now on.
+    pub fn stream(&self) -> StreamSubscriber {
+        self.state().streams().subscribe()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.service.state()
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.service.stop();
+    }
+}

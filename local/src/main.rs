@@ -1,2 +1,73 @@
-//! x
-fn main() {}
+//! `local`: the stand-in on a port, until Ctrl-C.
+
+use std::{env, io, net::SocketAddr, process::ExitCode};
+
+use local::StandIn;
+
+const USAGE: &str = "usage: local [--port PORT]    (or LOCAL_PORT; default 9100, 0 for a free one)";
+const DEFAULT_PORT: u16 = 9100;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("local: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), String> {
+    let Some(port) = port(env::args().skip(1), env::var("LOCAL_PORT").ok())? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    let stand_in = StandIn::start_at(SocketAddr::from(([127, 0, 0, 1], port))).await.map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            format!("port {port} is in use; choose another with --port or LOCAL_PORT")
+        } else {
+            format!("cannot listen on port {port}: {error}")
+        }
+    })?;
+    println!("Amazon Connect stand-in at {}", stand_in.url());
+    tokio::signal::ctrl_c().await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    stand_in.stop().await;
+    Ok(())
+}
+
+/// The port to use; `None`: help was asked for.
+fn port(mut arguments: impl Iterator<Item = String>, variable: Option<String>) -> Result<Option<u16>, String> {
+    let mut named = variable.filter(|value| !value.is_empty()).map(|value| ("LOCAL_PORT", value));
+    while let Some(argument) = arguments.next() {
+        match argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value))) {
+            ("-h" | "--help", None) => return Ok(None),
+            ("--port", Some(value)) => named = Some(("--port", value.to_owned())),
+            ("--port", None) => named = Some(("--port", arguments.next().ok_or("--port needs a number")?)),
+            _ => return Err(format!("unknown argument {argument}; {USAGE}")),
+        }
+    }
+    let Some((name, value)) = named else { return Ok(Some(DEFAULT_PORT)) };
+    value.parse().map(Some).map_err(|_| format!("{name} must be a port number, not {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports() {
+        let port = |arguments: &str, variable: Option<&str>| {
+            port(arguments.split_whitespace().map(str::to_owned), variable.map(str::to_owned))
+        };
+        assert_eq!(port("", None), Ok(Some(9100)));
+        assert_eq!(port("", Some("")), Ok(Some(9100)));
+        assert_eq!(port("", Some("81")), Ok(Some(81)));
+        assert_eq!(port("--port 82", Some("81")), Ok(Some(82)));
+        assert_eq!(port("--port=83", None), Ok(Some(83)));
+        assert_eq!(port("--help", None), Ok(None));
+        for (arguments, variable) in [("--port", None), ("--port x", None), ("", Some("70000")), ("9100", None)] {
+            assert!(port(arguments, variable).is_err(), "{arguments} {variable:?}");
+        }
+    }
+}
