@@ -1,6 +1,8 @@
 //! What the stories share: Lambda events as the gateways make them, and functions run in-process behind the real
 //! runtime types, the real AWS client and real HTTP.
 
+pub mod runtime;
+
 use std::time::Duration;
 
 use lambda_runtime::{Context, LambdaEvent};
@@ -97,7 +99,8 @@ impl Http {
         let (body, is_base64) = self.encoded();
         let multi: serde_json::Map<_, _> =
             self.headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
-        let single: serde_json::Map<_, _> = self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let single: serde_json::Map<_, _> =
+            self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({
             "resource": "/{proxy+}", "path": self.path, "httpMethod": self.method,
             "headers": single, "multiValueHeaders": multi,
@@ -116,7 +119,8 @@ impl Http {
     /// The event of an Application Load Balancer.
     pub fn alb(&self) -> Value {
         let (body, is_base64) = self.encoded();
-        let single: serde_json::Map<_, _> = self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let single: serde_json::Map<_, _> =
+            self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({
             "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/1" } },
             "httpMethod": self.method, "path": self.path, "queryStringParameters": {}, "headers": single,

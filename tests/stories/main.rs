@@ -1,1 +1,10 @@
+//! End-to-end stories: a Lambda event in, the real AWS client over HTTP to the stand-in, the answer and the calls
+//! asserted whole. One file a story.
 
+mod connect_faults;
+mod gateways;
+mod no_input_breaks_it;
+mod real_binary;
+mod widget_clients;
+mod widget_parameters;
+mod widget_refusals;

@@ -90,9 +90,11 @@ fn chat(root: &Object<'_>, config: &StartChat) -> Result<ChatRequest> {
 fn parse(body: &[u8]) -> Result<Value> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let unreadable = |path: Option<String>, error: &serde_json::Error| {
-        let field = path.filter(|path| path != ".").unwrap_or_else(|| "body".to_owned());
+        // Up to the first list: what follows may be a path of thousands of brackets.
+        let named = path.as_deref().and_then(|path| path.split('[').next()).filter(|name| !matches!(*name, "" | "."));
+        let field = named.unwrap_or("body");
         // serde_json's texts for broken syntax hold no part of the input.
-        Error::invalid(shorten(&field), format_args!("is not valid JSON: {error}"))
+        Error::invalid(shorten(field), format_args!("is not valid JSON: {error}"))
     };
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| unreadable(Some(error.path().to_string()), error.inner()))?;
