@@ -116,8 +116,9 @@ pub(crate) fn with(members: Value) -> Value {
         "ContactFlowId": "33333333-3333-4333-8333-333333333333",
         "ParticipantDetails": { "DisplayName": "Jane" },
     });
-    for (name, value) in members.as_object().unwrap() {
-        request[name] = value.clone();
+    let Value::Object(members) = members else { panic!("{members} is not an object") };
+    for (name, value) in members {
+        request[name] = value;
     }
     request
 }

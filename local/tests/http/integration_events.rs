@@ -14,8 +14,9 @@ fn event(members: Value) -> Value {
         "Subtype": "connect:sms",
         "Event": { "Type": "MESSAGE", "ContentType": "text/plain", "Content": "Hi" },
     });
-    for (name, value) in members.as_object().unwrap() {
-        request[name] = value.clone();
+    let Value::Object(members) = members else { panic!("{members} is not an object") };
+    for (name, value) in members {
+        request[name] = value;
     }
     request
 }
