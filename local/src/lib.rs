@@ -5,6 +5,17 @@
 //! every call, and fails where it is told to. The agents and the flow are whoever calls its methods, or its control API
 //! under `/_local/`.
 //!
+//! Outside rules carry their source where they are checked. Where the references are silent, this was decided:
+//!
+//! * A request that cannot be read as one (not JSON, a member missing or of the wrong type, members that exclude each
+//!   other) is InvalidRequestException; a value outside its constraint is InvalidParameterException.
+//! * `InitialMessage` is said when the customer is connected (by `ConnectParticipant` or by the websocket's
+//!   subscription), and is the first item of the transcript. No agent, bot or flow speaks before that.
+//! * A repeated ClientToken of StartChatContact is answered with the original contact, whatever else the request says.
+//! * A DISCONNECT integration event that maps to no open chat is answered without `InitialContactId`, and starts none.
+//! * The end of a chat closes its tokens, but a repeat of the DisconnectParticipant that ended it succeeds.
+//! * When the customer leaves, the chat is over for the agent, too.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {

@@ -138,10 +138,13 @@ async fn api(
     if parts.method == Method::OPTIONS {
         return preflight(&parts.headers);
     }
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return with_common_headers(ApiError::too_large().into_response());
-    };
     let operation = Operation::at(parts.method.as_str(), parts.uri.path());
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        let error = ApiError::too_large();
+        let number = service.record().begin(call(operation, &parts, &[], &peer, None));
+        service.record().answered(number, error.status, Some(error.kind.clone()));
+        return with_common_headers(error.into_response());
+    };
     let fault = operation.and_then(|operation| service.faults().take(operation));
     let number = service.record().begin(call(operation, &parts, &body, &peer, fault.as_ref()));
 

@@ -305,4 +305,6 @@ async fn too_large_a_body_is_refused() {
     let client = Client::start().await;
     let answer = client.send("PUT", "/contact/chat", None, " ".repeat((1 << 20) + 1)).await.unwrap();
     assert_eq!(answer.status, 413);
+    let call = &client.stand_in.calls_to(Operation::StartChatContact)[0];
+    assert_eq!((call.status, &call.body), (Some(413), &Value::Null));
 }
