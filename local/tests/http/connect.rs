@@ -260,14 +260,14 @@ async fn quotas() {
 #[tokio::test]
 async fn time_ends_chats() {
     let client = Client::start_with(Config {
-        connect_within: Duration::from_millis(50),
-        idle_after: Some(Duration::from_millis(50)),
+        connect_within: Duration::from_millis(500),
+        idle_after: Some(Duration::from_millis(500)),
         ..Config::default()
     })
     .await;
     let connected = client.chat().await;
     client.start_chat(&with(json!({}))).await.ok();
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    tokio::time::sleep(Duration::from_millis(550)).await;
     assert_eq!(client.say(&connected, "late").await.failed().1, "AccessDeniedException");
     let reasons: Vec<_> = client.stand_in.contacts().into_iter().map(|contact| contact.end_reason.unwrap()).collect();
     assert_eq!(reasons, ["IDLE", "NEVER_CONNECTED"]);

@@ -90,16 +90,17 @@ async fn delays_and_hangs() {
     assert!(begun.elapsed() >= Duration::from_millis(80));
 
     // A slow server does what it was asked, whoever is left to hear of it.
-    let short = Duration::from_millis(30);
-    client.stand_in.fail(Operation::StartChatContact, Fault::delay(Duration::from_millis(80)));
+    let short = Duration::from_millis(200);
+    client.stand_in.fail(Operation::StartChatContact, Fault::delay(2 * short));
     assert!(tokio::time::timeout(short, client.start_chat(&with(json!({})))).await.is_err());
-    tokio::time::sleep(Duration::from_millis(120)).await;
+    assert_eq!(client.stand_in.contacts().len(), 1);
+    tokio::time::sleep(2 * short).await;
     assert_eq!(client.stand_in.contacts().len(), 2);
 
     client.stand_in.fail(Operation::StartChatContact, Fault::hang());
     client.stand_in.fail(Operation::StartChatContact, Fault::hang().after_handling());
     for contacts in [2, 3] {
-        assert!(tokio::time::timeout(2 * short, client.start_chat(&with(json!({})))).await.is_err());
+        assert!(tokio::time::timeout(short, client.start_chat(&with(json!({})))).await.is_err());
         assert_eq!(client.stand_in.contacts().len(), contacts);
     }
     client.start_chat(&with(json!({}))).await.ok();
@@ -129,6 +130,10 @@ async fn stopping_frees_the_port_and_what_hangs() {
     let again = StandIn::start_at(address).await.unwrap();
     let url = again.url().to_owned();
     drop(again);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(reqwest::get(&url).await.unwrap_err().is_connect());
+    let gone = async {
+        while !reqwest::get(&url).await.is_err_and(|error| error.is_connect()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
 }
