@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The bridge on this machine: the Connect stand-in, and the functions behind `cargo lambda watch`. Ctrl-C stops both.
+#
+# LOCAL_PORT (9100) is the stand-in's port, FUNCTIONS_PORT (9000) the functions'.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+
+local_port=${LOCAL_PORT:-9100}
+functions_port=${FUNCTIONS_PORT:-9000}
+
+for port in "$local_port" "$functions_port"; do
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    echo "Port $port is in use. Stop what listens there, or choose others: LOCAL_PORT=9101 FUNCTIONS_PORT=9001 make dev" >&2
+    exit 1
+  fi
+done
+
+echo 'Building (the first time takes some minutes: the AWS SDK for Connect is large)'
+cargo build --workspace --bins
+
+pids=()
+stop() {
+  trap - EXIT INT TERM
+  kill "${pids[@]}" 2>/dev/null || true
+  wait 2>/dev/null || true
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+target/debug/local --port "$local_port" &
+pids+=($!)
+cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" \
+  --env-var "AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:$local_port" &
+pids+=($!)
+
+until (exec 3<>"/dev/tcp/127.0.0.1/$functions_port") 2>/dev/null; do
+  for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || exit 1; done
+  sleep 0.2
+done
+cat <<TEXT
+
+  Start a chat   curl -s -X POST localhost:$functions_port/chat -d '{"ParticipantDetails":{"DisplayName":"Jo"}}'
+  What arrived   curl -s localhost:$local_port/_local/calls
+  Stop           Ctrl-C
+
+TEXT
+# Either of them ending ends both.
+wait -n
