@@ -10,6 +10,8 @@ pub mod error;
 pub mod gateway;
 pub mod retry;
 pub mod secret;
+pub mod settings;
+pub mod sms;
 pub mod telemetry;
 pub mod widget;
 

@@ -1,0 +1,509 @@
+//! The normal form of a message: what every provider's webhook is read into, and what travels in a queue item.
+
+use std::{borrow::Cow, fmt};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    secret::Secret,
+};
+
+/// What one part of a webhook says.
+#[derive(Clone, PartialEq)]
+pub enum Event {
+    /// A customer wrote.
+    Message(Box<Message>),
+    /// Authentic, and nothing for an agent: a status report, a reaction, an unsupported type. Answered as accepted.
+    Ignored {
+        /// For the log and a metric; fixed words.
+        reason: &'static str,
+    },
+    /// An SNS topic asks whether it may send here. Confirm with the API, never by fetching a URL.
+    SubscriptionConfirmation {
+        /// The topic, which is one of the account's.
+        topic_arn: String,
+        /// Proves to SNS that we got this.
+        token: Secret,
+    },
+    /// Meta's handshake: the text to answer with.
+    Challenge(String),
+}
+
+impl Event {
+    /// An event that is no message.
+    pub fn ignored(reason: &'static str) -> Self {
+        Self::Ignored { reason }
+    }
+
+    /// The message, if it is one.
+    pub fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Ignored { .. } | Self::SubscriptionConfirmation { .. } | Self::Challenge(_) => None,
+        }
+    }
+}
+
+impl From<Message> for Event {
+    fn from(message: Message) -> Self {
+        Self::Message(Box::new(message))
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) => message.fmt(f),
+            Self::Ignored { reason } => write!(f, "Ignored({reason})"),
+            Self::SubscriptionConfirmation { topic_arn, .. } => write!(f, "SubscriptionConfirmation({topic_arn})"),
+            Self::Challenge(_) => f.write_str("Challenge"),
+        }
+    }
+}
+
+/// The network that a message came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// Text.
+    Sms,
+    /// Text with media.
+    Mms,
+    /// WhatsApp.
+    Whatsapp,
+    /// Rich communication services.
+    Rcs,
+}
+
+impl Channel {
+    /// The word for contact attributes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Mms => "mms",
+            Self::Whatsapp => "whatsapp",
+            Self::Rcs => "rcs",
+        }
+    }
+
+    /// Whether it is text messaging of the phone network, where STOP and START have their meaning.
+    pub fn is_text_messaging(self) -> bool {
+        matches!(self, Self::Sms | Self::Mms)
+    }
+}
+
+/// What a sender's address is. A phone number in E.164 form is the rule and is left out of the normal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FromKind {
+    /// A phone number.
+    Phone,
+    /// WhatsApp's id of a user for one business (`US.13491208655302741918`): such a sender may have no phone number.
+    Bsuid,
+    /// A short code.
+    Shortcode,
+    /// A name.
+    Alpha,
+}
+
+impl FromKind {
+    /// Tells an address by its looks. `None` is a phone number.
+    pub fn of(address: &str) -> Option<Self> {
+        let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match address.strip_prefix('+') {
+            Some(digits) if all_digits(digits) => None,
+            Some(_) => Some(Self::Alpha),
+            None if all_digits(address) && address.len() < 8 => Some(Self::Shortcode),
+            None if all_digits(address) => None,
+            None if is_bsuid(address) => Some(Self::Bsuid),
+            None => Some(Self::Alpha),
+        }
+    }
+}
+
+/// Two capitals (a country), a full stop, then letters and digits; a parent id has one part more.
+fn is_bsuid(address: &str) -> bool {
+    let Some((country, id)) = address.split_once('.') else { return false };
+    country.len() == 2
+        && country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && id.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// What the customer wants of our sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum OptOut {
+    /// No more messages.
+    Stop,
+    /// Messages again.
+    Start,
+    /// The carrier's help text, which the provider has sent.
+    Help,
+}
+
+/// A picture, a recording, a file. Exactly one of `url` and `id` is there; who may open a URL is the provider's rule
+/// ([`crate::sms::provider::Provider::opens_to_anyone`]).
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What to ask the provider's API for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its media type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The file's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Media {
+    /// The layout of an MMS, which says nothing to a reader.
+    fn is_layout(&self) -> bool {
+        let typed = self.content_type.as_deref().is_some_and(|content_type| {
+            content_type
+                .split(';')
+                .next()
+                .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/smil"))
+        });
+        let path = self.url.as_deref().and_then(|url| url.split(['?', '#']).next());
+        let named = |name: Option<&str>| name.is_some_and(|name| name.to_ascii_lowercase().ends_with(".smil"));
+        typed || named(path) || named(self.name.as_deref())
+    }
+}
+
+impl fmt::Debug for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Media")
+            .field("content_type", &self.content_type)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place that the customer sent.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Location {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// The place's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// Which part of a long message this is, where the provider leaves the joining to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concat {
+    /// The same for all parts of one message.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// How many parts.
+    pub total: u16,
+    /// Which one, from 1.
+    pub part: u16,
+}
+
+/// A customer's message. Field for field the `normalised` of the test vectors; `provider` and `account` are the
+/// payload's own words, not the names in the settings.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who brought it.
+    pub provider: Cow<'static, str>,
+    /// The network.
+    pub channel: Channel,
+    /// The provider's id of the message: the same for every delivery of it.
+    pub message_id: String,
+    /// The customer's address.
+    pub from: String,
+    /// What that address is; absent for a phone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_kind: Option<FromKind>,
+    /// Our address.
+    pub to: String,
+    /// The text, as it was written; empty where there is none.
+    pub text: String,
+    /// Media, in the sender's order.
+    #[serde(default)]
+    pub media: Vec<Media>,
+    /// When the provider got it: RFC 3339 in UTC. Never invented.
+    #[serde(default)]
+    pub received_at: Option<String>,
+    /// How many parts it was sent in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u32>,
+    /// Its encoding, in the provider's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The keyword that the provider found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// STOP, START or HELP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opt_out: Option<OptOut>,
+    /// The provider's id of our account or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The sender pool that our number is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messaging_service: Option<String>,
+    /// The id of the message that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<String>,
+    /// What a tapped button carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub button_payload: Option<String>,
+    /// A place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// Part of a long message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concat: Option<Concat>,
+    /// The name that the customer shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<String>,
+    /// Everyone it was sent to, where that is more than us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_all: Option<Vec<String>>,
+    /// Further ids of the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alt_ids: Option<Vec<String>>,
+    /// The provider's id of the delivery's event, which is not the message's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    /// The SNS message that it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sns_message_id: Option<String>,
+}
+
+impl Message {
+    /// A message with what every message has; the rest is set by field. `from` and `to` come as they shall be kept
+    /// (see [`plus`]).
+    pub fn new(
+        provider: &'static str,
+        channel: Channel,
+        message_id: impl Into<String>,
+        from: impl Into<String>,
+        to: impl Into<String>,
+    ) -> Self {
+        let from = from.into();
+        Self {
+            provider: Cow::Borrowed(provider),
+            channel,
+            message_id: message_id.into(),
+            from_kind: FromKind::of(&from),
+            from,
+            to: to.into(),
+            text: String::new(),
+            media: Vec::new(),
+            received_at: None,
+            segments: None,
+            encoding: None,
+            keyword: None,
+            opt_out: None,
+            account: None,
+            messaging_service: None,
+            in_reply_to: None,
+            button_payload: None,
+            location: None,
+            concat: None,
+            profile_name: None,
+            to_all: None,
+            alt_ids: None,
+            event_id: None,
+            sns_message_id: None,
+        }
+    }
+
+    /// Whether there is nothing in it to show an agent.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty() && self.media.is_empty() && self.location.is_none() && self.button_payload.is_none()
+    }
+
+    /// What holds for every provider: no NUL characters (Connect refuses them), no layout parts, and an id and two
+    /// addresses.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        for text in [&mut self.message_id, &mut self.from, &mut self.to, &mut self.text] {
+            strip_nul(text);
+        }
+        for text in [
+            &mut self.encoding,
+            &mut self.keyword,
+            &mut self.account,
+            &mut self.messaging_service,
+            &mut self.in_reply_to,
+            &mut self.button_payload,
+            &mut self.profile_name,
+            &mut self.event_id,
+            &mut self.sns_message_id,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            strip_nul(text);
+        }
+        if let Some(location) = &mut self.location {
+            [&mut location.name, &mut location.address].into_iter().flatten().for_each(strip_nul);
+        }
+        self.to_all.iter_mut().chain(&mut self.alt_ids).flatten().for_each(strip_nul);
+        for media in &mut self.media {
+            [&mut media.url, &mut media.id, &mut media.content_type, &mut media.name]
+                .into_iter()
+                .flatten()
+                .for_each(strip_nul);
+        }
+        self.media.retain(|media| !media.is_layout());
+        for (field, text) in [("message_id", &self.message_id), ("from", &self.from), ("to", &self.to)] {
+            if text.trim().is_empty() {
+                return Err(Error::invalid(field, "is missing"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says which message it is and how it looks, and nothing of what a customer is or wrote.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("provider", &self.provider)
+            .field("channel", &self.channel)
+            .field("message_id", &self.message_id)
+            .field("from_kind", &self.from_kind)
+            .field("text_length", &self.text.len())
+            .field("media", &self.media.len())
+            .field("received_at", &self.received_at)
+            .field("opt_out", &self.opt_out)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+fn strip_nul(text: &mut String) {
+    if text.contains('\0') {
+        text.retain(|character| character != '\0');
+    }
+}
+
+/// Adds the '+' that some providers leave out: only to 8 to 15 digits, since short codes and names have none.
+pub fn plus(address: &str) -> String {
+    let is_bare = (8..=15).contains(&address.len()) && address.bytes().all(|byte| byte.is_ascii_digit());
+    if is_bare { format!("+{address}") } else { address.to_owned() }
+}
+
+/// A time as the normal form writes it: UTC, with as many decimals as it needs.
+pub fn utc(time: Timestamp) -> String {
+    time.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Channel, Event, FromKind, Location, Media, Message, OptOut, plus, utc};
+
+    #[test]
+    fn plus_is_added_to_bare_numbers_only() {
+        for (address, expected) in [
+            ("14155550100", "+14155550100"),
+            ("12345678", "+12345678"),
+            ("123456789012345", "+123456789012345"),
+            ("1234567", "1234567"),
+            ("1234567890123456", "1234567890123456"),
+            ("+14155550100", "+14155550100"),
+            ("ACME", "ACME"),
+            ("1415555010x", "1415555010x"),
+            ("", ""),
+        ] {
+            assert_eq!(plus(address), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_are_told_by_their_looks() {
+        for (address, kind) in [
+            ("+14155550100", None),
+            ("14155550100", None),
+            ("12345", Some(FromKind::Shortcode)),
+            ("US.13491208655302741918", Some(FromKind::Bsuid)),
+            ("US.ENT.11815799212886844830", Some(FromKind::Bsuid)),
+            ("ACME", Some(FromKind::Alpha)),
+            ("us.123", Some(FromKind::Alpha)),
+            ("US.", Some(FromKind::Alpha)),
+            ("A.B", Some(FromKind::Alpha)),
+            ("+", Some(FromKind::Alpha)),
+        ] {
+            assert_eq!(FromKind::of(address), kind, "{address}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_customer() {
+        let mut message = Message::new("twilio", Channel::Whatsapp, "SM1", "+14155550100", "+12025550100");
+        message.text = "my secret text".into();
+        message.profile_name = Some("Zoë".into());
+        message.alt_ids = Some(vec!["US.1".into()]);
+        message.media = vec![Media { url: Some("https://media.example/1".into()), ..Media::default() }];
+        message.location = Some(Location { latitude: 1.5, longitude: 2.5, name: Some("Home".into()), address: None });
+        message.button_payload = Some("yes-please".into());
+        let shown = format!("{message:?} {:?} {:?}", message.media, Event::from(message.clone()));
+        for hidden in
+            ["4155550100", "2025550100", "secret", "Zoë", "US.1", "media.example", "Home", "yes-please", "1.5"]
+        {
+            assert!(!shown.contains(hidden), "{hidden} in {shown}");
+        }
+        assert!(!format!("{:?}", Event::Challenge("1158201444".into())).contains("1158201444"));
+    }
+
+    #[test]
+    fn absent_fields_are_left_out_and_come_back() {
+        let mut message = Message::new("twilio", Channel::Sms, "SM1", "+14155550100", "+12025550100");
+        message.opt_out = Some(OptOut::Stop);
+        let value = serde_json::to_value(&message).unwrap();
+        assert_eq!(
+            value,
+            json!({"provider": "twilio", "channel": "sms", "message_id": "SM1", "from": "+14155550100",
+                   "to": "+12025550100", "text": "", "media": [], "received_at": null, "opt_out": "STOP"})
+        );
+        assert_eq!(serde_json::from_value::<Message>(value).unwrap(), message);
+    }
+
+    #[test]
+    fn finishing_strips_and_checks() {
+        let mut message = Message::new("twilio", Channel::Mms, "SM\01", "+14155550100", "+12025550100");
+        message.text = "a\0b".into();
+        message.profile_name = Some("\0Z".into());
+        message.media = vec![
+            Media { url: Some("https://m.example/0.smil?x".into()), ..Media::default() },
+            Media {
+                url: Some("https://m.example/1".into()),
+                content_type: Some("Application/SMIL; a=b".into()),
+                ..Media::default()
+            },
+            Media { url: Some("https://m.example/2.jpg".into()), ..Media::default() },
+        ];
+        message.finish().unwrap();
+        assert_eq!((message.message_id.as_str(), message.text.as_str()), ("SM1", "ab"));
+        assert_eq!(message.profile_name.as_deref(), Some("Z"));
+        assert_eq!(message.media.len(), 1);
+        assert!(Message::new("twilio", Channel::Sms, "\0", "+1", "+2").finish().is_err());
+        assert!(Message::new("twilio", Channel::Sms, "1", " ", "+2").finish().is_err());
+    }
+
+    #[test]
+    fn times_have_the_decimals_they_need() {
+        assert_eq!(utc("2026-09-21T14:13:18.000+00:00".parse().unwrap()), "2026-09-21T14:13:18Z");
+        assert_eq!(utc("2026-09-21T16:13:19.012+02:00".parse().unwrap()), "2026-09-21T14:13:19.012Z");
+    }
+}

@@ -1,0 +1,18 @@
+//! SMS and WhatsApp webhooks: prove who sent one, and read it into the one form that the bridge works with.
+//!
+//! The way of a webhook: [`webhook::Webhook`] (what arrived) → [`webhook::Webhook::verify`] → [`webhook::Verified`] →
+//! [`webhook::Verified::parse`] → [`message::Event`]s. Nothing here knows of AWS clients, HTTP servers or the clock.
+//!
+//! To add a provider: its file (in the image of `twilio`), its `mod` line below, and one line in each `match` of
+//! [`provider::Credentials`], where the compiler asks for them.
+
+mod form;
+pub mod message;
+pub mod opt_out;
+pub mod provider;
+pub mod signalwire;
+#[cfg(test)]
+mod testing;
+pub mod twilio;
+pub mod url;
+pub mod webhook;

@@ -1,0 +1,206 @@
+//! SignalWire: SMS and MMS in the form of Twilio's ("cXML"), and JSON.
+//!
+//! | limit | value | source |
+//! |---|---|---|
+//! | time to answer | 15 s, not verified | as Twilio |
+//! | re-delivery | the number's fallback URL once | <https://developer.signalwire.com/compatibility-api> |
+//! | message id | a UUID | the same |
+//! | text we send | 1600 characters | the same |
+//!
+//! ```text
+//! MessageSid=b8d5c1f2-…&SmsSid=b8d5c1f2-…&AccountSid=720796a0-…&ApiVersion=2010-04-01&From=%2B14133881111
+//! &To=%2B12028831111&Body=Hello%20agent&NumMedia=0&NumSegments=1&MessageStatus=received&SmsStatus=received
+//! ```
+//!
+//! ```json
+//! {"event":"messaging.receive","message_id":"b8d5c1f2-…","project_id":"720796a0-…","from":"+14133881111",
+//!  "to":"+12028831111","body":"Hello agent"}
+//! ```
+//!
+//! The key is the project's signing key, not its API token. As Twilio's, the signature covers no time. Media links are
+//! open to anyone.
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value};
+
+use super::{
+    form::Form,
+    message::{Channel, Event, Media, Message},
+    twilio,
+    webhook::{Proof, Rejection, Shape, Verified, Webhook},
+};
+use crate::{
+    error::{Error, Result},
+    secret::Secret,
+    settings::Fields,
+};
+
+const SIGNATURE: &str = "x-signalwire-signature";
+/// SignalWire's SDK takes it in place of its own.
+const COMPATIBLE_SIGNATURE: &str = "x-twilio-signature";
+/// Beside the SHA-1 one on JSON webhooks: `@signalwire/sdk` checks it first and falls back to the other.
+const SHA256_SIGNATURE: &str = "x-signalwire-sha256-signature";
+const MESSAGE_ID_LENGTH: usize = 36;
+
+/// What a SignalWire project has.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Sign webhooks.
+    pub signing_keys: Vec<Secret>,
+    /// `<space>.signalwire.com` sends.
+    pub space: Option<String>,
+    /// Tells projects of one key apart, and sends.
+    pub project_id: Option<String>,
+    /// Sends.
+    pub api_token: Option<Secret>,
+}
+
+impl Credentials {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let credentials = Self {
+            signing_keys: fields.secrets("signing_keys"),
+            space: fields.text("space"),
+            project_id: fields.text("project_id"),
+            api_token: fields.secret("api_token"),
+        };
+        fields.require_one_of(&["signing_keys"]);
+        credentials
+    }
+
+    pub(super) fn is_named(&self, message: &Message) -> Option<bool> {
+        Some(*self.project_id.as_ref()? == *message.account.as_ref()?)
+    }
+
+    fn sign(&self, algorithm: hmac::Algorithm) -> impl Iterator<Item = hmac::Key> {
+        self.signing_keys.iter().map(move |secret| hmac::Key::new(algorithm, secret.expose().as_bytes()))
+    }
+
+    fn verify(
+        &self,
+        algorithm: hmac::Algorithm,
+        signed: &[[&[u8]; 2]; 2],
+        signature: &[u8],
+    ) -> Result<Proof, Rejection> {
+        let matches = signed
+            .iter()
+            .map(|parts| parts.concat())
+            .any(|signed| self.sign(algorithm).any(|key| hmac::verify(&key, &signed, signature).is_ok()));
+        if matches { Ok(Proof { signed_at: None }) } else { Err(Rejection::Mismatch) }
+    }
+}
+
+/// As `@signalwire/compatibility-api` 3.2.0 and `@signalwire/web-api` 3.1.7 do: forms as Twilio's but with the values of
+/// a repeated name in the order of arrival, all of them; JSON as hex of HMAC(key, URL and body).
+pub(super) fn verify(credentials: &Credentials, webhook: &Webhook) -> Result<Proof, Rejection> {
+    let urls = webhook.urls_by_port();
+    let sha1 = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
+    match webhook.shape() {
+        Shape::Json => {
+            let signed = urls.each_ref().map(|url| [url.as_bytes(), webhook.body.as_ref()]);
+            let strong = hex_header(webhook, SHA256_SIGNATURE)
+                .and_then(|signature| credentials.verify(hmac::HMAC_SHA256, &signed, &signature));
+            if strong.is_ok() {
+                return strong;
+            }
+            let text = signature(webhook)?;
+            if let Ok(signature) = hex::decode(text) {
+                return credentials.verify(sha1, &signed, &signature);
+            }
+            // As Twilio signs JSON: the URL, which holds the body's hash.
+            let signature = STANDARD.decode(text).map_err(|_| Rejection::Malformed)?;
+            twilio::check_body_hash(webhook)?;
+            credentials.verify(sha1, &urls.each_ref().map(|url| [url.as_bytes(), &[]]), &signature)
+        }
+        Shape::Query | Shape::Form => {
+            let signature = STANDARD.decode(signature(webhook)?).map_err(|_| Rejection::Malformed)?;
+            let parameters = if webhook.shape() == Shape::Form { sorted_by_name(&webhook.body) } else { String::new() };
+            credentials.verify(sha1, &urls.each_ref().map(|url| [url.as_bytes(), parameters.as_bytes()]), &signature)
+        }
+    }
+}
+
+fn signature(webhook: &Webhook) -> Result<&str, Rejection> {
+    let name = if webhook.headers.contains_key(SIGNATURE) { SIGNATURE } else { COMPATIBLE_SIGNATURE };
+    webhook.header(name)
+}
+
+fn hex_header(webhook: &Webhook, name: &'static str) -> Result<Vec<u8>, Rejection> {
+    hex::decode(webhook.header(name)?).map_err(|_| Rejection::Malformed)
+}
+
+fn sorted_by_name(body: &[u8]) -> String {
+    let form = Form::read(body);
+    let mut pairs: Vec<_> = form.pairs().collect();
+    pairs.sort_by_key(|(name, _)| *name);
+    pairs.into_iter().flat_map(|(name, value)| [name, value]).collect()
+}
+
+/// <https://developer.signalwire.com/compatibility-api/xml/messaging/>
+pub(super) fn parse(verified: &Verified<'_>) -> Result<Vec<Event>> {
+    let webhook = verified.webhook();
+    let event = match webhook.shape() {
+        Shape::Query => {
+            read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()).require_utf8()?)?
+        }
+        Shape::Form => read_form(&Form::read(&webhook.body).require_utf8()?)?,
+        Shape::Json => read_json(&verified.json()?)?,
+    };
+    Ok(vec![event])
+}
+
+fn read_form(form: &Form<'_>) -> Result<Event> {
+    if form.filled("MessageSid").is_none() && form.filled("CallSid").is_some() {
+        return Ok(Event::ignored("a call"));
+    }
+    let message_id = checked_id(form.required("MessageSid")?, "MessageSid")?;
+    if twilio::is_status(form) {
+        return Ok(Event::ignored("status"));
+    }
+    twilio::read_message(form, "signalwire", message_id)
+}
+
+/// A longer one may be a signed webhook whose borders were moved: see `twilio`.
+fn checked_id<'a>(id: &'a str, field: &'static str) -> Result<&'a str> {
+    let is_id = id.len() <= MESSAGE_ID_LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_id { Ok(id) } else { Err(Error::invalid(field, "is not a message id")) }
+}
+
+fn read_json(object: &Map<String, Value>) -> Result<Event> {
+    let form = Form::from_json(object);
+    if form.filled("MessageSid").is_some() {
+        return read_form(&form);
+    }
+    // Other events are calls, states of our own messages, and whatever else the project has.
+    if form.get("event").or(form.get("event_type")) != Some("messaging.receive") {
+        return Ok(Event::ignored("not a received message"));
+    }
+    let nested = object.get("params").and_then(Value::as_object);
+    let nested_form = nested.map(Form::from_json);
+    let find = |name: &str| form.filled(name).or_else(|| nested_form.as_ref()?.filled(name));
+    let required = |name: &'static str, other: &str| {
+        find(name).or_else(|| find(other)).ok_or_else(|| Error::invalid(name, "is missing"))
+    };
+    let message_id = checked_id(required("message_id", "id")?, "message_id")?;
+    let from = required("from", "from_number")?;
+    let to = required("to", "to_number")?;
+    let media: Vec<Media> = [Some(object), nested]
+        .into_iter()
+        .flatten()
+        .filter_map(|object| object.get("media")?.as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(|url| Media { url: Some(url.to_owned()), ..Media::default() })
+        .collect();
+    let channel = if media.is_empty() { Channel::Sms } else { Channel::Mms };
+
+    let mut message = Message::new("signalwire", channel, message_id, from, to);
+    message.text = find("body").unwrap_or_default().to_owned();
+    message.media = media;
+    message.segments = find("segments").and_then(|count| count.parse().ok());
+    message.account = find("project_id").map(str::to_owned);
+    Ok(message.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What the providers' tests share: the vectors, a webhook to build on, and an account to try it with.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value, json};
+
+use super::{
+    message::{Event, Message},
+    provider::{Answer, Provider},
+    url::BaseUrl,
+    webhook::{Arrival, Webhook},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    settings::{Account, Settings},
+};
+
+/// The time of the tests that have none of their own.
+pub(super) const NOW: i64 = 1_790_000_000;
+
+/// Accounts as the settings document would have them.
+#[expect(clippy::needless_pass_by_value, reason = "tests write `accounts(json!(…))`")]
+pub(super) fn accounts(accounts: Value) -> Vec<Arc<Account>> {
+    let document = json!({ "accounts": accounts }).to_string();
+    Settings::from_json(document.as_bytes()).unwrap_or_else(|error| panic!("{error:?}")).accounts
+}
+
+/// A webhook of `method` at a public URL; `path` begins at `/sms/`.
+pub(super) fn webhook(method: Method, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Webhook {
+    let (base, route) = url.split_at(url.find("/sms/").expect("a URL with /sms/"));
+    let (path, query) = match route.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (route, None),
+    };
+    let provider = path.split('/').nth(2).unwrap().parse().expect("a provider's route");
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    Webhook {
+        provider,
+        arrival: Arrival::Http,
+        method,
+        base: BaseUrl::parse(base).unwrap(),
+        path: path.to_owned(),
+        query,
+        headers: map,
+        body: body.into(),
+        now: NOW,
+    }
+}
+
+/// Verifies and parses.
+pub(super) fn receive(webhook: &Webhook, candidates: &[Arc<Account>]) -> Result<Vec<Event>> {
+    webhook.verify(candidates, None)?.parse()
+}
+
+/// Verifies and parses what holds one message.
+pub(super) fn receive_one(webhook: &Webhook, candidates: &[Arc<Account>]) -> Message {
+    let events = receive(webhook, candidates).unwrap_or_else(|error| panic!("{error:?}"));
+    let [Event::Message(message)] = events.as_slice() else { panic!("no single message: {events:?}") };
+    message.as_ref().clone()
+}
+
+/// Checks an error's kind, and that nothing of the webhook is in it.
+pub(super) fn assert_refused<T>(label: &str, result: Result<T, Error>, kind: Kind) {
+    let Err(error) = result else { panic!("{label}: accepted") };
+    assert_eq!(error.kind(), kind, "{label}: {error:?}");
+    let shown = format!("{error} {error:?}");
+    assert!(
+        !shown.contains(|character: char| character.is_ascii_digit()) || kind != Kind::Unverified,
+        "{label}: {shown}"
+    );
+}
+
+/// Runs a file of `shared/vectors`: every accept and reject, and the normal form as a whole.
+///
+/// `config` becomes an account: its fields are those of the settings, except that a list's single member has the
+/// singular as its name.
+pub(super) fn run_vectors(file: &str) {
+    let file: Value = serde_json::from_str(file).unwrap();
+    let provider: Provider = file["provider"].as_str().unwrap().parse().unwrap();
+    let vectors = file["vectors"].as_array().unwrap();
+    assert_eq!(vectors.len() as u64, file["count"].as_u64().unwrap());
+    for vector in vectors {
+        run_vector(provider, vector, "expected", None);
+        if vector["policy_expected"].is_string() {
+            run_vector(provider, vector, "policy_expected", Some(300));
+        }
+    }
+}
+
+fn run_vector(provider: Provider, vector: &Value, expectation: &str, max_age_seconds: Option<u64>) {
+    let id = vector["id"].as_str().unwrap();
+    let body = STANDARD.decode(vector["body_b64"].as_str().unwrap()).unwrap();
+    let headers: Vec<_> = vector["headers"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect();
+    let method = vector["method"].as_str().unwrap().parse().unwrap();
+    let mut webhook = webhook(method, vector["url"].as_str().unwrap(), &headers, body);
+    webhook.now = vector["now"].as_i64().unwrap_or(NOW);
+
+    let mut account = account_of(provider, &vector["config"]);
+    if let Some(max_age_seconds) = max_age_seconds {
+        account.insert("max_age_seconds".to_owned(), max_age_seconds.into());
+    }
+    let candidates = accounts(json!([account]));
+    let certificate = webhook
+        .certificate_url(&candidates)
+        .and_then(|url| vector["config"]["cert_pem_by_url"][url].as_str())
+        .map(str::as_bytes);
+
+    let verified = webhook.verify(&candidates, certificate);
+    match vector[expectation].as_str().unwrap() {
+        "accept" => {
+            let verified = verified.unwrap_or_else(|error| panic!("{id}: {error:?}"));
+            if !vector["normalised"].is_null() {
+                let events = verified.parse().unwrap_or_else(|error| panic!("{id}: {error:?}"));
+                assert_normalised(id, provider, &events, &vector["normalised"]);
+            }
+        }
+        "reject" => assert_refused(id, verified, Kind::Unverified),
+        other => panic!("{id}: {other}"),
+    }
+}
+
+fn account_of(provider: Provider, config: &Value) -> Map<String, Value> {
+    let mut account = Map::new();
+    account.insert("provider".to_owned(), provider.as_str().into());
+    for (name, value) in config.as_object().unwrap() {
+        let (name, value) = match name.as_str() {
+            "auth_token" | "signing_key" | "public_key" | "signature_secret" | "app_secret" | "password" => {
+                (format!("{name}s"), json!([value]))
+            }
+            "secret" => ("webhook_secrets".to_owned(), json!([value])),
+            "scheme" => ("signature_version".to_owned(), value.clone()),
+            "cert_pem_by_url" => continue,
+            _ => (name.clone(), value.clone()),
+        };
+        account.insert(name, value);
+    }
+    // A handshake's vector has no secret, since it needs none.
+    if provider == Provider::Meta {
+        account.entry("app_secrets").or_insert_with(|| json!(["unused"]));
+    }
+    account
+}
+
+fn assert_normalised(id: &str, provider: Provider, events: &[Event], expected: &Value) {
+    match expected["kind"].as_str() {
+        Some("verification") => {
+            let answer = Answer::to(provider, events);
+            assert_eq!(answer.body, expected["response_body"].as_str().unwrap(), "{id}");
+            assert_eq!(u64::from(answer.status.as_u16()), expected["response_status"].as_u64().unwrap(), "{id}");
+        }
+        Some("subscription_confirmation") => {
+            let [Event::SubscriptionConfirmation { topic_arn, token }] = events else { panic!("{id}: {events:?}") };
+            assert_eq!(topic_arn, expected["topic_arn"].as_str().unwrap(), "{id}");
+            assert_eq!(token.expose(), expected["token"].as_str().unwrap(), "{id}");
+        }
+        Some(_) => assert!(events.iter().all(|event| event.message().is_none()), "{id}: {events:?}"),
+        None => {
+            let messages: Vec<_> = events
+                .iter()
+                .filter_map(Event::message)
+                .map(|message| serde_json::to_value(message).unwrap())
+                .collect();
+            let expected = if expected.is_array() { expected.clone() } else { json!([expected]) };
+            assert_eq!(Value::Array(messages), expected, "{id}");
+        }
+    }
+}
