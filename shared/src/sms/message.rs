@@ -481,7 +481,7 @@ mod tests {
 
     #[test]
     fn finishing_strips_and_checks() {
-        let mut message = Message::new("twilio", Channel::Mms, "SM\01", "+14155550100", "+12025550100");
+        let mut message = Message::new("twilio", Channel::Mms, "SM\x001", "+14155550100", "+12025550100");
         message.text = "a\0b".into();
         message.profile_name = Some("\0Z".into());
         message.media = vec![

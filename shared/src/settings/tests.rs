@@ -1,0 +1,211 @@
+use serde_json::{Value, json};
+
+use super::{Credentials, Settings};
+use crate::{error::Kind, secret::Secret, sms::provider::Provider};
+
+const TOKEN: &str = "s3cret-t0ken";
+
+fn read(document: &Value) -> Settings {
+    Settings::from_json(document.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "tests write `account(json!(…))`")]
+fn account(account: Value) -> Settings {
+    read(&json!({ "accounts": [account] }))
+}
+
+/// What the log says of a document that is refused.
+fn problems(document: &Value) -> String {
+    let error = Settings::from_json(document.to_string().as_bytes()).expect_err("a refusal");
+    assert_eq!(error.kind(), Kind::SettingsUnavailable);
+    assert_eq!(error.message(), "The settings can't be read");
+    let shown = format!("{error:?}");
+    for hidden in [TOKEN, "5550100", "quoted-value"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+    shown
+}
+
+#[test]
+fn a_document_may_be_empty() {
+    let settings = read(&json!({"of_tomorrow": 1}));
+    assert!(settings.widget.is_none() && settings.accounts.is_empty() && settings.warnings().is_empty());
+}
+
+#[test]
+fn a_whole_account_is_read() {
+    let settings = read(&json!({
+        "widget": {"signing_keys": [" as written ", "previous"]},
+        "accounts": [
+            {"name": "us", "provider": "twilio", "account_sid": "AC1", "auth_tokens": ["current", TOKEN],
+             "shared_keys": {"SK1": "shared"}, "api_key_sid": "SK2", "api_key_secret": "key",
+             "max_age_seconds": 0, "opt_out_words": ["END"], "send_base_url": "http://localhost:9100/twilio",
+             "numbers": {"+12025550100": {"contact_flow_id": "flow", "destination_id": "arn", "display_name": "SMS",
+                                          "attributes": {"brand": "acme"}},
+                         "12025550101": {}, "12345": {}}},
+            {"provider": "signalwire", "signing_keys": ["key"], "space": "acme", "project_id": "p", "api_token": "t"}
+        ]
+    }));
+    assert!(settings.warnings() == ["widget: signing_keys[0] begins or ends with white space"]);
+    assert_eq!(settings.widget.as_ref().unwrap().signing_keys[0], Secret::new(" as written "));
+
+    let us = settings.account("us").unwrap();
+    assert_eq!((us.provider(), us.max_age_seconds), (Provider::Twilio, 0));
+    assert_eq!(us.opt_out_words, ["END"]);
+    assert_eq!(us.send_base_url.as_ref().unwrap().as_written(), "http://localhost:9100/twilio");
+    let number = us.number("+12025550100").unwrap();
+    assert_eq!(number.contact_flow_id.as_deref(), Some("flow"));
+    assert_eq!(number.attributes["brand"], "acme");
+    assert!(us.number("+12025550101").is_some() && us.number("12025550100").is_some() && us.number("12345").is_some());
+    assert!(us.number("+12025550102").is_none());
+    let Credentials::Twilio(twilio) = &us.credentials else { panic!("{us:?}") };
+    assert_eq!(twilio.auth_tokens, [Secret::new("current"), Secret::new(TOKEN)]);
+    assert_eq!(twilio.shared_keys["SK1"], Secret::new("shared"));
+
+    let signalwire = settings.account("signalwire").unwrap();
+    assert_eq!(signalwire.opt_out_words, ["STOP", "STOPALL", "UNSUBSCRIBE"]);
+    let shown = format!("{settings:?}");
+    for hidden in [TOKEN, "current", "5550100", "as written", "shared\""] {
+        assert!(!shown.contains(hidden), "{hidden} in {shown}");
+    }
+}
+
+#[test]
+fn candidates_are_the_paths_account_or_all_of_the_provider() {
+    let settings = read(&json!({"accounts": [
+        {"name": "us", "provider": "twilio", "auth_tokens": ["a"]},
+        {"name": "sw", "provider": "signalwire", "signing_keys": ["b"]},
+        {"name": "eu", "provider": "twilio", "auth_tokens": ["c"]},
+    ]}));
+    let names = |provider, name| {
+        settings
+            .candidates(provider, name)
+            .map(|found| found.iter().map(|account| account.name.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(names(Provider::Twilio, None).unwrap(), ["us", "eu"]);
+    assert_eq!(names(Provider::Twilio, Some("eu")).unwrap(), ["eu"]);
+    for (provider, name) in [
+        (Provider::Twilio, Some("sw")),
+        (Provider::Twilio, Some("US")),
+        (Provider::Telnyx, None),
+        (Provider::Meta, Some("us")),
+    ] {
+        assert_eq!(names(provider, name).unwrap_err().kind(), Kind::NotFound);
+    }
+}
+
+#[test]
+fn the_age_has_a_default_for_each_provider() {
+    for provider in Provider::ALL {
+        let expected = if matches!(provider, Provider::Telnyx | Provider::VonageMessages | Provider::Messagebird) {
+            300
+        } else {
+            0
+        };
+        assert_eq!(provider.default_max_age(), expected, "{provider}");
+    }
+    let settings = account(json!({"provider": "twilio", "auth_tokens": ["a"], "max_age_seconds": 60}));
+    assert_eq!(settings.accounts[0].max_age_seconds, 60);
+    assert!(settings.warnings()[0].contains("max_age_seconds has no effect"));
+}
+
+#[test]
+fn errors_name_account_and_field() {
+    let us = |fields: Value| {
+        let mut account = json!({"name": "us", "provider": "twilio", "auth_tokens": [TOKEN]});
+        account.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"accounts": [account]})
+    };
+    for (document, expected) in [
+        (json!([]), "must be a JSON object"),
+        (json!({"widget": {}}), "widget: signing_keys is required"),
+        (json!({"widget": null}), "widget must be an object"),
+        (json!({"widget": {"signing_keys": []}}), "widget: signing_keys must be a list of at least one text"),
+        (json!({"widget": {"signing_keys": null}}), "widget: signing_keys must be a list of at least one text"),
+        (json!({"widget": {"signing_keys": TOKEN}}), "widget: signing_keys must be a list of at least one text"),
+        (json!({"widget": {"signing_keys": [TOKEN, ""]}}), "widget: signing_keys[1] has an empty secret"),
+        (json!({"widget": {"signing_keys": [1]}}), "widget: signing_keys[0] must be a text"),
+        (json!({"accounts": {}}), "accounts must be a list"),
+        (json!({"accounts": [TOKEN]}), "accounts[0] must be an object"),
+        (json!({"accounts": [{"name": "us"}]}), "accounts[0] (us): provider is required"),
+        (json!({"accounts": [{"provider": "quoted-value"}]}), "accounts[0]: provider is unknown"),
+        (json!({"accounts": [{"provider": 1}]}), "accounts[0]: provider is unknown"),
+        (
+            json!({"accounts": [{"provider": "plivo", "auth_tokens": [TOKEN]}]}),
+            "provider is not supported by this version",
+        ),
+        (json!({"accounts": [{"provider": "twilio"}]}), "accounts[0]: auth_tokens or shared_keys is required"),
+        (json!({"accounts": [{"provider": "signalwire"}]}), "accounts[0]: signing_keys is required"),
+        (us(json!({"auth_tokens": []})), "accounts[0] (us): auth_tokens must be a list of at least one text"),
+        (us(json!({"auth_tokens": [TOKEN, " "]})), "accounts[0] (us): auth_tokens[1] has an empty secret"),
+        (us(json!({"auth_tokens": [[TOKEN]]})), "auth_tokens[0] must be a text"),
+        (us(json!({"shared_keys": {}})), "shared_keys must be an object of at least one text"),
+        (us(json!({"shared_keys": {"quoted-value": ""}})), "shared_keys[0] has an empty secret"),
+        (us(json!({"shared_keys": {" ": TOKEN}})), "shared_keys[0] has an empty id"),
+        (us(json!({"api_key_sid": "SK1"})), "api_key_sid and api_key_secret go together"),
+        (us(json!({"api_key_secret": ""})), "api_key_secret has an empty secret"),
+        (us(json!({"account_sid": [TOKEN]})), "account_sid must be a text"),
+        (us(json!({"name": ""})), "accounts[0]: name must be"),
+        (us(json!({"name": "quoted-value/x"})), "accounts[0]: name must be"),
+        (us(json!({"name": ".."})), "accounts[0]: name must be"),
+        (us(json!({"name": 5})), "accounts[0]: name must be"),
+        (us(json!({"name": "é"})), "accounts[0]: name must be"),
+        (us(json!({"max_age_seconds": -1})), "max_age_seconds must be a whole number"),
+        (us(json!({"max_age_seconds": "300"})), "max_age_seconds must be a whole number"),
+        (us(json!({"opt_out_words": "STOP"})), "opt_out_words must be a list of texts"),
+        (us(json!({"opt_out_words": ["STOP", " "]})), "opt_out_words must be a list of texts that are not empty"),
+        (us(json!({"send_base_url": "https://u:quoted-value@x.example"})), "send_base_url must have no user name"),
+        (us(json!({"send_base_url": "quoted-value"})), "send_base_url must be an absolute"),
+        (us(json!({"numbers": []})), "numbers must be an object"),
+        (us(json!({"numbers": {"+12025550100": "x"}})), "accounts[0] (us): numbers[0] must be an object"),
+        (us(json!({"numbers": {"": {}}})), "numbers[0] has an empty address"),
+        (us(json!({"numbers": {"+12025550100": {}, "12025550100": {}}})), "numbers[1] is there twice"),
+        (
+            us(json!({"numbers": {"+12025550100": {"attributes": {"a b": "x"}}}})),
+            "numbers[0]: attributes must have names",
+        ),
+        (us(json!({"numbers": {"+12025550100": {"attributes": {"a": 1}}}})), "numbers[0]: attributes must have names"),
+    ] {
+        let shown = problems(&document);
+        assert!(shown.contains(expected), "{expected} in {shown}");
+    }
+}
+
+#[test]
+fn names_are_unique_and_default_to_the_providers() {
+    let twilio = json!({"provider": "twilio", "auth_tokens": [TOKEN]});
+    assert!(problems(&json!({"accounts": [twilio, twilio]})).contains("its name \"twilio\" is another account's"));
+    let named = json!({"name": "twilio", "provider": "signalwire", "signing_keys": [TOKEN]});
+    assert!(problems(&json!({"accounts": [twilio, named]})).contains("accounts[1]"));
+    assert_eq!(account(twilio).accounts[0].name, "twilio");
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let shown =
+        problems(&json!({"widget": {"signing_keys": []}, "accounts": [{"provider": "twilio"}, {"provider": "x"}]}));
+    for expected in ["widget:", "accounts[0]:", "accounts[1]:"] {
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_not_json_is_told_by_its_place() {
+    for document in [&b"{\"accounts\": [quoted-value"[..], b"", b"{", b"\xff", b"{\"a\": \"quoted-value"] {
+        let error = Settings::from_json(document).unwrap_err();
+        let shown = format!("{error:?}");
+        assert!(shown.contains("line ") && !shown.contains("quoted"), "{shown}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning() {
+    let settings =
+        account(json!({"provider": "twilio", "auth_tokens": [TOKEN], "auth_token": TOKEN, "account_sid": "",
+                                  "s3cret-t0ken": 1, "api_key_sid": null, "api_key_secret": null}));
+    let warnings = settings.warnings().join("; ");
+    assert!(warnings.contains("accounts[0]: auth_token is unknown and has no effect"), "{warnings}");
+    assert!(warnings.contains("accounts[0]: a field is unknown"), "{warnings}");
+    assert!(warnings.contains("account_sid is empty and counts as absent"), "{warnings}");
+    assert!(!warnings.contains(TOKEN), "{warnings}");
+}
