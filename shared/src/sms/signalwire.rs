@@ -72,64 +72,51 @@ impl Credentials {
         Some(*self.project_id.as_ref()? == *message.account.as_ref()?)
     }
 
-    fn sign(&self, algorithm: hmac::Algorithm) -> impl Iterator<Item = hmac::Key> {
-        self.signing_keys.iter().map(move |secret| hmac::Key::new(algorithm, secret.expose().as_bytes()))
-    }
-
-    fn verify(
-        &self,
-        algorithm: hmac::Algorithm,
-        signed: &[[&[u8]; 2]; 2],
-        signature: &[u8],
-    ) -> Result<Proof, Rejection> {
-        let matches = signed
-            .iter()
-            .map(|parts| parts.concat())
-            .any(|signed| self.sign(algorithm).any(|key| hmac::verify(&key, &signed, signature).is_ok()));
-        if matches { Ok(Proof { signed_at: None }) } else { Err(Rejection::Mismatch) }
+    /// Whether a key makes this signature over one of the URLs and what follows it.
+    fn made(&self, algorithm: hmac::Algorithm, urls: &[String; 2], rest: &[u8], signature: &[u8]) -> bool {
+        let keys: Vec<_> =
+            self.signing_keys.iter().map(|secret| hmac::Key::new(algorithm, secret.expose().as_bytes())).collect();
+        urls.iter()
+            .map(|url| [url.as_bytes(), rest].concat())
+            .any(|signed| keys.iter().any(|key| hmac::verify(key, &signed, signature).is_ok()))
     }
 }
 
-/// As `@signalwire/compatibility-api` 3.2.0 and `@signalwire/web-api` 3.1.7 do: forms as Twilio's but with the values of
-/// a repeated name in the order of arrival, all of them; JSON as hex of HMAC(key, URL and body).
+/// As `@signalwire/compatibility-api` 3.2.0, `@signalwire/web-api` 3.1.7 and `@signalwire/sdk` do. The signature's own
+/// form tells what it covers: hex is over the URL and the body as it is; base64 is Twilio's, but with all values of a
+/// repeated name in the order of their arrival.
 pub(super) fn verify(credentials: &Credentials, webhook: &Webhook) -> Result<Proof, Rejection> {
+    let proof = Proof { signed_at: None };
     let urls = webhook.urls_by_port();
-    let sha1 = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
-    match webhook.shape() {
-        Shape::Json => {
-            let signed = urls.each_ref().map(|url| [url.as_bytes(), webhook.body.as_ref()]);
-            let strong = hex_header(webhook, SHA256_SIGNATURE)
-                .and_then(|signature| credentials.verify(hmac::HMAC_SHA256, &signed, &signature));
-            if strong.is_ok() {
-                return strong;
-            }
-            let text = signature(webhook)?;
-            if let Ok(signature) = hex::decode(text) {
-                return credentials.verify(sha1, &signed, &signature);
-            }
-            // As Twilio signs JSON: the URL, which holds the body's hash.
-            let signature = STANDARD.decode(text).map_err(|_| Rejection::Malformed)?;
-            twilio::check_body_hash(webhook)?;
-            credentials.verify(sha1, &urls.each_ref().map(|url| [url.as_bytes(), &[]]), &signature)
-        }
-        Shape::Query | Shape::Form => {
-            let signature = STANDARD.decode(signature(webhook)?).map_err(|_| Rejection::Malformed)?;
-            let parameters = if webhook.shape() == Shape::Form { sorted_by_name(&webhook.body) } else { String::new() };
-            credentials.verify(sha1, &urls.each_ref().map(|url| [url.as_bytes(), parameters.as_bytes()]), &signature)
-        }
+    let body = webhook.body.as_ref();
+    if let Ok(Some(strong)) = webhook.header(SHA256_SIGNATURE).map(lower_hex)
+        && credentials.made(hmac::HMAC_SHA256, &urls, body, &strong)
+    {
+        return Ok(proof);
     }
-}
-
-fn signature(webhook: &Webhook) -> Result<&str, Rejection> {
     let name = if webhook.headers.contains_key(SIGNATURE) { SIGNATURE } else { COMPATIBLE_SIGNATURE };
-    webhook.header(name)
+    let text = webhook.header(name)?;
+    let sha1 = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
+    let is_made = if let Some(signature) = lower_hex(text) {
+        credentials.made(sha1, &urls, body, &signature)
+    } else {
+        let signature = STANDARD.decode(text).map_err(|_| Rejection::Malformed)?;
+        let parameters = match webhook.shape() {
+            Shape::Query => String::new(),
+            Shape::Json => twilio::check_body_hash(webhook).map(|()| String::new())?,
+            Shape::Form => parameters_by_name(body),
+        };
+        credentials.made(sha1, &urls, parameters.as_bytes(), &signature)
+    };
+    if is_made { Ok(proof) } else { Err(Rejection::Mismatch) }
 }
 
-fn hex_header(webhook: &Webhook, name: &'static str) -> Result<Vec<u8>, Rejection> {
-    hex::decode(webhook.header(name)?).map_err(|_| Rejection::Malformed)
+/// Hex as SignalWire writes it; another case is another text, to its SDKs too.
+fn lower_hex(text: &str) -> Option<Vec<u8>> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { hex::decode(text).ok() }
 }
 
-fn sorted_by_name(body: &[u8]) -> String {
+fn parameters_by_name(body: &[u8]) -> String {
     let form = Form::read(body);
     let mut pairs: Vec<_> = form.pairs().collect();
     pairs.sort_by_key(|(name, _)| *name);
