@@ -396,6 +396,24 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A rotation list of keys that have to be read, such as public keys. One that can't be is told as a warning and
+    /// left out, so that it doesn't disable the others; it is an error if none is left.
+    #[allow(dead_code, reason = "Telnyx follows")]
+    pub(crate) fn keys<K>(&self, name: &'static str, read: impl Fn(&str) -> Option<K>) -> Vec<K> {
+        let texts = self.secrets(name);
+        let mut keys = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            match read(text.expose()) {
+                Some(key) => keys.push(key),
+                None => self.warn(&format!("{name}[{index}]"), "is no usable key"),
+            }
+        }
+        if keys.is_empty() && !texts.is_empty() {
+            self.problem(name, "has no usable key");
+        }
+        keys
+    }
+
     /// Secrets that a webhook names by an id.
     pub(crate) fn secrets_by_id(&self, name: &'static str) -> BTreeMap<String, Secret> {
         match self.get(name) {

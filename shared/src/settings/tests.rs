@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Credentials, Settings};
+use super::{Credentials, Fields, Settings};
 use crate::{error::Kind, secret::Secret, sms::provider::Provider};
 
 const TOKEN: &str = "s3cret-t0ken";
@@ -208,4 +208,24 @@ fn what_has_no_effect_is_a_warning() {
     assert!(warnings.contains("accounts[0]: a field is unknown"), "{warnings}");
     assert!(warnings.contains("account_sid is empty and counts as absent"), "{warnings}");
     assert!(!warnings.contains(TOKEN), "{warnings}");
+}
+
+#[test]
+fn an_unusable_key_does_not_disable_the_others() {
+    let read = |keys: Value| {
+        let findings = std::cell::RefCell::default();
+        let object = json!({ "public_keys": keys });
+        let fields = Fields::new(object.as_object().unwrap(), "accounts[0] (t)".to_owned(), &findings);
+        let keys = fields.keys("public_keys", |text| text.parse::<u8>().ok());
+        drop(fields);
+        let findings = findings.into_inner();
+        (keys, findings.warnings, findings.problems)
+    };
+    let (keys, warnings, problems) = read(json!(["1", TOKEN, "3"]));
+    assert_eq!(keys, [1, 3]);
+    assert_eq!(warnings, ["accounts[0] (t): public_keys[1] is no usable key"]);
+    assert!(problems.is_empty());
+    let (keys, _, problems) = read(json!([TOKEN]));
+    assert!(keys.is_empty());
+    assert_eq!(problems, ["accounts[0] (t): public_keys has no usable key"]);
 }

@@ -244,9 +244,8 @@ impl Credentials {
         }
     }
 
-    /// Whether one of the secrets proves the webhook. `certificate` is AWS SNS's.
-    pub(super) fn verify(&self, webhook: &Webhook, certificate: Option<&[u8]>) -> Result<Proof, Rejection> {
-        let _ = certificate;
+    /// Whether one of the secrets proves the webhook. The certificate (PEM) is AWS SNS's.
+    pub(super) fn verify(&self, webhook: &Webhook, _certificate: Option<&[u8]>) -> Result<Proof, Rejection> {
         match self {
             Self::Twilio(credentials) => twilio::verify(credentials, webhook),
             Self::Signalwire(credentials) => signalwire::verify(credentials, webhook),
@@ -263,8 +262,7 @@ impl Credentials {
 
     /// Whether the payload names this account (`Some(true)`), another (`Some(false)`), or none. It breaks ties only:
     /// an account is chosen by its secret.
-    pub(super) fn is_named(&self, verified: &Verified<'_>, message: &Message) -> Option<bool> {
-        let _ = verified;
+    pub(super) fn is_named(&self, _verified: &Verified<'_>, message: &Message) -> Option<bool> {
         match self {
             Self::Twilio(credentials) => credentials.is_named(message),
             Self::Signalwire(credentials) => credentials.is_named(message),
@@ -273,8 +271,7 @@ impl Credentials {
 
     /// The certificate that the webhook says it is signed with, once its URL and the webhook's topic have passed their
     /// checks. Only AWS SNS has one.
-    pub(super) fn certificate_url(&self, webhook: &Webhook) -> Option<String> {
-        let _ = webhook;
+    pub(super) fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
         match self {
             Self::Twilio(_) | Self::Signalwire(_) => None,
         }

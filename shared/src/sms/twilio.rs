@@ -223,7 +223,7 @@ pub(super) fn read_message(form: &Form<'_>, provider: &'static str, message_id: 
     let (to_prefix, to) = split_address(form.required("To")?);
     let media = media(form);
     let prefix = from_prefix.or(to_prefix).or(external_id.and_then(|(prefix, _)| prefix));
-    let channel = match prefix {
+    let channel = match prefix.map(str::to_ascii_lowercase).as_deref() {
         Some("whatsapp") => Channel::Whatsapp,
         Some("rcs") => Channel::Rcs,
         Some(_) => return Ok(Event::ignored("unsupported channel")),

@@ -186,7 +186,8 @@ impl Webhook {
 
     fn url_at(&self, mut url: String) -> String {
         url.push_str(&self.path);
-        if let Some(query) = &self.query {
+        // Some gateways say "" for none, and twilio-python drops a lone question mark.
+        if let Some(query) = self.query.as_deref().filter(|query| !query.is_empty()) {
             url.push('?');
             url.push_str(query);
         }

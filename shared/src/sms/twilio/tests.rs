@@ -224,6 +224,10 @@ fn get_is_signed_by_its_url() {
     assert_refused("changed query", receive(&request, &candidates), Kind::Unverified);
     let empty = webhook(Method::GET, URL, &[(SIGNATURE, &sha1(TOKEN, URL))], "");
     assert_refused("nothing in it", receive(&empty, &candidates), Kind::Validation);
+    // A lone question mark is no query.
+    let mut lone = post(URL, &with(&[]));
+    lone.query = Some(String::new());
+    receive_one(&lone, &candidates);
     let mut put = empty;
     put.method = Method::PUT;
     assert_refused("another method", receive(&put, &candidates), Kind::MethodNotAllowed);
