@@ -81,22 +81,24 @@ impl Credentials {
         Some(*self.account_sid.as_ref()? == *message.account.as_ref()?)
     }
 
-    /// The secrets that may have signed this webhook.
-    ///
-    /// Without the settings header it is SHA-1 with an auth token; with it, what it names and nothing else
-    /// (<https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys>, twilio-python 9.13).
+    /// The secrets that may have signed this webhook, as twilio-python 9.13 tells them: with the settings header, the
+    /// shared key that it names; without it, or without an algorithm in it, auth tokens and SHA-1.
+    /// <https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys>
     fn signers(&self, webhook: &Webhook) -> Result<Vec<hmac::Key>, Rejection> {
         let settings = match webhook.header(SIGNATURE_SETTINGS) {
-            Ok(settings) => settings,
-            Err(Rejection::Missing) if !webhook.headers.contains_key(SIGNATURE_SETTINGS) => {
-                let algorithm = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
-                return Ok(self.auth_tokens.iter().map(|token| key(algorithm, token)).collect());
-            }
-            Err(_) => return Err(Rejection::Malformed),
+            Ok(text) => SignatureSettings::read(text)?,
+            Err(Rejection::Missing) => SignatureSettings::default(),
+            Err(rejection) => return Err(rejection),
         };
-        let (id, algorithm) = read_signature_settings(settings)?;
-        let secret = self.shared_keys.get(id).ok_or(Rejection::Mismatch)?;
-        Ok(vec![key(algorithm, secret)])
+        let shared_key = match settings.key {
+            Some(id) => Some(self.shared_keys.get(id).ok_or(Rejection::Mismatch)?),
+            None => None,
+        };
+        let legacy = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
+        match settings.algorithm {
+            Some(algorithm) => Ok(vec![key(algorithm, shared_key.ok_or(Rejection::Malformed)?)]),
+            None => Ok(self.auth_tokens.iter().chain(shared_key).map(|secret| key(legacy, secret)).collect()),
+        }
     }
 }
 
@@ -104,26 +106,38 @@ fn key(algorithm: hmac::Algorithm, secret: &Secret) -> hmac::Key {
     hmac::Key::new(algorithm, secret.expose().as_bytes())
 }
 
-/// `key=<id>,algorithm=HMAC_SHA256`, in any order. Unknown names are left alone; what is said twice is refused.
-fn read_signature_settings(text: &str) -> Result<(&str, hmac::Algorithm), Rejection> {
-    let (mut id, mut algorithm) = (None, None);
-    for part in text.split(',') {
-        let (name, value) = part.split_once('=').ok_or(Rejection::Malformed)?;
-        let previous = match name.trim() {
-            "key" => id.replace(value.trim()),
-            "algorithm" => algorithm.replace(value.trim()),
-            _ => None,
-        };
-        if previous.is_some() {
-            return Err(Rejection::Malformed);
+/// `key=<id>,algorithm=HMAC_SHA256`, in any order.
+#[derive(Default)]
+struct SignatureSettings<'a> {
+    key: Option<&'a str>,
+    algorithm: Option<hmac::Algorithm>,
+}
+
+impl<'a> SignatureSettings<'a> {
+    /// Other names are left alone; what is said twice is refused, since one of both would be believed.
+    fn read(text: &'a str) -> Result<Self, Rejection> {
+        let mut settings = Self::default();
+        for (name, value) in text.split(',').filter_map(|part| part.split_once('=')) {
+            let value = value.trim();
+            let is_repeated = match name.trim() {
+                "key" => settings.key.replace(value).is_some(),
+                "algorithm" => settings.algorithm.replace(algorithm(value)?).is_some(),
+                _ => false,
+            };
+            if is_repeated {
+                return Err(Rejection::Malformed);
+            }
         }
+        Ok(settings)
     }
-    let algorithm = match algorithm {
-        Some("HMAC_SHA256") => hmac::HMAC_SHA256,
-        Some("HMAC_SHA1") => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-        _ => return Err(Rejection::Malformed),
-    };
-    Ok((id.ok_or(Rejection::Malformed)?, algorithm))
+}
+
+fn algorithm(name: &str) -> Result<hmac::Algorithm, Rejection> {
+    match name.to_ascii_uppercase().as_str() {
+        "HMAC_SHA256" => Ok(hmac::HMAC_SHA256),
+        "HMAC_SHA1" => Ok(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+        _ => Err(Rejection::Malformed),
+    }
 }
 
 /// <https://www.twilio.com/docs/usage/webhooks/webhooks-security>: base64 of HMAC(auth token, URL and parameters). Both

@@ -77,6 +77,13 @@ pub(super) struct Proof {
     pub(super) signed_at: Option<i64>,
 }
 
+impl Proof {
+    /// Clocks differ both ways, so a time ahead of ours counts like one behind.
+    fn is_stale(self, now: i64, max_age_seconds: u64) -> bool {
+        max_age_seconds > 0 && self.signed_at.is_some_and(|signed_at| now.abs_diff(signed_at) > max_age_seconds)
+    }
+}
+
 /// Why a webhook is not proved. In the order of how close it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rejection {
@@ -156,14 +163,7 @@ impl Webhook {
 
     fn prove(&self, account: &Account, certificate: Option<&[u8]>) -> Result<Proof, Rejection> {
         let proof = account.credentials.verify(self, certificate)?;
-        let max_age = account.max_age_seconds;
-        if let Some(signed_at) = proof.signed_at
-            && max_age > 0
-            && self.now.abs_diff(signed_at) > max_age
-        {
-            return Err(Rejection::Stale);
-        }
-        Ok(proof)
+        if proof.is_stale(self.now, account.max_age_seconds) { Err(Rejection::Stale) } else { Ok(proof) }
     }
 
     /// Where the certificate is that [`Self::verify`] will need: only for AWS SNS, and only once the topic is one of a
@@ -242,15 +242,10 @@ pub struct Verified<'a> {
 impl Verified<'_> {
     /// What it says. A message's account is [`Self::account_of`].
     pub fn parse(&self) -> Result<Vec<Event>> {
-        let mut events = self.account().credentials.parse(self)?;
-        let is_batch = events.len() > 1;
+        let mut events = finish(self.account().credentials.parse(self)?)?;
         for event in &mut events {
-            let Event::Message(message) = event else { continue };
-            match message.finish() {
-                Ok(()) => opt_out::recognise(message, &self.account_of(message).opt_out_words),
-                // One message that can't be read must not hold up the others of a batch.
-                Err(_) if is_batch => *event = Event::ignored("malformed message"),
-                Err(error) => return Err(error),
+            if let Event::Message(message) = event {
+                opt_out::recognise(message, &self.account_of(message).opt_out_words);
             }
         }
         Ok(events)
@@ -313,8 +308,54 @@ impl Verified<'_> {
     }
 }
 
+/// Brings messages to what holds for all. One that can't be must not hold up the others of a batch.
+fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
+    let is_batch = events.len() > 1;
+    for event in &mut events {
+        let Event::Message(message) = event else { continue };
+        match message.finish() {
+            Ok(()) => {}
+            Err(_) if is_batch => *event = Event::ignored("malformed message"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(events)
+}
+
 impl fmt::Debug for Verified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verified").field("webhook", &self.webhook).field("account", &self.account().name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Proof, finish};
+    use crate::sms::message::{Channel, Event, Message};
+
+    #[test]
+    fn age_is_checked_both_ways_where_an_account_wants_it() {
+        for (signed_at, max_age, stale) in [
+            (Some(700), 300, false),
+            (Some(699), 300, true),
+            (Some(1300), 300, false),
+            (Some(1301), 300, true),
+            (Some(0), 0, false),
+            (Some(i64::MIN), 300, true),
+            (Some(i64::MAX), u64::MAX, false),
+            (None, 300, false),
+        ] {
+            assert_eq!(Proof { signed_at }.is_stale(1000, max_age), stale, "{signed_at:?} {max_age}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_message_holds_up_no_other() {
+        let message =
+            |id: &str| Event::from(Message::new("meta", Channel::Whatsapp, id, "+14155550100", "+12025550100"));
+        let events = finish(vec![message("1"), message(""), message("3")]).unwrap();
+        assert_eq!(events, [message("1"), Event::ignored("malformed message"), message("3")]);
+        assert!(finish(vec![message("")]).is_err());
+        assert!(finish(Vec::new()).unwrap().is_empty());
     }
 }
