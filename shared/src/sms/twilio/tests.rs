@@ -79,6 +79,7 @@ fn ignored(changes: &[(&str, &str)]) -> &'static str {
 #[test]
 fn the_vectors_hold() {
     run_vectors(include_str!("../vectors/twilio.json"));
+    run_vectors(include_str!("../vectors/twilio-sdk.json"));
 }
 
 #[test]
