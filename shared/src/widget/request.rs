@@ -138,7 +138,7 @@ fn streaming_endpoint(root: &Object<'_>, instance: &Instance) -> Result<Option<S
 }
 
 fn display_name(root: &Object<'_>, attributes: &BTreeMap<String, String>) -> Result<String> {
-    let checked = |object: &Object<'_>, name: &str| {
+    let checked = |object: &Object<'_>, name: &str| -> Result<Option<String>> {
         Ok(object.text(name, 0..=*DISPLAY_NAME_CHARS.end())?.filter(|name| !name.trim().is_empty()))
     };
     if let Some(details) = root.object("ParticipantDetails")?
@@ -238,7 +238,9 @@ fn content_types(root: &Object<'_>) -> Result<Vec<String>> {
 /// A past chat to go on from. Clients send the object with empty or missing members when there is none.
 fn persistent(root: &Object<'_>) -> Result<Option<Persistent>> {
     let Some(object) = root.object("PersistentChat")? else { return Ok(None) };
-    let present = |name| Ok(object.text(name, 0..=*CONTACT_ID_CHARS.end())?.filter(|text| !text.is_empty()));
+    let present = |name| -> Result<Option<String>> {
+        Ok(object.text(name, 0..=*CONTACT_ID_CHARS.end())?.filter(|text| !text.is_empty()))
+    };
     let (Some(_), Some(source_contact_id)) = (present("RehydrationType")?, present("SourceContactId")?) else {
         return Ok(None);
     };
