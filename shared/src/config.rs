@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use crate::{
     chat::{self, DURATION_MINUTES},
     error::{Error, Kind, Result},
+    secret::Secret,
+    sms::url::BaseUrl,
     widget::origin::Origins,
 };
 
@@ -104,6 +106,106 @@ impl StartChat {
             origins: Origins::parse(&env.required("ALLOWED_ORIGINS")?)
                 .map_err(|rule| wrong("ALLOWED_ORIGINS", &rule))?,
         })
+    }
+
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self> {
+        Self::read(&Env::new(&|name| std::env::var(name).ok()))
+    }
+}
+
+/// Where the settings document is.
+#[derive(Clone, Debug)]
+pub enum SettingsLocation {
+    /// `BRIDGE_SETTINGS`: the document itself.
+    Inline(Secret),
+    /// `BRIDGE_SETTINGS_ARN`: a secret in Secrets Manager.
+    Arn(String),
+}
+
+impl SettingsLocation {
+    fn read(env: &Env<'_>) -> Result<Option<Self>> {
+        match (env.optional("BRIDGE_SETTINGS"), env.optional("BRIDGE_SETTINGS_ARN")) {
+            (Some(_), Some(_)) => Err(wrong("BRIDGE_SETTINGS", "and BRIDGE_SETTINGS_ARN are both set")),
+            (Some(document), None) => Ok(Some(Self::Inline(Secret::new(document)))),
+            (None, Some(arn)) => Ok(Some(Self::Arn(arn))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Which API brings a message to Connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectRoute {
+    /// `StartChatContact` and the Participant Service.
+    Chat,
+    /// `SendChatIntegrationEvent`.
+    IntegrationEvent,
+}
+
+/// What delivering messages to Connect needs.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The Connect instance.
+    pub instance: Instance,
+    /// `CONNECT_ROUTE`.
+    pub route: ConnectRoute,
+}
+
+impl Delivery {
+    fn read(env: &Env<'_>) -> Result<Self> {
+        let instance = Instance::read(env)?;
+        // Where the event route is refused, the chat route takes over, so both need the topic.
+        if instance.streaming_topic_arn.is_none() {
+            return Err(wrong("STREAMING_TOPIC_ARN", "is not set: without streaming no customer can be connected"));
+        }
+        let route = match env.optional("CONNECT_ROUTE").as_deref() {
+            None | Some("chat") => ConnectRoute::Chat,
+            Some("integration-event") => ConnectRoute::IntegrationEvent,
+            Some(_) => return Err(wrong("CONNECT_ROUTE", "must be chat or integration-event")),
+        };
+        Ok(Self { instance, route })
+    }
+}
+
+/// What `receive-message` does with a message.
+#[derive(Clone, Debug)]
+pub enum HandOn {
+    /// Stores it in the SQS FIFO queue of `INBOUND_QUEUE_URL`.
+    Queue(String),
+    /// Delivers it before it answers.
+    Direct(Box<Delivery>),
+}
+
+/// What `receive-message` reads.
+#[derive(Clone, Debug)]
+pub struct ReceiveMessage {
+    /// `PUBLIC_BASE_URL`: the URL before `/sms/`; none takes it from the gateway.
+    pub public_base_url: Option<BaseUrl>,
+    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`.
+    pub settings: SettingsLocation,
+    /// Queue or direct.
+    pub hand_on: HandOn,
+    /// `AWS_ENDPOINT_URL_SNS`, where SNS's certificates are fetched too.
+    pub sns_endpoint: Option<String>,
+}
+
+impl ReceiveMessage {
+    /// Reads the environment.
+    pub fn read(env: &Env<'_>) -> Result<Self> {
+        let public_base_url = match env.optional("PUBLIC_BASE_URL") {
+            Some(url) => {
+                Some(BaseUrl::parse(&url).map_err(|rule| wrong("PUBLIC_BASE_URL", &rule.to_string()))?)
+            }
+            None => None,
+        };
+        let settings = SettingsLocation::read(env)?
+            .ok_or_else(|| wrong("BRIDGE_SETTINGS", "is not set, and BRIDGE_SETTINGS_ARN is not either"))?;
+        let hand_on = match env.optional("INBOUND_QUEUE_URL") {
+            Some(url) => HandOn::Queue(url),
+            None => HandOn::Direct(Box::new(Delivery::read(env)?)),
+        };
+        Ok(Self { public_base_url, settings, hand_on, sns_endpoint: env.optional("AWS_ENDPOINT_URL_SNS") })
     }
 
     /// Reads the process's environment.

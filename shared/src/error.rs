@@ -143,7 +143,7 @@ impl Kind {
 
     /// Whether the same call, made again within seconds, may succeed.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Throttled | Self::ConnectUnavailable)
+        matches!(self, Self::Throttled | Self::ConnectUnavailable | Self::NotStored)
     }
 }
 

@@ -5,9 +5,11 @@
 pub mod aws;
 pub mod chat;
 pub mod config;
+pub mod conversation;
 pub mod deadline;
 pub mod error;
 pub mod gateway;
+pub mod inbound;
 pub mod retry;
 pub mod secret;
 pub mod settings;

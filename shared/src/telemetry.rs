@@ -55,8 +55,10 @@ pub struct Report {
     pub connect_latency: Option<Duration>,
     /// How often Connect was called.
     pub connect_calls: u32,
-    /// Counts to publish beside the outcome, by metric name.
-    pub counts: Vec<(&'static str, u64)>,
+    /// How old a webhook's signature was, in seconds, where the provider signs a time.
+    pub signature_age_s: Option<i64>,
+    counts: Vec<(&'static str, u64)>,
+    notes: Vec<&'static str>,
 }
 
 impl Report {
@@ -68,11 +70,20 @@ impl Report {
             contact_id: None,
             connect_latency: None,
             connect_calls: 0,
+            signature_age_s: None,
             counts: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
-    /// Adds to a count.
+    /// Says in the log line, in fixed words, what is not plain from the outcome.
+    pub fn note(&mut self, note: &'static str) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Adds to a metric that is published beside the outcome.
     pub fn count(&mut self, metric: &'static str, by: u64) {
         match self.counts.iter_mut().find(|(name, _)| *name == metric) {
             Some((_, n)) => *n += by,
@@ -94,9 +105,11 @@ impl Report {
         let connect_ms = self.connect_latency.map(milliseconds);
         let calls = self.connect_calls;
         let service = self.service;
+        let signature_age_s = self.signature_age_s;
+        let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
         macro_rules! line {
             ($level:ident, $($more:tt)*) => {
-                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, $($more)*)
+                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, notes, $($more)*)
             };
         }
         match error {

@@ -1,34 +1,49 @@
 //! Amazon Connect: starts chats.
 
 use std::{
-    collections::HashMap,
-    fmt,
-    time::{Duration, Instant},
+    collections::{BTreeMap, HashMap},
+    time::Instant,
 };
 
 use aws_config::SdkConfig;
 use aws_sdk_connect::{
     Client,
-    error::{ProvideErrorMetadata, SdkError},
-    operation::{RequestId, start_chat_contact::StartChatContactOutput},
+    operation::start_chat_contact::StartChatContactOutput,
     types::{
-        ChatMessage, ChatStreamingConfiguration, ConnectionType, DisconnectOnCustomerExitParticipantType,
+        ChatEvent, ChatEventType, ChatMessage, ChatStreamingConfiguration, ConnectionType, DisconnectOnCustomerExitParticipantType, NewSessionDetails,
         ParticipantConfiguration, ParticipantDetails, PersistentChat, RehydrationType, ResponseMode,
         SegmentAttributeValue,
     },
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::failure::classify;
 use crate::{
-    chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, Websocket},
+    chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, TEXT_PLAIN, Websocket},
     deadline::Deadline,
     error::{Error, Kind, Result},
     retry,
     telemetry::Report,
 };
 
-/// How long a caller is asked to wait while the quota of concurrent chats is spent: chats end in minutes, not seconds.
-const QUOTA_WAIT: Duration = Duration::from_secs(60);
+/// A customer's message for `SendChatIntegrationEvent`. Not `Debug`.
+pub struct MessageEvent {
+    /// The customer's address.
+    pub source_id: String,
+    /// Our address, or the ARN that Connect knows it by.
+    pub destination_id: String,
+    /// `connect:sms` or `connect:WhatsApp`.
+    pub subtype: &'static str,
+    /// The text.
+    pub text: String,
+    /// The customer's name, if a chat is started.
+    pub display_name: String,
+    /// The contact attributes, if a chat is started.
+    pub attributes: BTreeMap<String, String>,
+    /// The content types, if a chat is started.
+    pub content_types: Vec<String>,
+    /// Where messages are streamed to, if a chat is started.
+    pub streaming_endpoint_arn: Option<String>,
+}
 
 /// The Connect API, for one instance.
 pub struct Connect {
@@ -67,6 +82,48 @@ impl Connect {
             outcome.map_err(|error| classify("StartChatContact", &error)).and_then(started)
         })
         .await
+    }
+
+    /// `SendChatIntegrationEvent` of type `MESSAGE`: Connect finds the customer's open chat, or starts one. Returns the
+    /// chat's initial contact. It has no client token, so it is called once, and what became of a call that was not
+    /// answered is not known.
+    pub async fn send_message_event(&self, event: &MessageEvent, report: &mut Report) -> Result<String> {
+        let participant =
+            ParticipantDetails::builder().display_name(&event.display_name).build().map_err(Error::internal)?;
+        let streaming = match &event.streaming_endpoint_arn {
+            Some(arn) => Some(
+                ChatStreamingConfiguration::builder().streaming_endpoint_arn(arn).build().map_err(Error::internal)?,
+            ),
+            None => None,
+        };
+        let session = NewSessionDetails::builder()
+            .participant_details(participant)
+            .set_attributes(Some(event.attributes.clone().into_iter().collect()))
+            .set_supported_messaging_content_types(Some(event.content_types.clone()))
+            .set_streaming_configuration(streaming)
+            .build();
+        let message = ChatEvent::builder()
+            .r#type(ChatEventType::Message)
+            .content_type(TEXT_PLAIN)
+            .content(&event.text)
+            .build()
+            .map_err(Error::internal)?;
+        let request = self
+            .client
+            .send_chat_integration_event()
+            .source_id(&event.source_id)
+            .destination_id(&event.destination_id)
+            .subtype(event.subtype)
+            .event(message)
+            .new_session_details(session);
+        let call = Timed::new(report);
+        let outcome = Box::pin(request.send()).await;
+        drop(call);
+        let output = outcome.map_err(|error| classify("SendChatIntegrationEvent", &error))?;
+        output.initial_contact_id.ok_or_else(|| {
+            Error::new(Kind::ConnectRejected, "Amazon Connect took the message for no chat")
+                .caused_by("SendChatIntegrationEvent answered without InitialContactId")
+        })
     }
 
     fn start_chat_contact(
@@ -183,157 +240,5 @@ impl<'a> Timed<'a> {
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
         self.report.connect_called(self.started.elapsed());
-    }
-}
-
-/// What is logged of a call that failed: never Connect's own text, which may quote the request, unless the fault is the
-/// owner's set-up, where the text is about roles and resources.
-#[derive(Debug)]
-struct Failure {
-    operation: &'static str,
-    code: String,
-    request_id: Option<String>,
-    text: Option<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.code)?;
-        if let Some(text) = &self.text {
-            write!(f, ": {text}")?;
-        }
-        match &self.request_id {
-            Some(id) => write!(f, " (AWS request {id})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-/// Names a failed call's kind. The codes are those of the API reference ("Common Errors" and each operation's list);
-/// `TooManyRequestsException` is named in `StartChatContact`'s description only.
-fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let code = match error {
-        SdkError::ServiceError(service) => service.err().code().map(str::to_owned),
-        _ => None,
-    };
-    let kind = match (code.as_deref(), status) {
-        (Some("LimitExceededException"), _) => Kind::ChatQuotaExceeded,
-        (
-            Some(
-                "TooManyRequestsException"
-                | "ThrottlingException"
-                | "Throttling"
-                | "ThrottledException"
-                | "RequestThrottledException"
-                | "RequestThrottled"
-                | "RequestLimitExceeded"
-                | "SlowDown",
-            ),
-            _,
-        )
-        | (_, Some(429)) => Kind::Throttled,
-        (Some("InvalidRequestException" | "InvalidParameterException" | "ValidationException"), _) => {
-            Kind::ConnectRejected
-        }
-        (_, Some(401 | 403 | 404)) => Kind::ConnectMisconfigured,
-        (
-            Some(
-                "AccessDeniedException"
-                | "ResourceNotFoundException"
-                | "UnrecognizedClientException"
-                | "InvalidSignatureException"
-                | "IncompleteSignature"
-                | "ExpiredTokenException"
-                | "InvalidClientTokenId"
-                | "MissingAuthenticationToken"
-                | "NotAuthorized"
-                | "OptInRequired",
-            ),
-            _,
-        ) => Kind::ConnectMisconfigured,
-        (Some("InternalServiceException" | "InternalFailure" | "ServiceUnavailable"), _) => Kind::ConnectUnavailable,
-        (_, Some(400..=499)) => Kind::ConnectRejected,
-        // Everything else is a 5xx, or was not answered: refused, reset, cut short, not understood.
-        _ if !matches!(error, SdkError::ConstructionFailure(_)) => Kind::ConnectUnavailable,
-        _ => Kind::Internal,
-    };
-    let said = match error {
-        SdkError::ServiceError(service) => service.err().message(),
-        _ => None,
-    };
-    let failure = Failure {
-        operation,
-        code: code.unwrap_or_else(|| match (error, status) {
-            (_, Some(status)) => format!("HTTP {status}"),
-            (SdkError::TimeoutError(_), _) => "timeout".to_owned(),
-            (SdkError::ConstructionFailure(_), _) => "the request could not be made".to_owned(),
-            _ => "no answer".to_owned(),
-        }),
-        request_id: error.request_id().map(str::to_owned),
-        text: said.filter(|_| kind == Kind::ConnectMisconfigured).map(str::to_owned),
-    };
-    let answer = match kind {
-        Kind::ChatQuotaExceeded => {
-            Error::new(kind, "All chat lines are in use; try again in a minute").retry_after(QUOTA_WAIT)
-        }
-        Kind::Throttled => Error::new(kind, "Too many chats are being started; try again")
-            .retry_after(Duration::from_secs(fastrand::u64(1..=3))),
-        Kind::ConnectRejected => match said.map(without_ids).filter(|reason| !reason.is_empty()) {
-            Some(reason) => Error::new(kind, format!("Amazon Connect refused the request: {reason}")),
-            None => Error::new(kind, "Amazon Connect refused the request"),
-        },
-        Kind::ConnectMisconfigured => Error::new(kind, "Chat is not set up correctly; its owner has been told"),
-        Kind::ConnectUnavailable => Error::new(kind, "Amazon Connect is not available; try again"),
-        _ => Error::new(kind, "Something went wrong on our side"),
-    };
-    answer.caused_by(failure)
-}
-
-/// How much of Connect's reason is passed on, in characters.
-const REASON_CHARS: usize = 200;
-
-/// Connect's reason in short, for the caller: no ARN, no id (a run of letters and digits with six digits or more).
-fn without_ids(reason: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_:/+.@".contains(c);
-    let mut short = String::new();
-    let mut word = String::new();
-    for c in reason.chars().chain([' ']) {
-        if is_part(c) {
-            word.push(c);
-            continue;
-        }
-        let is_id = word.starts_with("arn:") || word.chars().filter(char::is_ascii_digit).count() >= 6;
-        short.push_str(if is_id { "[id]" } else { &word });
-        word.clear();
-        short.push(if c.is_control() { ' ' } else { c });
-    }
-    short.trim().chars().take(REASON_CHARS).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_passed_on_without_ids() {
-        for (said, told) in [
-            ("Invalid ContentType", "Invalid ContentType"),
-            (
-                "Flow arn:aws:connect:us-east-1:123456789012:instance/4444 not found in 44444444-4444-4444-8444-444444444444.",
-                "Flow [id] not found in [id]",
-            ),
-            ("1 validation error at 'chatDurationInMinutes'", "1 validation error at 'chatDurationInMinutes'"),
-            ("Contact +14155550123 is known", "Contact [id] is known"),
-            ("", ""),
-        ] {
-            assert_eq!(without_ids(said), told);
-        }
-        assert_eq!(without_ids(&"long ".repeat(100)).chars().count(), REASON_CHARS);
     }
 }

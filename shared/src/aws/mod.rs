@@ -1,6 +1,10 @@
 //! AWS: each module owns its client, and nothing else does.
 
 pub mod connect;
+mod failure;
+pub mod participant;
+pub mod queue;
+pub mod sns;
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,

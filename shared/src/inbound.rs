@@ -1,0 +1,158 @@
+//! A customer's message on its way from the webhook to Connect: what stands in the queue.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Kind, Result},
+    settings::{Account, Number},
+    sms::{message::Message, provider::Provider},
+};
+
+/// The version of the item's shape.
+const VERSION: u8 = 1;
+
+/// One message with all that its delivery needs: `deliver-message` reads no settings. Not `Debug`: it holds what a
+/// customer wrote.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Inbound {
+    v: u8,
+    /// The account's name in the settings.
+    pub account: String,
+    /// The account's provider, as in the settings: the message's own `provider` is the payload's word.
+    pub provider: Provider,
+    /// The message.
+    pub message: Message,
+    /// What the settings say of our address.
+    #[serde(default, skip_serializing_if = "OurNumber::is_empty")]
+    pub number: OurNumber,
+}
+
+/// What one of our addresses has for itself: see [`Number`].
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
+pub struct OurNumber {
+    /// The flow of new chats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_flow_id: Option<String>,
+    /// The destination on the `integration-event` route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_id: Option<String>,
+    /// What an agent sees of a customer without a profile name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Contact attributes of new chats.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl OurNumber {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<&Number> for OurNumber {
+    fn from(number: &Number) -> Self {
+        Self {
+            contact_flow_id: number.contact_flow_id.clone(),
+            destination_id: number.destination_id.clone(),
+            display_name: number.display_name.clone(),
+            attributes: number.attributes.clone(),
+        }
+    }
+}
+
+impl Inbound {
+    /// A message that the account's secret has proved.
+    pub fn new(account: &Account, message: Message) -> Self {
+        let number = account.number(&message.to).map(OurNumber::from).unwrap_or_default();
+        Self { v: VERSION, account: account.name.clone(), provider: account.provider(), message, number }
+    }
+
+    /// The text of a queue item.
+    pub fn to_item(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(Error::internal)
+    }
+
+    /// Reads a queue item. The error repeats nothing of it.
+    pub fn from_item(item: &str) -> Result<Self> {
+        let item: Self = serde_json::from_str(item)
+            .map_err(|_| Error::new(Kind::Validation, "The queue item is no message of this bridge"))?;
+        match item.v {
+            VERSION => Ok(item),
+            _ => Err(Error::new(Kind::Validation, "The queue item is of another version of the bridge")),
+        }
+    }
+
+    /// The FIFO queue's `MessageGroupId`: one customer at one of our addresses, whose messages stay in order.
+    pub fn group_id(&self) -> String {
+        hash(&[self.provider.as_str(), &self.account, &self.message.to, &self.message.from])
+    }
+
+    /// The FIFO queue's `MessageDeduplicationId`, and what every other token of this message is derived from: the
+    /// provider's id of it. An event's or delivery's id would differ between two deliveries of one message.
+    pub fn deduplication_id(&self) -> String {
+        hash(&[self.provider.as_str(), &self.account, &self.message.message_id])
+    }
+}
+
+/// Hex SHA-256 of the parts, delimited as a JSON list, so that no two lists run together: ids are seen by tooling, and no
+/// phone number may stand in them.
+fn hash(parts: &[&str]) -> String {
+    let list = serde_json::Value::from(parts).to_string();
+    hex::encode(digest::digest(&digest::SHA256, list.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{settings::Settings, sms::message::Channel};
+
+    fn inbound(message_id: &str, from: &str) -> Inbound {
+        let numbers = json!({ "+12025550100": { "contact_flow_id": "sales", "attributes": { "brand": "acme" } } });
+        let account = json!({ "name": "us", "provider": "twilio", "auth_tokens": ["t"], "numbers": numbers });
+        let settings = json!({ "accounts": [account] }).to_string();
+        let settings = Settings::from_json(settings.as_bytes()).unwrap();
+        let message = Message::new("twilio", Channel::Sms, message_id, from, "+12025550100");
+        Inbound::new(&settings.accounts[0], message)
+    }
+
+    #[test]
+    fn an_item_comes_back_as_it_went() {
+        let item = inbound("SM1", "+14155550100").to_item().unwrap();
+        let value: serde_json::Value = serde_json::from_str(&item).unwrap();
+        assert_eq!(
+            value,
+            json!({ "v": 1, "account": "us", "provider": "twilio",
+                    "message": { "provider": "twilio", "channel": "sms", "message_id": "SM1", "from": "+14155550100",
+                                 "to": "+12025550100", "text": "", "media": [], "received_at": null },
+                    "number": { "contact_flow_id": "sales", "attributes": { "brand": "acme" } } })
+        );
+        assert_eq!(Inbound::from_item(&item).unwrap().to_item().unwrap(), item);
+    }
+
+    #[test]
+    fn what_is_no_item_is_refused() {
+        let newer = inbound("SM1", "+14155550100").to_item().unwrap().replace(r#""v":1"#, r#""v":2"#);
+        for item in ["", "{}", "null", "[]", r#"{"v":1}"#, &newer] {
+            assert_eq!(Inbound::from_item(item).err().map(|error| error.kind()), Some(Kind::Validation), "{item}");
+        }
+    }
+
+    #[test]
+    fn ids_tell_messages_and_customers_apart_and_show_neither() {
+        let one = inbound("SM1", "+14155550100");
+        let two = inbound("SM2", "+14155550100");
+        let other = inbound("SM1", "+14155550199");
+        assert_eq!(one.group_id(), two.group_id());
+        assert_ne!(one.group_id(), other.group_id());
+        assert_ne!(one.deduplication_id(), two.deduplication_id());
+        for id in [one.group_id(), one.deduplication_id()] {
+            assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        }
+    }
+}
