@@ -31,6 +31,13 @@ use crate::{
 #[serde(transparent)]
 pub struct Event(Box<RawValue>);
 
+impl Event {
+    /// The event's JSON.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
 /// The part of a request that an answer depends on, even when the rest can't be read.
 #[derive(Default)]
 pub struct Head {
@@ -86,7 +93,7 @@ pub trait Handler {
 pub async fn serve<H: Handler>(handler: &H, event: LambdaEvent<Event>) -> Result<impl Serialize + use<H>, Infallible> {
     let mut report = Report::new(H::SERVICE);
     let call = Call { deadline: Deadline::of_invocation(event.context.deadline), request_id: event.context.request_id };
-    let (origin, head, outcome) = match read(event.payload.0.get()) {
+    let (origin, head, outcome) = match read(event.payload.text()) {
         Ok((origin, request)) => {
             let head = Head {
                 method: request.head.method.clone(),

@@ -2,6 +2,7 @@
 //! runtime types, the real AWS client and real HTTP.
 
 pub mod runtime;
+pub mod sqs;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use shared::{
     config::{self, Env},
     gateway::{self, Handler},
 };
+use receive_message::ReceiveMessage;
 use start_chat::StartChat;
 
 /// The stand-in's instance, and the flow that is its default.
@@ -219,6 +221,13 @@ pub async fn start_chat(environment: &[(&'static str, String)], connect_url: &st
     let lookup = |name: &str| environment.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
     let config = config::StartChat::read(&Env::new(&lookup)).unwrap();
     StartChat::new(config, &sdk_config(connect_url).await)
+}
+
+/// `receive-message` in `environment`, calling every AWS service at `aws_url`.
+pub async fn receive_message(environment: &[(&'static str, String)], aws_url: &str) -> ReceiveMessage {
+    let lookup = |name: &str| environment.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+    let config = config::ReceiveMessage::read(&Env::new(&lookup)).unwrap();
+    ReceiveMessage::new(config, &sdk_config(aws_url).await)
 }
 
 /// The functions' own SDK configuration, for one endpoint and nobody's credentials.

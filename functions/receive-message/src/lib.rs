@@ -1,1 +1,256 @@
-//! x
+//! `/sms/{provider}`: a provider's webhook is proved, normalised and handed on, before it is answered 2xx.
+//!
+//! The way of a webhook: [`shared::gateway`] reads the event → the route names provider and account → the settings hold
+//! the account's secrets → [`shared::sms::webhook::Webhook::verify`] → [`shared::sms::webhook::Verified::parse`] → each
+//! message becomes an [`shared::inbound::Inbound`] → the queue, or Connect itself.
+
+mod records;
+mod route;
+
+use aws_config::SdkConfig;
+use http::{
+    HeaderValue, Method, Response,
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+use shared::{
+    Error, Kind, Result,
+    aws::{
+        connect::Connect,
+        participant::Participants,
+        queue::InboundQueue,
+        settings::{Refresh, SettingsSource},
+        sns::Sns,
+    },
+    config::{self, HandOn},
+    conversation::Conversations,
+    deadline::Deadline,
+    gateway::{self, Call, Event, Handler, Head, Request},
+    inbound::Inbound,
+    settings::Settings,
+    sms::{
+        message,
+        provider::{Answer, Provider},
+        url::BaseUrl,
+        webhook::{Arrival, Rejection, Webhook},
+    },
+    telemetry::Report,
+};
+
+use crate::route::Route;
+
+/// The function: what it was told, and the clients that this needs.
+pub struct ReceiveMessage {
+    public_base_url: Option<BaseUrl>,
+    settings: SettingsSource,
+    way_on: WayOn,
+    sns: Sns,
+}
+
+enum WayOn {
+    Queue(InboundQueue),
+    Direct(Box<Conversations>),
+}
+
+impl ReceiveMessage {
+    /// Makes the clients; nothing is called yet.
+    pub fn new(config: config::ReceiveMessage, sdk: &SdkConfig) -> Self {
+        let way_on = match config.hand_on {
+            HandOn::Queue(url) => WayOn::Queue(InboundQueue::new(sdk, url)),
+            HandOn::Direct(delivery) => {
+                let connect = Connect::new(sdk, &delivery.instance.id);
+                WayOn::Direct(Box::new(Conversations::new(connect, Participants::new(sdk), *delivery)))
+            }
+        };
+        let settings = SettingsSource::new(config.settings, sdk);
+        let sns = Sns::new(sdk, config.sns_endpoint);
+        Self { public_base_url: config.public_base_url, settings, way_on, sns }
+    }
+
+    /// Says at init what the owner should know. Only settings that are at hand are looked at: nothing is fetched.
+    pub fn warn(&self) {
+        let Some(settings) = self.settings.inline() else { return };
+        if let WayOn::Direct(_) = self.way_on {
+            for account in settings.accounts.iter().filter(|account| account.provider().sends_once()) {
+                tracing::warn!(
+                    account = account.name,
+                    "INBOUND_QUEUE_URL is not set, and this account's provider sends a message once only: what can't be \
+                     delivered at once is lost"
+                );
+            }
+        }
+    }
+
+    /// Answers an event of any trigger: a gateway's, a queue's or a topic's.
+    pub async fn serve(&self, event: LambdaEvent<Event>) -> Result<Value, lambda_runtime::Error> {
+        match records::read(event.payload.text()) {
+            Some(records) => records::serve(self, records, &event.context).await,
+            None => Ok(serde_json::to_value(gateway::serve(self, event).await?)?),
+        }
+    }
+
+    /// Proves a webhook and hands its messages on. What it says is accepted once this returns.
+    async fn receive(
+        &self,
+        webhook: &Webhook,
+        account: Option<&str>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Answer> {
+        let settings = self.settings.current().await?;
+        let events = match self.prove(webhook, account, &settings, report).await {
+            Err(error) if may_be_old_settings(&error) => match self.settings.refresh().await {
+                Refresh::Refreshed(settings) => self.prove(webhook, account, &settings, report).await?,
+                Refresh::Fixed => return Err(error),
+                Refresh::GateShut if error.kind() == Kind::NotFound => return Err(error),
+                // The secret may be so new that we don't know it yet. A provider that is asked to come back loses
+                // nothing; one that is refused might.
+                Refresh::GateShut => {
+                    let text = "The settings are being read again; send it again";
+                    return Err(Error::new(Kind::SettingsUnavailable, text).caused_by(error));
+                }
+            },
+            outcome => outcome?,
+        };
+        let answer = Answer::to(webhook.provider, &events.all);
+        self.hand_on(&events.inbound, deadline, report).await?;
+        for event in &events.all {
+            if let message::Event::SubscriptionConfirmation { topic_arn, token } = event {
+                self.sns.confirm(topic_arn, token, deadline).await?;
+                report.note("subscription confirmed");
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn prove(
+        &self,
+        webhook: &Webhook,
+        account: Option<&str>,
+        settings: &Settings,
+        report: &mut Report,
+    ) -> Result<Proved> {
+        let candidates = settings.candidates(webhook.provider, account)?;
+        let certificate = match webhook.certificate_url(&candidates) {
+            Some(url) => Some(self.sns.certificate(&url).await?),
+            None => None,
+        };
+        let verified = webhook.verify(&candidates, certificate.as_deref())?;
+        report.signature_age_s = verified.age_seconds();
+        let all = verified.parse()?;
+        let mut inbound = Vec::new();
+        for event in &all {
+            match event {
+                message::Event::Message(message) => {
+                    inbound.push(Inbound::new(verified.account_of(message), (**message).clone()));
+                }
+                message::Event::Ignored { reason } => {
+                    report.count("WebhookIgnored", 1);
+                    report.note(reason);
+                }
+                message::Event::SubscriptionConfirmation { .. } | message::Event::Challenge(_) => {}
+            }
+        }
+        report.count("MessageReceived", inbound.len() as u64);
+        Ok(Proved { all, inbound })
+    }
+
+    /// Nothing is answered 2xx before this succeeds.
+    async fn hand_on(&self, messages: &[Inbound], deadline: Deadline, report: &mut Report) -> Result<()> {
+        match &self.way_on {
+            WayOn::Queue(queue) => queue.send(messages, deadline).await,
+            WayOn::Direct(conversations) => {
+                for message in messages {
+                    conversations.deliver(message, deadline, report).await.map_err(|error| {
+                        let text = "The message could not be delivered; send it again";
+                        Error::new(Kind::NotStored, text).caused_by(error)
+                    })?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn webhook(&self, request: Request, route: &Route<'_>) -> Result<Webhook> {
+        let base = match (&self.public_base_url, &request.domain_name) {
+            (Some(base), _) => base.clone(),
+            (None, Some(domain)) => BaseUrl::parse(&format!("https://{domain}{}", route.prefix))
+                .map_err(|rule| Error::internal(format!("the gateway's domain name: {rule}")))?,
+            (None, None) => return Err(Error::internal("PUBLIC_BASE_URL is not set, and this gateway names no domain")),
+        };
+        Ok(Webhook {
+            provider: route.provider,
+            arrival: Arrival::Http,
+            method: request.head.method,
+            base,
+            path: route.path.to_owned(),
+            query: request.query,
+            headers: request.head.headers,
+            body: request.body,
+            now: jiff::Timestamp::now().as_second(),
+        })
+    }
+}
+
+struct Proved {
+    all: Vec<message::Event>,
+    inbound: Vec<Inbound>,
+}
+
+/// A secret, or an account, that the settings at hand don't know.
+fn may_be_old_settings(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Unverified => Rejection::of(error).is_some_and(Rejection::may_be_rotation),
+        kind => kind == Kind::NotFound,
+    }
+}
+
+impl Handler for ReceiveMessage {
+    const SERVICE: &'static str = "receive-message";
+    const REJECTED: &'static str = "WebhookRejected";
+
+    async fn handle(&self, request: Request, call: &Call, report: &mut Report) -> Result<Response<String>> {
+        let path = request.head.path.clone();
+        let route = Route::of(&path)?;
+        if !matches!(request.head.method, Method::POST | Method::GET) {
+            return Err(Error::new(Kind::MethodNotAllowed, "Webhooks are POST or GET"));
+        }
+        let webhook = self.webhook(request, &route)?;
+        let answer = self.receive(&webhook, route.account, call.deadline, report).await?;
+        let mut response = Response::new(answer.body.into_owned());
+        *response.status_mut() = answer.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        Ok(response)
+    }
+
+    fn answer(&self, head: &Head, _: &Call, outcome: Result<Response<String>, &Error>) -> Response<String> {
+        outcome.unwrap_or_else(|error| refusal(Route::of(&head.path).ok().map(|route| route.provider), error))
+    }
+}
+
+/// How long a provider is asked to wait with what could not be taken.
+const RETRY_AFTER_SECONDS: u64 = 30;
+
+fn refusal(provider: Option<Provider>, error: &Error) -> Response<String> {
+    let kind = error.kind();
+    // Whatever failed on our side or AWS's, the provider shall come back with it.
+    let retry = kind.status().is_server_error();
+    let body = json!({ "success": false, "error": { "code": kind.code(), "message": error.message() } });
+    let mut response = Response::new(body.to_string());
+    *response.status_mut() = if retry { http::StatusCode::SERVICE_UNAVAILABLE } else { kind.status() };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if retry {
+        headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    }
+    if kind == Kind::MethodNotAllowed {
+        headers.insert(ALLOW, HeaderValue::from_static("POST, GET"));
+    }
+    if let (Kind::Unverified, Some(challenge)) = (kind, provider.and_then(Provider::challenge)) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+    }
+    response
+}
+
