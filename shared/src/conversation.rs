@@ -133,7 +133,8 @@ fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
 /// What the agent reads: the text, then what came with it, one a line. Never empty.
 fn agent_text(inbound: &Inbound) -> String {
     let message = &inbound.message;
-    let mut lines: Vec<String> = Some(message.text.clone()).filter(|text| !text.trim().is_empty()).into_iter().collect();
+    let mut lines: Vec<String> =
+        Some(message.text.clone()).filter(|text| !text.trim().is_empty()).into_iter().collect();
     for media in &message.media {
         lines.push(match &media.url {
             Some(url) if inbound.provider.opens_to_anyone(media) => url.clone(),

@@ -2,17 +2,18 @@
 //! runtime types, the real AWS client and real HTTP.
 
 pub mod runtime;
+pub mod secrets;
 pub mod sqs;
 
 use std::time::Duration;
 
 use lambda_runtime::{Context, LambdaEvent};
+use receive_message::ReceiveMessage;
 use serde_json::{Value, json};
 use shared::{
     config::{self, Env},
     gateway::{self, Handler},
 };
-use receive_message::ReceiveMessage;
 use start_chat::StartChat;
 
 /// The stand-in's instance, and the flow that is its default.

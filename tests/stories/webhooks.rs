@@ -4,10 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use local::{Fault, Operation, StandIn};
 use serde_json::{Value, json};
 use shared::inbound::Inbound;
-use tests::{
-    Answer, Http, TOPIC, environment, invoke, receive_message,
-    sqs::Sqs,
-};
+use tests::{Answer, Http, TOPIC, environment, invoke, receive_message, sqs::Sqs};
 
 const TOKEN: &str = "12345678901234567890123456789012";
 const BASE: &str = "https://sms.example.com";
@@ -73,7 +70,8 @@ fn assert_accepted(answer: &Answer, label: &str) {
 #[tokio::test]
 async fn a_text_message_is_stored_before_it_is_answered() {
     let queue = Sqs::start().await;
-    let numbers = json!({ "numbers": { "+12025550100": { "contact_flow_id": "sales", "attributes": { "brand": "acme" } } } });
+    let numbers =
+        json!({ "numbers": { "+12025550100": { "contact_flow_id": "sales", "attributes": { "brand": "acme" } } } });
     let function = receive_message(&queued(&queue, &[account(&numbers)]), queue.url()).await;
     let request = twilio("/sms/twilio", TOKEN, &sms("SM1", "Hello agent"));
     assert_accepted(&invoke(&function, &request.http_api()).await, "http api");
@@ -172,7 +170,12 @@ async fn nothing_unproved_gets_through() {
         ("no route", at("/"), 404, "NOT_FOUND"),
         ("another method", as_method("DELETE"), 405, "METHOD_NOT_ALLOWED"),
         ("authentic and malformed", twilio("/sms/twilio", TOKEN, &[("MessageSid", "SM1")]), 400, "VALIDATION_ERROR"),
-        ("authentic and too large", twilio("/sms/twilio", TOKEN, &sms("SM1", &"x".repeat(3_000_000))), 400, "VALIDATION_ERROR"),
+        (
+            "authentic and too large",
+            twilio("/sms/twilio", TOKEN, &sms("SM1", &"x".repeat(3_000_000))),
+            400,
+            "VALIDATION_ERROR",
+        ),
         ("3 MB of nothing", good.clone().body(vec![0; 3_000_000]), 400, "VALIDATION_ERROR"),
         ("not UTF-8", good.clone().body(vec![0xff, 0xfe, b'=', 0]), 403, "UNVERIFIED"),
         ("empty", good.clone().body(""), 403, "UNVERIFIED"),
@@ -200,7 +203,9 @@ async fn statuses_are_accepted_and_never_a_chat() {
 async fn an_opt_out_travels_as_such() {
     let queue = Sqs::start().await;
     let function = receive_message(&queued(&queue, &[account(&json!({}))]), queue.url()).await;
-    for (text, opt_out) in [("Stop", json!("STOP")), ("STOP it", Value::Null), ("END", Value::Null), ("start", json!("START"))] {
+    for (text, opt_out) in
+        [("Stop", json!("STOP")), ("STOP it", Value::Null), ("END", Value::Null), ("start", json!("START"))]
+    {
         queue.forget();
         let answer = invoke(&function, &twilio("/sms/twilio", TOKEN, &sms("SM1", text)).http_api()).await;
         assert_accepted(&answer, text);
@@ -309,7 +314,8 @@ async fn accounts_are_found_by_their_secret() {
     other["name"] = json!("other");
     other["auth_tokens"] = json!(["new", "old"]);
     // An AccountSid that names neither: the secret decides, and nobody is locked out.
-    let function = receive_message(&queued(&queue, &[account(&json!({ "account_sid": "AC9" })), other]), queue.url()).await;
+    let function =
+        receive_message(&queued(&queue, &[account(&json!({ "account_sid": "AC9" })), other]), queue.url()).await;
     for (token, name) in [(TOKEN, "us"), ("new", "other"), ("old", "other")] {
         queue.forget();
         let answer = invoke(&function, &twilio("/sms/twilio", token, &sms("SM1", "Hello")).http_api()).await;

@@ -177,7 +177,9 @@ impl ReceiveMessage {
             (Some(base), _) => base.clone(),
             (None, Some(domain)) => BaseUrl::parse(&format!("https://{domain}{}", route.prefix))
                 .map_err(|rule| Error::internal(format!("the gateway's domain name: {rule}")))?,
-            (None, None) => return Err(Error::internal("PUBLIC_BASE_URL is not set, and this gateway names no domain")),
+            (None, None) => {
+                return Err(Error::internal("PUBLIC_BASE_URL is not set, and this gateway names no domain"));
+            }
         };
         Ok(Webhook {
             provider: route.provider,
@@ -253,4 +255,3 @@ fn refusal(provider: Option<Provider>, error: &Error) -> Response<String> {
     }
     response
 }
-

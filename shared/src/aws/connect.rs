@@ -10,9 +10,9 @@ use aws_sdk_connect::{
     Client,
     operation::start_chat_contact::StartChatContactOutput,
     types::{
-        ChatEvent, ChatEventType, ChatMessage, ChatStreamingConfiguration, ConnectionType, DisconnectOnCustomerExitParticipantType, NewSessionDetails,
-        ParticipantConfiguration, ParticipantDetails, PersistentChat, RehydrationType, ResponseMode,
-        SegmentAttributeValue,
+        ChatEvent, ChatEventType, ChatMessage, ChatStreamingConfiguration, ConnectionType,
+        DisconnectOnCustomerExitParticipantType, NewSessionDetails, ParticipantConfiguration, ParticipantDetails,
+        PersistentChat, RehydrationType, ResponseMode, SegmentAttributeValue,
     },
 };
 

@@ -4,6 +4,7 @@ pub mod connect;
 mod failure;
 pub mod participant;
 pub mod queue;
+pub mod settings;
 pub mod sns;
 
 use aws_config::{
