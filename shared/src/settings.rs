@@ -398,7 +398,6 @@ impl<'a> Fields<'a> {
 
     /// A rotation list of keys that have to be read, such as public keys. One that can't be is told as a warning and
     /// left out, so that it doesn't disable the others; it is an error if none is left.
-    #[allow(dead_code, reason = "Telnyx follows")]
     pub(crate) fn keys<K>(&self, name: &'static str, read: impl Fn(&str) -> Option<K>) -> Vec<K> {
         let texts = self.secrets(name);
         let mut keys = Vec::new();

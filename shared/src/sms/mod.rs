@@ -11,6 +11,7 @@ pub mod message;
 pub mod opt_out;
 pub mod provider;
 pub mod signalwire;
+pub mod telnyx;
 #[cfg(test)]
 mod testing;
 pub mod twilio;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     message::{Event, Media, Message},
-    signalwire, twilio,
+    signalwire, telnyx, twilio,
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -214,6 +214,7 @@ impl Answer {
 pub enum Credentials {
     Twilio(twilio::Credentials),
     Signalwire(signalwire::Credentials),
+    Telnyx(telnyx::Credentials),
 }
 
 impl Credentials {
@@ -222,8 +223,8 @@ impl Credentials {
         match provider {
             Provider::Twilio => Some(Self::Twilio(twilio::Credentials::read(fields))),
             Provider::Signalwire => Some(Self::Signalwire(signalwire::Credentials::read(fields))),
-            Provider::Telnyx
-            | Provider::Vonage
+            Provider::Telnyx => Some(Self::Telnyx(telnyx::Credentials::read(fields))),
+            Provider::Vonage
             | Provider::VonageMessages
             | Provider::Plivo
             | Provider::Sinch
@@ -241,6 +242,7 @@ impl Credentials {
         match self {
             Self::Twilio(_) => Provider::Twilio,
             Self::Signalwire(_) => Provider::Signalwire,
+            Self::Telnyx(_) => Provider::Telnyx,
         }
     }
 
@@ -249,6 +251,7 @@ impl Credentials {
         match self {
             Self::Twilio(credentials) => twilio::verify(credentials, webhook),
             Self::Signalwire(credentials) => signalwire::verify(credentials, webhook),
+            Self::Telnyx(credentials) => telnyx::verify(credentials, webhook),
         }
     }
 
@@ -257,6 +260,7 @@ impl Credentials {
         match self {
             Self::Twilio(_) => twilio::parse(verified),
             Self::Signalwire(_) => signalwire::parse(verified),
+            Self::Telnyx(_) => telnyx::parse(verified),
         }
     }
 
@@ -266,6 +270,8 @@ impl Credentials {
         match self {
             Self::Twilio(credentials) => credentials.is_named(message),
             Self::Signalwire(credentials) => credentials.is_named(message),
+            // Its webhooks name nothing that the settings know.
+            Self::Telnyx(_) => None,
         }
     }
 
@@ -274,6 +280,7 @@ impl Credentials {
     pub(super) fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
         match self {
             Self::Twilio(_) | Self::Signalwire(_) => None,
+            Self::Telnyx(_) => None,
         }
     }
 }

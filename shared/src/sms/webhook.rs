@@ -301,7 +301,6 @@ impl Verified<'_> {
     }
 
     /// The body as JSON of a known form. The error repeats nothing of it.
-    #[allow(dead_code, reason = "the JSON providers follow")]
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.webhook.body)
             .map_err(|_| Error::new(Kind::Validation, "The body is not the JSON that this provider sends"))

@@ -1,0 +1,266 @@
+//! Telnyx: SMS and MMS.
+//!
+//! | limit | value | source |
+//! |---|---|---|
+//! | time to answer | 2 s | <https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks> |
+//! | re-delivery | 3 attempts per URL, then the failover URL, then none; out of order and twice are possible | the same |
+//! | signature | Ed25519, at most 300 s old | the same; telnyx-python 4.189, telnyx-node 7.24 |
+//! | recipients of a group MMS | 8 | <https://developers.telnyx.com/docs/messaging/messages/group-messaging> |
+//! | text we send | 10 parts, not verified | |
+//!
+//! Always JSON by POST. Long messages come already joined. `message.sent` and `message.finalized` report on ours.
+//!
+//! ```json
+//! {"data": {"event_type": "message.received", "id": "b301ed3f-…", "occurred_at": "2026-09-21T14:13:19.000+00:00",
+//!           "record_type": "event",
+//!           "payload": {"id": "84cca175-…", "direction": "inbound", "type": "SMS",
+//!                       "from": {"phone_number": "+13125550001", "carrier": "T-Mobile USA"},
+//!                       "to": [{"phone_number": "+17735550002", "status": "webhook_delivered"}], "cc": [],
+//!                       "text": "Hello agent", "media": [], "encoding": "GSM-7", "parts": 1,
+//!                       "received_at": "2026-09-21T14:13:18.000+00:00"}},
+//!  "meta": {"attempt": 1, "delivered_to": "https://sms.example.com/sms/telnyx"}}
+//! ```
+//!
+//! `telnyx-signature-ed25519` is over `<telnyx-timestamp>|<body>`, made with the account's one key pair; the URL is not
+//! in it. A retry keeps `data.id` and `data.payload.id`: messages are told apart by the latter.
+//!
+//! The webhook names no account that the settings know: accounts of one key are told apart by their `numbers` alone.
+//! Media links are open to anyone, and expire.
+
+use aws_lc_rs::signature::{ED25519, ED25519_PUBLIC_KEY_LEN, UnparsedPublicKey};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    message::{Channel, Event, Media, Message, OptOut, utc},
+    webhook::{Proof, Rejection, Verified, Webhook},
+};
+use crate::{
+    error::{Error, Result},
+    secret::Secret,
+    settings::{Account, Fields},
+};
+
+const SIGNATURE: &str = "telnyx-signature-ed25519";
+const TIMESTAMP: &str = "telnyx-timestamp";
+const SIGNATURE_LENGTH: usize = 64;
+/// Unix seconds have 10 digits until the year 2286.
+const TIMESTAMP_LENGTH: usize = 12;
+
+type PublicKey = [u8; ED25519_PUBLIC_KEY_LEN];
+
+/// What a Telnyx account has.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Sign webhooks.
+    pub public_keys: Vec<PublicKey>,
+    /// Sends.
+    pub api_key: Option<Secret>,
+}
+
+impl Credentials {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let credentials =
+            Self { public_keys: fields.keys("public_keys", read_public_key), api_key: fields.secret("api_key") };
+        fields.require_one_of(&["public_keys"]);
+        credentials
+    }
+}
+
+/// The account's page shows the key as base64 of its 32 bytes.
+fn read_public_key(text: &str) -> Option<PublicKey> {
+    let key: PublicKey = STANDARD.decode(text.trim()).ok()?.try_into().ok()?;
+    if is_small_order(&key) { None } else { Some(key) }
+}
+
+/// Whether it is one of the few points under which anyone can sign (all zeros is one: a placeholder left in the
+/// settings). The verification, as RFC 8032 has it, accepts them as keys; the list is that of libsodium
+/// (`ge25519_has_small_order`), where the sign bit does not count.
+fn is_small_order(key: &PublicKey) -> bool {
+    const ORDER_8: [PublicKey; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut unsigned = *key;
+    let [first, middle @ .., last] = &mut unsigned;
+    *last &= 0x7f;
+    // 0 and 1; and, with p the field's prime, p - 1, p and p + 1.
+    let is_around_zero = matches!(*first, 0 | 1) && middle.iter().all(|byte| *byte == 0) && *last == 0;
+    let is_around_prime = matches!(*first, 0xec..=0xee) && middle.iter().all(|byte| *byte == 0xff) && *last == 0x7f;
+    is_around_zero || is_around_prime || ORDER_8.contains(&unsigned)
+}
+
+/// <https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>, with the stricter reading where the SDKs
+/// differ: telnyx-node wants exact base64 and digits only, telnyx-python takes less.
+pub(super) fn verify(credentials: &Credentials, webhook: &Webhook) -> Result<Proof, Rejection> {
+    let signature = STANDARD.decode(webhook.header(SIGNATURE)?).map_err(|_| Rejection::Malformed)?;
+    let timestamp = webhook.header(TIMESTAMP)?;
+    if signature.len() != SIGNATURE_LENGTH
+        || timestamp.len() > TIMESTAMP_LENGTH
+        || !timestamp.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err(Rejection::Malformed);
+    }
+    let signed_at = timestamp.parse().map_err(|_| Rejection::Malformed)?;
+    let signed = [timestamp.as_bytes(), b"|", &webhook.body].concat();
+    let is_made =
+        |key: &PublicKey| UnparsedPublicKey::new(&ED25519, key.as_slice()).verify(&signed, &signature).is_ok();
+    if credentials.public_keys.iter().any(is_made) {
+        Ok(Proof { signed_at: Some(signed_at) })
+    } else {
+        Err(Rejection::Mismatch)
+    }
+}
+
+/// Of any event, so that those we don't know are ignored whatever else is in them.
+#[derive(Deserialize)]
+struct Envelope {
+    data: EventType,
+}
+
+#[derive(Deserialize)]
+struct EventType {
+    event_type: String,
+}
+
+#[derive(Deserialize)]
+struct Received {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    id: Option<String>,
+    payload: Payload,
+}
+
+/// What a message can do without is a [`Value`]: a form of it that we don't know must not cost the message.
+#[derive(Deserialize)]
+struct Payload {
+    id: Option<String>,
+    direction: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    from: Option<Address>,
+    to: Option<Vec<Address>>,
+    cc: Option<Vec<Address>>,
+    text: Option<String>,
+    media: Option<Vec<Item>>,
+    #[serde(default)]
+    encoding: Value,
+    #[serde(default)]
+    parts: Value,
+    #[serde(default)]
+    received_at: Value,
+    #[serde(default)]
+    autoresponse_type: Value,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    phone_number: Option<String>,
+    #[serde(default)]
+    status: Value,
+}
+
+impl Address {
+    fn number(&self) -> Option<&str> {
+        self.phone_number.as_deref().map(str::trim).filter(|number| !number.is_empty())
+    }
+}
+
+#[derive(Deserialize)]
+struct Item {
+    url: Option<String>,
+    #[serde(default)]
+    content_type: Value,
+    #[serde(default)]
+    size: Value,
+}
+
+/// <https://developers.telnyx.com/api-reference/callbacks/inbound-message>
+pub(super) fn parse(verified: &Verified<'_>) -> Result<Vec<Event>> {
+    let envelope: Envelope = verified.json()?;
+    if envelope.data.event_type != "message.received" {
+        return Ok(vec![Event::ignored("not a received message")]);
+    }
+    let Received { data } = verified.json()?;
+    Ok(vec![read(data, verified.account())?])
+}
+
+fn read(data: Data, account: &Account) -> Result<Event> {
+    let Data { id: event_id, payload } = data;
+    if payload.direction.as_deref().is_some_and(|direction| direction != "inbound") {
+        return Ok(Event::ignored("not inbound"));
+    }
+    let media: Vec<_> = payload.media.unwrap_or_default().into_iter().filter_map(read_medium).collect();
+    let channel = match payload.kind.as_deref() {
+        Some("MMS") => Channel::Mms,
+        Some("SMS") | None if media.is_empty() => Channel::Sms,
+        Some("SMS") | None => Channel::Mms,
+        Some(_) => return Ok(Event::ignored("unsupported message type")),
+    };
+    let missing = |field: &'static str| Error::invalid(field, "is missing");
+    let message_id = payload.id.ok_or_else(|| missing("data.payload.id"))?;
+    let from = payload.from.as_ref().and_then(Address::number).ok_or_else(|| missing("data.payload.from"))?;
+    let to = payload.to.unwrap_or_default();
+    let ours = our_number(&to, account).ok_or_else(|| missing("data.payload.to"))?;
+
+    let mut message = Message::new("telnyx", channel, message_id, from, ours);
+    let cc = payload.cc.unwrap_or_default();
+    let mut everyone: Vec<String> = Vec::new();
+    // `cc` may name us once more.
+    for number in to.iter().chain(&cc).filter_map(Address::number) {
+        if !everyone.iter().any(|other| other == number) {
+            everyone.push(number.to_owned());
+        }
+    }
+    message.to_all = (everyone.len() > 1).then_some(everyone);
+    message.text = payload.text.unwrap_or_default();
+    message.media = media;
+    message.received_at = payload.received_at.as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
+    message.encoding = payload.encoding.as_str().map(str::to_owned);
+    message.segments = payload.parts.as_u64().and_then(|parts| parts.try_into().ok());
+    message.event_id = event_id;
+    // Telnyx has answered it: https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
+    message.opt_out = match payload.autoresponse_type.as_str() {
+        Some("STOP") => Some(OptOut::Stop),
+        Some("START") => Some(OptOut::Start),
+        Some("HELP") => Some(OptOut::Help),
+        _ => None,
+    };
+    Ok(message.into())
+}
+
+fn read_medium(item: Item) -> Option<Media> {
+    Some(Media {
+        url: Some(item.url.filter(|url| !url.trim().is_empty())?),
+        content_type: item.content_type.as_str().map(str::to_owned),
+        size: item.size.as_u64(),
+        ..Media::default()
+    })
+}
+
+/// A group MMS may be for several: ours is the one that the account lists, else the one that this webhook was for, else
+/// the first.
+fn our_number<'a>(to: &'a [Address], account: &Account) -> Option<&'a str> {
+    let is_listed = |address: &&Address| address.number().is_some_and(|number| account.number(number).is_some());
+    let has_webhook = |address: &&Address| address.status.as_str().is_some_and(|status| status.starts_with("webhook"));
+    let numbered = || to.iter().filter(|address| address.number().is_some());
+    numbered()
+        .find(is_listed)
+        .or_else(|| numbered().find(has_webhook))
+        .or_else(|| numbered().next())
+        .and_then(Address::number)
+}
+
+#[cfg(test)]
+mod tests;
