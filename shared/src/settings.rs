@@ -458,7 +458,6 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words.
-    #[allow(dead_code, reason = "Vonage and Plivo follow")]
     pub(crate) fn word<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
         let word = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);

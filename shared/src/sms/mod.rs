@@ -16,4 +16,5 @@ pub mod telnyx;
 mod testing;
 pub mod twilio;
 pub mod url;
+pub mod vonage;
 pub mod webhook;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     message::{Event, Media, Message},
-    signalwire, telnyx, twilio,
+    signalwire, telnyx, twilio, vonage,
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -215,6 +215,7 @@ pub enum Credentials {
     Twilio(twilio::Credentials),
     Signalwire(signalwire::Credentials),
     Telnyx(telnyx::Credentials),
+    Vonage(vonage::Credentials),
 }
 
 impl Credentials {
@@ -224,8 +225,8 @@ impl Credentials {
             Provider::Twilio => Some(Self::Twilio(twilio::Credentials::read(fields))),
             Provider::Signalwire => Some(Self::Signalwire(signalwire::Credentials::read(fields))),
             Provider::Telnyx => Some(Self::Telnyx(telnyx::Credentials::read(fields))),
-            Provider::Vonage
-            | Provider::VonageMessages
+            Provider::Vonage => Some(Self::Vonage(vonage::Credentials::read(fields))),
+            Provider::VonageMessages
             | Provider::Plivo
             | Provider::Sinch
             | Provider::Bandwidth
@@ -243,6 +244,7 @@ impl Credentials {
             Self::Twilio(_) => Provider::Twilio,
             Self::Signalwire(_) => Provider::Signalwire,
             Self::Telnyx(_) => Provider::Telnyx,
+            Self::Vonage(_) => Provider::Vonage,
         }
     }
 
@@ -252,6 +254,7 @@ impl Credentials {
             Self::Twilio(credentials) => twilio::verify(credentials, webhook),
             Self::Signalwire(credentials) => signalwire::verify(credentials, webhook),
             Self::Telnyx(credentials) => telnyx::verify(credentials, webhook),
+            Self::Vonage(credentials) => vonage::verify(credentials, webhook),
         }
     }
 
@@ -261,17 +264,19 @@ impl Credentials {
             Self::Twilio(_) => twilio::parse(verified),
             Self::Signalwire(_) => signalwire::parse(verified),
             Self::Telnyx(_) => telnyx::parse(verified),
+            Self::Vonage(_) => vonage::parse(verified),
         }
     }
 
     /// Whether the payload names this account (`Some(true)`), another (`Some(false)`), or none. It breaks ties only:
     /// an account is chosen by its secret.
-    pub(super) fn is_named(&self, _verified: &Verified<'_>, message: &Message) -> Option<bool> {
+    pub(super) fn is_named(&self, verified: &Verified<'_>, message: &Message) -> Option<bool> {
         match self {
             Self::Twilio(credentials) => credentials.is_named(message),
             Self::Signalwire(credentials) => credentials.is_named(message),
             // Its webhooks name nothing that the settings know.
             Self::Telnyx(_) => None,
+            Self::Vonage(credentials) => credentials.is_named(verified),
         }
     }
 
@@ -280,7 +285,7 @@ impl Credentials {
     pub(super) fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
         match self {
             Self::Twilio(_) | Self::Signalwire(_) => None,
-            Self::Telnyx(_) => None,
+            Self::Telnyx(_) | Self::Vonage(_) => None,
         }
     }
 }

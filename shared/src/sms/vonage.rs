@@ -1,0 +1,374 @@
+//! Vonage, formerly Nexmo: its SMS API. For the Messages API see `vonage_messages`.
+//!
+//! | limit | value | source |
+//! |---|---|---|
+//! | time to answer | not documented | |
+//! | re-delivery | until 200 or 204, for 24 h | <https://developer.vonage.com/messaging/sms/guides/inbound-sms> |
+//! | signature | a parameter, one of five methods | <https://developer.vonage.com/en/getting-started/concepts/signing-messages> |
+//! | its age | only Vonage's Java SDK limits it (5 min); Python's and Node's do not, nor do we unless told to | `RequestSigning` of <https://github.com/Vonage/vonage-java-sdk> |
+//! | text we send | 1600 characters, not verified | courier's `nexmo` |
+//!
+//! By the account's setting a query (GET), a form (POST) or JSON (POST), with the same parameters:
+//!
+//! ```text
+//! msisdn=447700900001&to=447700900000&messageId=0A0000000123ABCD1&text=Hello+agent&type=text&keyword=HELLO
+//! &api-key=abcd1234&message-timestamp=2026-09-21+14%3A13%3A19&timestamp=1789999999&nonce=aaaaaaaa-…&sig=eb3c1c3d…
+//! ```
+//!
+//! `type=unicode` has a text too; `type=binary` has `data` and `udh` in hex. A long message comes in parts, with
+//! `concat=true`, `concat-ref`, `concat-total` and `concat-part`. A delivery receipt has `status` and `scts`.
+//! `keyword` is the first word of the text in capitals, so it is not kept.
+//!
+//! Signing is off until the owner switches it on, with the signature secret, which is not the API secret. The method is
+//! set there too; Vonage's default, and ours, is `md5hash`.
+//!
+//! The signature is over `&name=value` of all parameters but `sig`, by name, where each `&` and `=` of a *value* becomes
+//! `_`. So `a=b` and `a_b` sign alike: who holds one signed webhook can turn one into the other, in a text. He must not
+//! gain more from it:
+//! * A *name* with `&` or `=` could swallow its neighbours (and so hide the time of the signature): refused.
+//! * A name that is there twice, in JSON as well: refused, since Vonage sends none and readers differ in which counts.
+//! * An id with `&` or `=` would be a second id for one message: refused.
+//!
+//! Whatever the age allowed, a replay is stopped by the message's id.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+};
+
+use aws_lc_rs::{constant_time, hmac};
+use jiff::{civil::DateTime, tz::Offset};
+use md5::{Digest as _, Md5};
+use serde::{
+    Deserializer as _,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    form::Form,
+    message::{Channel, Concat, Event, Message, plus, utc},
+    webhook::{Proof, Rejection, Shape, Verified, Webhook},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    secret::Secret,
+    settings::Fields,
+};
+
+const SIGNATURE: &str = "sig";
+
+/// What a Vonage account has.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Tells accounts of one secret apart, and sends.
+    pub api_key: Option<String>,
+    /// Sends.
+    pub api_secret: Option<Secret>,
+    /// Sign webhooks.
+    pub signature_secrets: Vec<Secret>,
+    /// How they sign.
+    pub signature_method: SignatureMethod,
+}
+
+/// How a signature is made. Each is over the same text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignatureMethod {
+    /// MD5 of the text and the secret: Vonage's default.
+    #[default]
+    Md5Hash,
+    /// HMAC-MD5.
+    Md5,
+    /// HMAC-SHA-1.
+    Sha1,
+    /// HMAC-SHA-256.
+    Sha256,
+    /// HMAC-SHA-512.
+    Sha512,
+}
+
+impl SignatureMethod {
+    /// By the names of Vonage's SDKs.
+    const WORDS: [(&str, Self); 5] = [
+        ("md5hash", Self::Md5Hash),
+        ("md5", Self::Md5),
+        ("sha1", Self::Sha1),
+        ("sha256", Self::Sha256),
+        ("sha512", Self::Sha512),
+    ];
+
+    /// Whether the secret makes this signature over the text. In constant time.
+    fn matches(self, secret: &Secret, text: &[u8], signature: &[u8]) -> bool {
+        let secret = secret.expose().as_bytes();
+        let has_mac = |algorithm| hmac::verify(&hmac::Key::new(algorithm, secret), text, signature).is_ok();
+        let equals = |digest: &[u8]| constant_time::verify_slices_are_equal(digest, signature).is_ok();
+        match self {
+            Self::Md5Hash => equals(&Md5::new().chain_update(text).chain_update(secret).finalize()),
+            Self::Md5 => equals(&hmac_md5(secret, text)),
+            Self::Sha1 => has_mac(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+            Self::Sha256 => has_mac(hmac::HMAC_SHA256),
+            Self::Sha512 => has_mac(hmac::HMAC_SHA512),
+        }
+    }
+}
+
+/// RFC 2104. aws-lc-rs has no HMAC with MD5.
+fn hmac_md5(secret: &[u8], text: &[u8]) -> [u8; 16] {
+    const BLOCK: usize = 64;
+    let hashed;
+    let secret = if secret.len() > BLOCK {
+        hashed = Md5::digest(secret);
+        hashed.as_slice()
+    } else {
+        secret
+    };
+    let padded = |pad: u8| {
+        let mut block = [pad; BLOCK];
+        block.iter_mut().zip(secret).for_each(|(byte, key)| *byte ^= key);
+        block
+    };
+    let inner = Md5::new().chain_update(padded(0x36)).chain_update(text).finalize();
+    Md5::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
+}
+
+impl Credentials {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let credentials = Self {
+            api_key: fields.text("api_key"),
+            api_secret: fields.secret("api_secret"),
+            signature_secrets: fields.secrets("signature_secrets"),
+            signature_method: fields.word("signature_method", &SignatureMethod::WORDS).unwrap_or_default(),
+        };
+        fields.require_one_of(&["signature_secrets"]);
+        if credentials.api_secret.is_some() && credentials.api_key.is_none() {
+            fields.problem("api_key", "is required with api_secret");
+        }
+        credentials
+    }
+
+    pub(super) fn is_named(&self, verified: &Verified<'_>) -> Option<bool> {
+        let parameters = Parameters::read(verified.webhook()).ok()?;
+        Some(self.api_key.as_deref()? == parameters.filled("api-key")?)
+    }
+}
+
+/// As vonage-python 4.9 (`check_signature`) and nexmo-node 2.9 (`generateSignature`) do; `@vonage/auth` 3 makes another
+/// text, which webhooks do not use.
+pub(super) fn verify(credentials: &Credentials, webhook: &Webhook) -> Result<Proof, Rejection> {
+    let parameters = Parameters::read(webhook)?;
+    let signature = parameters.filled(SIGNATURE).ok_or(Rejection::Missing)?;
+    let signature = hex::decode(signature).map_err(|_| Rejection::Malformed)?;
+    let signed = parameters.signed();
+    let method = credentials.signature_method;
+    if credentials.signature_secrets.iter().any(|secret| method.matches(secret, signed.as_bytes(), &signature)) {
+        Ok(Proof { signed_at: Some(parameters.signed_at()) })
+    } else {
+        Err(Rejection::Mismatch)
+    }
+}
+
+/// The parameters by name, each once.
+struct Parameters<'a>(BTreeMap<Cow<'a, str>, Cow<'a, str>>);
+
+impl<'a> Parameters<'a> {
+    /// Before verification: bytes that are no UTF-8 are replaced, as the frameworks of the SDKs do.
+    fn read(webhook: &'a Webhook) -> Result<Self, Rejection> {
+        let mut parameters = Self(BTreeMap::new());
+        match encoded(webhook) {
+            Some(input) => {
+                for (name, value) in form_urlencoded::parse(input) {
+                    parameters.insert(name, value)?;
+                }
+            }
+            None => {
+                let mut json = serde_json::Deserializer::from_slice(&webhook.body);
+                parameters = json.deserialize_map(FlatObject).map_err(|_| Rejection::Malformed)?;
+                json.end().map_err(|_| Rejection::Malformed)?;
+            }
+        }
+        Ok(parameters)
+    }
+
+    fn insert(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), Rejection> {
+        if name.contains(['&', '=']) {
+            return Err(Rejection::Malformed);
+        }
+        match self.0.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(Rejection::Malformed),
+        }
+    }
+
+    /// What the signature is over.
+    fn signed(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| *name != SIGNATURE) {
+            text.push('&');
+            text.push_str(name);
+            text.push('=');
+            text.extend(value.chars().map(|character| if matches!(character, '&' | '=') { '_' } else { character }));
+        }
+        text
+    }
+
+    /// A webhook that tells no time is as old as can be: an account that limits the age must not be got round by what
+    /// is not there.
+    fn signed_at(&self) -> i64 {
+        self.filled("timestamp").and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(Cow::as_ref)
+    }
+
+    fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.trim().is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<&str> {
+        self.filled(name).ok_or_else(|| Error::invalid(name, "is missing"))
+    }
+}
+
+/// The parameters where they are url-encoded; `None` where they are JSON.
+fn encoded(webhook: &Webhook) -> Option<&[u8]> {
+    match webhook.shape() {
+        Shape::Query => Some(webhook.query.as_deref().unwrap_or_default().as_bytes()),
+        Shape::Form => Some(&webhook.body),
+        Shape::Json => None,
+    }
+}
+
+/// Reads a JSON object of texts, numbers and booleans. Numbers and booleans are signed as their text: here, letter by
+/// letter as it stands in the body. Null counts as absent (vonage-java leaves it out of what is signed); what is nested
+/// has no text, so it is refused.
+struct FlatObject;
+
+impl<'de> Visitor<'de> for FlatObject {
+    type Value = Parameters<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts, numbers and booleans")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut parameters = Parameters(BTreeMap::new());
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            let value = match value.get() {
+                "null" => continue,
+                text if text.starts_with('"') => Cow::Owned(serde_json::from_str(text).map_err(A::Error::custom)?),
+                nested if nested.starts_with(['{', '[']) => return Err(A::Error::custom("nested")),
+                text => Cow::Borrowed(text),
+            };
+            parameters.insert(Cow::Owned(name), value).map_err(A::Error::custom)?;
+        }
+        Ok(parameters)
+    }
+}
+
+/// <https://developer.vonage.com/messaging/sms/guides/inbound-sms>
+pub(super) fn parse(verified: &Verified<'_>) -> Result<Vec<Event>> {
+    let webhook = verified.webhook();
+    if let Some(input) = encoded(webhook) {
+        Form::read(input).require_utf8()?;
+    }
+    let parameters =
+        Parameters::read(webhook).map_err(|_| Error::new(Kind::Validation, "The parameters can't be read"))?;
+    Ok(vec![read(&parameters)?])
+}
+
+fn read(parameters: &Parameters<'_>) -> Result<Event> {
+    // <https://developer.vonage.com/messaging/sms/guides/delivery-receipts>
+    let is_receipt = ["status", "scts", "err-code"].into_iter().any(|name| parameters.filled(name).is_some());
+    if is_receipt && parameters.get("text").is_none() && parameters.get("data").is_none() {
+        return Ok(Event::ignored("status"));
+    }
+    let (text, encoding) = match (parameters.filled("type"), parameters.get("text")) {
+        // Who sent a blank message sent one all the same.
+        (Some("text"), text) => (text.unwrap_or_default().to_owned(), None),
+        (Some("unicode"), text) => (text.unwrap_or_default().to_owned(), Some("unicode")),
+        (Some("binary"), _) => match binary_text(parameters)? {
+            Some(text) => (text, Some("binary")),
+            None => return Ok(Event::ignored("binary message")),
+        },
+        (Some(_), None) => return Ok(Event::ignored("unsupported message type")),
+        (_, Some(text)) => (text.to_owned(), None),
+        (None, None) => return Err(Error::invalid("text", "is missing")),
+    };
+    let message_id = parameters.required("messageId")?;
+    if message_id.contains(['&', '=']) {
+        return Err(Error::invalid("messageId", "is not a message id"));
+    }
+    let from = plus(parameters.required("msisdn")?.trim());
+    let to = plus(parameters.required("to")?.trim());
+
+    let mut message = Message::new("vonage", Channel::Sms, message_id, from, to);
+    message.text = text;
+    message.encoding = encoding.map(str::to_owned);
+    message.received_at = parameters.filled("message-timestamp").and_then(received_at);
+    message.concat = concat(parameters);
+    Ok(message.into())
+}
+
+/// "The UTC±00:00 time …, in the following format: YYYY-MM-DD HH:MM:SS"
+fn received_at(text: &str) -> Option<String> {
+    let time = DateTime::strptime("%Y-%m-%d %H:%M:%S", text.trim()).ok()?;
+    Offset::UTC.to_timestamp(time).ok().map(utc)
+}
+
+/// Which part it is, if it is one and says so without contradiction; else it is delivered by itself.
+fn concat(parameters: &Parameters<'_>) -> Option<Concat> {
+    if !parameters.filled("concat")?.trim().eq_ignore_ascii_case("true") {
+        return None;
+    }
+    let number = |name| parameters.filled(name)?.trim().parse::<u16>().ok();
+    let (total, part) = (number("concat-total")?, number("concat-part")?);
+    // One octet each: 3GPP TS 23.040, 9.2.3.24.1.
+    let is_part = (2..=255).contains(&total) && (1..=total).contains(&part);
+    is_part.then_some(Concat { reference: parameters.filled("concat-ref")?.trim().to_owned(), total, part })
+}
+
+/// The text of a binary message, if it is one. Vonage does not tell the coding, and sends what the network calls text as
+/// such; so it is taken for text only where its bytes are UTF-8, or else UTF-16 (SMS has it as UCS-2) with some Latin
+/// letter or blank, and without control characters. What is addressed to a port is for a program on a phone, and never
+/// text.
+fn binary_text(parameters: &Parameters<'_>) -> Result<Option<String>> {
+    let data = hex::decode(parameters.required("data")?.trim()).map_err(|_| Error::invalid("data", "is not hex"))?;
+    let header = parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).unwrap_or_default();
+    if has_port(&header) {
+        return Ok(None);
+    }
+    let is_text = |text: &String| {
+        !text.is_empty()
+            && text.chars().all(|character| !character.is_control() || matches!(character, '\r' | '\n' | '\t'))
+    };
+    Ok(std::str::from_utf8(&data).ok().map(str::to_owned).filter(is_text).or_else(|| utf_16(&data).filter(is_text)))
+}
+
+fn utf_16(data: &[u8]) -> Option<String> {
+    let (pairs, rest) = data.as_chunks::<2>();
+    // Most bytes are some character of the Chinese, Japanese and Korean blocks.
+    let has_latin = pairs.iter().any(|[high, _]| *high == 0);
+    let units = pairs.iter().map(|pair| u16::from_be_bytes(*pair));
+    if rest.is_empty() && has_latin { char::decode_utf16(units).collect::<Result<_, _>>().ok() } else { None }
+}
+
+/// Whether a user data header has an address element (3GPP TS 23.040, 9.2.3.24: a length, then elements of an
+/// identifier, a length and that many octets; 4 and 5 are ports).
+fn has_port(header: &[u8]) -> bool {
+    let mut elements = header.get(1..).unwrap_or_default();
+    while let [identifier, length, rest @ ..] = elements {
+        if matches!(identifier, 4 | 5) {
+            return true;
+        }
+        elements = rest.get(usize::from(*length)..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
