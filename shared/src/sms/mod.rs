@@ -17,4 +17,5 @@ mod testing;
 pub mod twilio;
 pub mod url;
 pub mod vonage;
+pub mod vonage_messages;
 pub mod webhook;

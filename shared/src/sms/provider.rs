@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     message::{Event, Media, Message},
-    signalwire, telnyx, twilio, vonage,
+    signalwire, telnyx, twilio, vonage, vonage_messages,
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -216,6 +216,7 @@ pub enum Credentials {
     Signalwire(signalwire::Credentials),
     Telnyx(telnyx::Credentials),
     Vonage(vonage::Credentials),
+    VonageMessages(vonage_messages::Credentials),
 }
 
 impl Credentials {
@@ -226,8 +227,8 @@ impl Credentials {
             Provider::Signalwire => Some(Self::Signalwire(signalwire::Credentials::read(fields))),
             Provider::Telnyx => Some(Self::Telnyx(telnyx::Credentials::read(fields))),
             Provider::Vonage => Some(Self::Vonage(vonage::Credentials::read(fields))),
-            Provider::VonageMessages
-            | Provider::Plivo
+            Provider::VonageMessages => Some(Self::VonageMessages(vonage_messages::Credentials::read(fields))),
+            Provider::Plivo
             | Provider::Sinch
             | Provider::Bandwidth
             | Provider::Messagebird
@@ -245,6 +246,7 @@ impl Credentials {
             Self::Signalwire(_) => Provider::Signalwire,
             Self::Telnyx(_) => Provider::Telnyx,
             Self::Vonage(_) => Provider::Vonage,
+            Self::VonageMessages(_) => Provider::VonageMessages,
         }
     }
 
@@ -255,6 +257,7 @@ impl Credentials {
             Self::Signalwire(credentials) => signalwire::verify(credentials, webhook),
             Self::Telnyx(credentials) => telnyx::verify(credentials, webhook),
             Self::Vonage(credentials) => vonage::verify(credentials, webhook),
+            Self::VonageMessages(credentials) => vonage_messages::verify(credentials, webhook),
         }
     }
 
@@ -265,6 +268,7 @@ impl Credentials {
             Self::Signalwire(_) => signalwire::parse(verified),
             Self::Telnyx(_) => telnyx::parse(verified),
             Self::Vonage(_) => vonage::parse(verified),
+            Self::VonageMessages(_) => vonage_messages::parse(verified),
         }
     }
 
@@ -277,6 +281,7 @@ impl Credentials {
             // Its webhooks name nothing that the settings know.
             Self::Telnyx(_) => None,
             Self::Vonage(credentials) => credentials.is_named(verified),
+            Self::VonageMessages(credentials) => credentials.is_named(verified),
         }
     }
 
@@ -285,7 +290,7 @@ impl Credentials {
     pub(super) fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
         match self {
             Self::Twilio(_) | Self::Signalwire(_) => None,
-            Self::Telnyx(_) | Self::Vonage(_) => None,
+            Self::Telnyx(_) | Self::Vonage(_) | Self::VonageMessages(_) => None,
         }
     }
 }

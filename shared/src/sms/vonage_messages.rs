@@ -1,0 +1,401 @@
+//! Vonage: its Messages API (SMS, MMS, WhatsApp, RCS). For the SMS API see `vonage`.
+//!
+//! | limit | value | source |
+//! |---|---|---|
+//! | time to answer | not documented | |
+//! | re-delivery | after any answer but 2xx; for 24 h, not verified | <https://developer.vonage.com/en/messages/concepts/signed-webhooks> |
+//! | signature | a JWT with HS256, whatever the dashboard's signature method; we take it at most 300 s old | the same |
+//! | media | open to anyone for 48 h, or with the application's JWT where the owner chose so | <https://developer.vonage.com/messages/concepts/secure-inbound-media> |
+//! | text we send | 1000 characters over SMS, 4096 over WhatsApp, not verified | |
+//!
+//! Always JSON by POST, in the form of version 1 (the application's setting; version 0.1 is refused as malformed):
+//!
+//! ```json
+//! {"channel": "sms", "message_uuid": "aaaaaaaa-bbbb-…", "to": "447700900000", "from": "447700900001",
+//!  "timestamp": "2026-09-21T14:13:18Z", "message_type": "text", "text": "Hello agent", "context_status": "none",
+//!  "usage": {"price": "0.0333", "currency": "EUR"}, "sms": {"num_messages": "1", "keyword": "HELLO"}}
+//! ```
+//!
+//! Others: `"image": {"url", "name", "caption"}` (so too `audio`, `video`, `file`, `vcard`, `sticker`),
+//! `"location": {"lat", "long", "name", "address"}`, `"reply": {"id", "title", "description"}`,
+//! `"button": {"payload", "text"}`, `"context": {"message_uuid", "message_from"}`, `"profile": {"name"}`. Numbers have no
+//! '+'. Long messages come already joined; `keyword` is the first word in capitals, so it is not kept.
+//!
+//! `Authorization: Bearer <JWT>` with the claims `iat`, `jti`, `iss`, `payload_hash`, `api_key`, `application_id`. Where
+//! Vonage's Cloud Runtime stands between, `Authorization` is the Runtime's own and Vonage's token is in
+//! `X-Vonage-Webhook-Auth-Token`, which is then the one that counts
+//! (<https://developer.vonage.com/vonage-cloud-runtime/code-snippets/global/verify-auth>). Either must be made with our
+//! secret, and hold this body's hash.
+//!
+//! Vonage's SDKs check the MAC alone; its guide calls the hash optional. Here all that the token says counts: without
+//! the hash the body is unsigned.
+//!
+//! An account that names its `api_key` or `application_id` takes no webhook that is signed for another. That is no
+//! contradiction to "no identifier in a payload alone makes a webhook fail": these stand inside what the secret signed.
+//! Vonage uses one signature secret for all applications of an API key, so they tell those apart. An account that names
+//! neither takes what its secret signed.
+
+use aws_lc_rs::{constant_time, digest, hmac};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use serde_json::{Map, Value};
+
+use super::{
+    message::{Channel, Event, Location, Media, Message, plus, utc},
+    webhook::{Proof, Rejection, Verified, Webhook},
+};
+use crate::{
+    error::{Error, Result},
+    secret::Secret,
+    settings::Fields,
+};
+
+const AUTHORIZATION: &str = "authorization";
+const RUNTIME_AUTHORIZATION: &str = "x-vonage-webhook-auth-token";
+const ISSUER: &str = "Vonage";
+/// Vonage's have about 500 characters.
+const TOKEN_LENGTH: usize = 4096;
+
+/// What a Vonage application has.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Takes only what is signed for it.
+    pub api_key: Option<String>,
+    /// Takes only what is signed for it, and sends.
+    pub application_id: Option<String>,
+    /// Sends.
+    pub private_key: Option<Secret>,
+    /// Sign webhooks.
+    pub signature_secrets: Vec<Secret>,
+}
+
+impl Credentials {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let credentials = Self {
+            api_key: fields.text("api_key"),
+            application_id: fields.text("application_id"),
+            private_key: fields.secret("private_key"),
+            signature_secrets: fields.secrets("signature_secrets"),
+        };
+        fields.require_one_of(&["signature_secrets"]);
+        if credentials.private_key.is_some() && credentials.application_id.is_none() {
+            fields.problem("application_id", "is required with private_key");
+        }
+        credentials
+    }
+
+    /// What is signed for another was refused, so an account that names more of what is signed fits better.
+    pub(super) fn is_named(&self, verified: &Verified<'_>) -> Option<bool> {
+        let claims = Token::read(verified.webhook()).and_then(|token| token.claims()).ok()?;
+        match (&self.application_id, &self.api_key) {
+            (Some(_), _) if claims.application_id.is_some() => Some(true),
+            (None, None) => Some(false),
+            _ => None,
+        }
+    }
+
+    fn check(&self, claims: &Claims) -> Result<(), Rejection> {
+        // All webhooks name the key. Those of a number that is linked to no application may name none.
+        let is_ours = self.api_key.as_ref().is_none_or(|key| claims.api_key.as_ref() == Some(key))
+            && match (&self.application_id, &claims.application_id) {
+                (Some(ours), Some(named)) => ours == named,
+                _ => true,
+            };
+        // Newer settings may know it.
+        if is_ours { Ok(()) } else { Err(Rejection::Mismatch) }
+    }
+}
+
+/// <https://developer.vonage.com/en/getting-started/concepts/webhooks#decoding-signed-webhooks>
+pub(super) fn verify(credentials: &Credentials, webhook: &Webhook) -> Result<Proof, Rejection> {
+    let token = Token::read(webhook)?;
+    if !credentials.signature_secrets.iter().any(|secret| token.is_made_with(secret)) {
+        return Err(Rejection::Mismatch);
+    }
+    // Only now is anything in it believed.
+    let claims = token.claims()?;
+    if claims.iss != ISSUER {
+        return Err(Rejection::Malformed);
+    }
+    let signed = hex::decode(&claims.payload_hash).map_err(|_| Rejection::Malformed)?;
+    let actual = digest::digest(&digest::SHA256, &webhook.body);
+    constant_time::verify_slices_are_equal(actual.as_ref(), &signed).map_err(|_| Rejection::Malformed)?;
+    credentials.check(&claims)?;
+    // Vonage sends neither; who adds them means them (RFC 7519, 4.1.4 and 4.1.5).
+    if claims.exp.is_some_and(|end| webhook.now >= end) || claims.nbf.is_some_and(|start| webhook.now < start) {
+        return Err(Rejection::Stale);
+    }
+    Ok(Proof { signed_at: Some(claims.iat) })
+}
+
+/// A JWT (RFC 7519) in the compact form, as far as it says so itself.
+struct Token<'a> {
+    signed: &'a str,
+    claims: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    crit: Option<IgnoredAny>,
+}
+
+/// A claim of another JSON type is an error, and so is one that is there twice.
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    iat: i64,
+    payload_hash: String,
+    api_key: Option<String>,
+    application_id: Option<String>,
+    exp: Option<i64>,
+    nbf: Option<i64>,
+}
+
+impl<'a> Token<'a> {
+    fn read(webhook: &'a Webhook) -> Result<Self, Rejection> {
+        let is_runtimes = webhook.headers.contains_key(RUNTIME_AUTHORIZATION);
+        let text = webhook.header(if is_runtimes { RUNTIME_AUTHORIZATION } else { AUTHORIZATION })?;
+        let token = match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+            None if is_runtimes => text,
+            _ => return Err(Rejection::Malformed),
+        };
+        if token.len() > TOKEN_LENGTH {
+            return Err(Rejection::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
+        // A fourth part leaves a full stop in the claims, and that is no base64.
+        let (header, claims) = signed.split_once('.').ok_or(Rejection::Malformed)?;
+        // The key is for one algorithm: what the token says of itself must not choose another (RFC 8725, 3.1). An
+        // extension that must be understood is not (RFC 7515, 4.1.11).
+        let header: Header = read_object(&decode(header)?)?;
+        if header.alg != "HS256" || header.crit.is_some() {
+            return Err(Rejection::Malformed);
+        }
+        Ok(Self { signed, claims: decode(claims)?, signature: decode(signature)? })
+    }
+
+    fn is_made_with(&self, secret: &Secret) -> bool {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+        hmac::verify(&key, self.signed.as_bytes(), &self.signature).is_ok()
+    }
+
+    fn claims(&self) -> Result<Claims, Rejection> {
+        read_object(&self.claims)
+    }
+}
+
+/// Without padding, and without bits that say nothing: one text for one token.
+fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejection::Malformed)
+}
+
+/// A derived type alone would be content with a list of the values.
+fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Rejection> {
+    serde_json::from_slice::<Map<String, Value>>(json).map_err(|_| Rejection::Malformed)?;
+    serde_json::from_slice(json).map_err(|_| Rejection::Malformed)
+}
+
+/// What a message can do without is a [`Value`]: a form of it that we don't know must not cost the message.
+#[derive(Deserialize)]
+struct Payload {
+    channel: Option<String>,
+    message_type: Option<String>,
+    message_uuid: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    text: Option<String>,
+    image: Option<Attachment>,
+    audio: Option<Attachment>,
+    video: Option<Attachment>,
+    file: Option<Attachment>,
+    vcard: Option<Attachment>,
+    sticker: Option<Attachment>,
+    location: Option<Place>,
+    reply: Option<Reply>,
+    button: Option<Button>,
+    #[serde(default)]
+    status: Value,
+    #[serde(default)]
+    timestamp: Value,
+    #[serde(default)]
+    profile: Value,
+    #[serde(default)]
+    context: Value,
+    #[serde(default)]
+    sms: Value,
+    #[serde(default)]
+    whatsapp: Value,
+}
+
+#[derive(Deserialize)]
+struct Attachment {
+    url: Option<String>,
+    caption: Option<String>,
+    #[serde(default)]
+    name: Value,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    #[serde(alias = "latitude")]
+    lat: Value,
+    #[serde(alias = "longitude")]
+    long: Value,
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    address: Value,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    id: Option<String>,
+    title: Option<String>,
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Button {
+    payload: Option<String>,
+    text: Option<String>,
+}
+
+/// <https://developer.vonage.com/en/api/messages#webhooks>; the fields are those of vonage-java `InboundMessage` and
+/// vonage-dotnet `MessageWebhookResponse`.
+pub(super) fn parse(verified: &Verified<'_>) -> Result<Vec<Event>> {
+    Ok(vec![read(verified.json()?)?])
+}
+
+fn read(payload: Payload) -> Result<Event> {
+    let Some(message_type) = payload.message_type.as_deref() else {
+        return if payload.status.is_string() { Ok(Event::ignored("status")) } else { Err(missing("message_type")) };
+    };
+    let channel = match payload.channel.as_deref() {
+        Some("sms") => Channel::Sms,
+        Some("mms") => Channel::Mms,
+        Some("whatsapp") => Channel::Whatsapp,
+        Some("rcs") => Channel::Rcs,
+        // Messenger, Viber, Instagram, and those of tomorrow.
+        Some(_) => return Ok(Event::ignored("unsupported channel")),
+        None => return Err(missing("channel")),
+    };
+    let content = match message_type {
+        "text" => Content { text: payload.text.ok_or_else(|| missing("text"))?, ..Content::default() },
+        "image" => attachment(payload.image, payload.text, "image.url")?,
+        "audio" => attachment(payload.audio, payload.text, "audio.url")?,
+        "video" => attachment(payload.video, payload.text, "video.url")?,
+        "file" => attachment(payload.file, payload.text, "file.url")?,
+        "vcard" => attachment(payload.vcard, payload.text, "vcard.url")?,
+        "sticker" => attachment(payload.sticker, payload.text, "sticker.url")?,
+        "location" => {
+            let place = payload.location.as_ref().ok_or_else(|| missing("location"))?;
+            let location = location(place).ok_or_else(|| Error::invalid("location", "is no place on earth"))?;
+            Content { text: payload.text.unwrap_or_default(), location: Some(location), ..Content::default() }
+        }
+        "reply" => {
+            let Reply { id, title, description } = payload.reply.ok_or_else(|| missing("reply"))?;
+            button([title, payload.text, description], id).ok_or_else(|| missing("reply.title"))?
+        }
+        "button" => {
+            let Button { payload: id, text } = payload.button.ok_or_else(|| missing("button"))?;
+            button([text, payload.text, None], id).ok_or_else(|| missing("button.text"))?
+        }
+        "reaction" => return Ok(Event::ignored("reaction")),
+        // An order, a contact, what Vonage itself calls unsupported.
+        _ => return Ok(Event::ignored("unsupported message type")),
+    };
+    let message_id = payload.message_uuid.ok_or_else(|| missing("message_uuid"))?;
+    let to = plus(payload.to.ok_or_else(|| missing("to"))?.trim());
+    // A WhatsApp user may show no number: https://developer.vonage.com/en/messages/guides/handling-whatsapp-usernames-and-bsuids
+    // documents `whatsapp.recipient` for statuses; `sender` is its counterpart.
+    let sender = |name| text_at(&payload.whatsapp, &["sender", name]);
+    let from = filled(payload.from)
+        .or_else(|| sender("wa_id"))
+        .or_else(|| sender("user_id"))
+        .or_else(|| sender("parent_user_id"))
+        .ok_or_else(|| missing("from"))?;
+
+    let mut message = Message::new("vonage-messages", channel, message_id, plus(from.trim()), to);
+    message.text = content.text;
+    message.media = content.media;
+    message.location = content.location;
+    message.button_payload = content.button_payload;
+    message.received_at = payload.timestamp.as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
+    message.profile_name = text_at(&payload.profile, &["name"]);
+    message.in_reply_to = text_at(&payload.context, &["message_uuid"]);
+    message.alt_ids = sender("user_id").filter(|id| *id != message.from).map(|id| vec![id]);
+    message.segments = segments(&payload.sms).filter(|_| channel.is_text_messaging());
+    Ok(message.into())
+}
+
+fn missing(field: &'static str) -> Error {
+    Error::invalid(field, "is missing")
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn text_at(value: &Value, path: &[&str]) -> Option<String> {
+    let text = path.iter().try_fold(value, |value, name| value.get(name))?.as_str()?;
+    filled(Some(text.to_owned()))
+}
+
+/// What a customer sent.
+#[derive(Default)]
+struct Content {
+    text: String,
+    media: Vec<Media>,
+    location: Option<Location>,
+    button_payload: Option<String>,
+}
+
+/// The text is what was written to it.
+fn attachment(attachment: Option<Attachment>, text: Option<String>, field: &'static str) -> Result<Content> {
+    let Attachment { url, caption, name } = attachment.ok_or_else(|| missing(field))?;
+    let medium = Media {
+        url: Some(filled(url).ok_or_else(|| missing(field))?),
+        name: name.as_str().map(str::to_owned),
+        ..Media::default()
+    };
+    let text = filled(caption).or(text).unwrap_or_default();
+    Ok(Content { text, media: vec![medium], ..Content::default() })
+}
+
+/// A tapped button or a chosen line of a list: what the customer read on it is his text.
+fn button(texts: [Option<String>; 3], payload: Option<String>) -> Option<Content> {
+    let payload = filled(payload);
+    let text = texts.into_iter().find_map(filled).or_else(|| payload.clone())?;
+    Some(Content { text, button_payload: payload, ..Content::default() })
+}
+
+/// Degrees come as numbers, and came as texts in version 0.1.
+fn location(place: &Place) -> Option<Location> {
+    let degrees = |value: &Value, limit: f64| {
+        let degrees = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+        (-limit..=limit).contains(&degrees).then_some(degrees)
+    };
+    Some(Location {
+        latitude: degrees(&place.lat, 90.0)?,
+        longitude: degrees(&place.long, 180.0)?,
+        name: text_at(&place.name, &[]),
+        address: text_at(&place.address, &[]),
+    })
+}
+
+/// How many parts were joined: a text, or a number. One is left out, as every message is at least that.
+fn segments(sms: &Value) -> Option<u32> {
+    let count = ["num_messages", "total_count"].into_iter().find_map(|name| sms.get(name))?;
+    let count = count.as_u64().and_then(|count| count.try_into().ok()).or_else(|| count.as_str()?.parse().ok());
+    count.filter(|count| *count > 1)
+}
+
+#[cfg(test)]
+mod tests;
