@@ -37,6 +37,7 @@ use std::{
     fmt,
 };
 
+use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use aws_lc_rs::{constant_time, hmac};
 use jiff::{civil::DateTime, tz::Offset};
 use md5::{Digest as _, Md5};
@@ -105,31 +106,14 @@ impl SignatureMethod {
         let equals = |digest: &[u8]| constant_time::verify_slices_are_equal(digest, signature).is_ok();
         match self {
             Self::Md5Hash => equals(&Md5::new().chain_update(text).chain_update(secret).finalize()),
-            Self::Md5 => equals(&hmac_md5(secret, text)),
+            // aws-lc-rs has no HMAC with MD5.
+            Self::Md5 => Hmac::<Md5>::new_from_slice(secret)
+                .is_ok_and(|mac| mac.chain_update(text).verify_slice(signature).is_ok()),
             Self::Sha1 => has_mac(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
             Self::Sha256 => has_mac(hmac::HMAC_SHA256),
             Self::Sha512 => has_mac(hmac::HMAC_SHA512),
         }
     }
-}
-
-/// RFC 2104. aws-lc-rs has no HMAC with MD5.
-fn hmac_md5(secret: &[u8], text: &[u8]) -> [u8; 16] {
-    const BLOCK: usize = 64;
-    let hashed;
-    let secret = if secret.len() > BLOCK {
-        hashed = Md5::digest(secret);
-        hashed.as_slice()
-    } else {
-        secret
-    };
-    let padded = |pad: u8| {
-        let mut block = [pad; BLOCK];
-        block.iter_mut().zip(secret).for_each(|(byte, key)| *byte ^= key);
-        block
-    };
-    let inner = Md5::new().chain_update(padded(0x36)).chain_update(text).finalize();
-    Md5::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
 }
 
 impl Credentials {
