@@ -8,6 +8,7 @@
 
 mod form;
 pub mod message;
+pub mod meta;
 pub mod opt_out;
 pub mod provider;
 pub mod signalwire;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     message::{Event, Media, Message},
-    signalwire, telnyx, twilio, vonage, vonage_messages,
+    meta, signalwire, telnyx, twilio, vonage, vonage_messages,
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -217,6 +217,7 @@ pub enum Credentials {
     Telnyx(telnyx::Credentials),
     Vonage(vonage::Credentials),
     VonageMessages(vonage_messages::Credentials),
+    Meta(meta::Credentials),
 }
 
 impl Credentials {
@@ -228,14 +229,14 @@ impl Credentials {
             Provider::Telnyx => Some(Self::Telnyx(telnyx::Credentials::read(fields))),
             Provider::Vonage => Some(Self::Vonage(vonage::Credentials::read(fields))),
             Provider::VonageMessages => Some(Self::VonageMessages(vonage_messages::Credentials::read(fields))),
+            Provider::Meta => Some(Self::Meta(meta::Credentials::read(fields))),
             Provider::Plivo
             | Provider::Sinch
             | Provider::Bandwidth
             | Provider::Messagebird
             | Provider::Bird
             | Provider::Infobip
-            | Provider::AwsSns
-            | Provider::Meta => None,
+            | Provider::AwsSns => None,
         }
     }
 
@@ -247,6 +248,7 @@ impl Credentials {
             Self::Telnyx(_) => Provider::Telnyx,
             Self::Vonage(_) => Provider::Vonage,
             Self::VonageMessages(_) => Provider::VonageMessages,
+            Self::Meta(_) => Provider::Meta,
         }
     }
 
@@ -258,6 +260,7 @@ impl Credentials {
             Self::Telnyx(credentials) => telnyx::verify(credentials, webhook),
             Self::Vonage(credentials) => vonage::verify(credentials, webhook),
             Self::VonageMessages(credentials) => vonage_messages::verify(credentials, webhook),
+            Self::Meta(credentials) => meta::verify(credentials, webhook),
         }
     }
 
@@ -269,6 +272,7 @@ impl Credentials {
             Self::Telnyx(_) => telnyx::parse(verified),
             Self::Vonage(_) => vonage::parse(verified),
             Self::VonageMessages(_) => vonage_messages::parse(verified),
+            Self::Meta(_) => meta::parse(verified),
         }
     }
 
@@ -282,6 +286,7 @@ impl Credentials {
             Self::Telnyx(_) => None,
             Self::Vonage(credentials) => credentials.is_named(verified),
             Self::VonageMessages(credentials) => credentials.is_named(verified),
+            Self::Meta(credentials) => credentials.is_named(message),
         }
     }
 
@@ -290,6 +295,7 @@ impl Credentials {
     pub(super) fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
         match self {
             Self::Twilio(_) | Self::Signalwire(_) => None,
+            Self::Twilio(_) | Self::Signalwire(_) | Self::Meta(_) => None,
             Self::Telnyx(_) | Self::Vonage(_) | Self::VonageMessages(_) => None,
         }
     }

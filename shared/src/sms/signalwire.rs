@@ -112,7 +112,7 @@ pub(super) fn verify(credentials: &Credentials, webhook: &Webhook) -> Result<Pro
 }
 
 /// Hex as SignalWire writes it; another case is another text, to its SDKs too.
-fn lower_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn lower_hex(text: &str) -> Option<Vec<u8>> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { hex::decode(text).ok() }
 }
 
