@@ -6,6 +6,7 @@
 //! To add a provider: its file (in the image of `twilio`), its `mod` line below, and one line in each `match` of
 //! [`provider::Credentials`], where the compiler asks for them.
 
+pub mod aws_sns;
 mod form;
 pub mod message;
 pub mod meta;

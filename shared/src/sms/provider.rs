@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    aws_sns,
     message::{Event, Media, Message},
     meta, signalwire, telnyx, twilio, vonage, vonage_messages,
     webhook::{Proof, Rejection, Verified, Webhook},
@@ -217,6 +218,7 @@ pub enum Credentials {
     Telnyx(telnyx::Credentials),
     Vonage(vonage::Credentials),
     VonageMessages(vonage_messages::Credentials),
+    AwsSns(aws_sns::Credentials),
     Meta(meta::Credentials),
 }
 
@@ -229,14 +231,14 @@ impl Credentials {
             Provider::Telnyx => Some(Self::Telnyx(telnyx::Credentials::read(fields))),
             Provider::Vonage => Some(Self::Vonage(vonage::Credentials::read(fields))),
             Provider::VonageMessages => Some(Self::VonageMessages(vonage_messages::Credentials::read(fields))),
+            Provider::AwsSns => Some(Self::AwsSns(aws_sns::Credentials::read(fields))),
             Provider::Meta => Some(Self::Meta(meta::Credentials::read(fields))),
             Provider::Plivo
             | Provider::Sinch
             | Provider::Bandwidth
             | Provider::Messagebird
             | Provider::Bird
-            | Provider::Infobip
-            | Provider::AwsSns => None,
+            | Provider::Infobip => None,
         }
     }
 
@@ -248,18 +250,24 @@ impl Credentials {
             Self::Telnyx(_) => Provider::Telnyx,
             Self::Vonage(_) => Provider::Vonage,
             Self::VonageMessages(_) => Provider::VonageMessages,
+            Self::AwsSns(_) => Provider::AwsSns,
             Self::Meta(_) => Provider::Meta,
         }
     }
 
-    /// Whether one of the secrets proves the webhook. The certificate (PEM) is AWS SNS's.
-    pub(super) fn verify(&self, webhook: &Webhook, _certificate: Option<&[u8]>) -> Result<Proof, Rejection> {
+    /// Whether one of the secrets proves the webhook. The certificate is AWS SNS's.
+    pub(super) fn verify(
+        &self,
+        webhook: &Webhook,
+        certificate: Option<&aws_sns::Certificate>,
+    ) -> Result<Proof, Rejection> {
         match self {
             Self::Twilio(credentials) => twilio::verify(credentials, webhook),
             Self::Signalwire(credentials) => signalwire::verify(credentials, webhook),
             Self::Telnyx(credentials) => telnyx::verify(credentials, webhook),
             Self::Vonage(credentials) => vonage::verify(credentials, webhook),
             Self::VonageMessages(credentials) => vonage_messages::verify(credentials, webhook),
+            Self::AwsSns(credentials) => aws_sns::verify(credentials, webhook, certificate),
             Self::Meta(credentials) => meta::verify(credentials, webhook),
         }
     }
@@ -272,6 +280,7 @@ impl Credentials {
             Self::Telnyx(_) => telnyx::parse(verified),
             Self::Vonage(_) => vonage::parse(verified),
             Self::VonageMessages(_) => vonage_messages::parse(verified),
+            Self::AwsSns(_) => aws_sns::parse(verified),
             Self::Meta(_) => meta::parse(verified),
         }
     }
@@ -286,15 +295,16 @@ impl Credentials {
             Self::Telnyx(_) => None,
             Self::Vonage(credentials) => credentials.is_named(verified),
             Self::VonageMessages(credentials) => credentials.is_named(verified),
+            Self::AwsSns(_) => None,
             Self::Meta(credentials) => credentials.is_named(message),
         }
     }
 
     /// The certificate that the webhook says it is signed with, once its URL and the webhook's topic have passed their
     /// checks. Only AWS SNS has one.
-    pub(super) fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
+    pub(super) fn certificate_url(&self, webhook: &Webhook) -> Option<String> {
         match self {
-            Self::Twilio(_) | Self::Signalwire(_) => None,
+            Self::AwsSns(credentials) => aws_sns::certificate_url(credentials, webhook),
             Self::Twilio(_) | Self::Signalwire(_) | Self::Meta(_) => None,
             Self::Telnyx(_) | Self::Vonage(_) | Self::VonageMessages(_) => None,
         }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
 use super::{
+    aws_sns::Certificate,
     message::{Event, Message},
     provider::{Answer, Provider},
     url::BaseUrl,
@@ -20,6 +21,9 @@ use crate::{
 
 /// The time of the tests that have none of their own.
 pub(super) const NOW: i64 = 1_790_000_000;
+
+/// A time at which the certificates of the tests are valid: they were made after [`NOW`].
+pub(super) const CLOCK: i64 = 1_800_000_000;
 
 /// Accounts as the settings document would have them.
 #[expect(clippy::needless_pass_by_value, reason = "tests write `accounts(json!(…))`")]
@@ -114,9 +118,9 @@ fn run_vector(provider: Provider, vector: &Value, expectation: &str, max_age_sec
     let certificate = webhook
         .certificate_url(&candidates)
         .and_then(|url| vector["config"]["cert_pem_by_url"][url].as_str())
-        .map(str::as_bytes);
+        .map(|pem| Certificate::read(pem.as_bytes(), CLOCK).unwrap());
 
-    let verified = webhook.verify(&candidates, certificate);
+    let verified = webhook.verify(&candidates, certificate.as_ref());
     match vector[expectation].as_str().unwrap() {
         "accept" => {
             let verified = verified.unwrap_or_else(|error| panic!("{id}: {error:?}"));

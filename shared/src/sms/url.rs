@@ -28,6 +28,11 @@ impl fmt::Display for NotABaseUrl {
 impl std::error::Error for NotABaseUrl {}
 
 impl BaseUrl {
+    /// For what came to no URL: an event of a queue or a topic.
+    pub(super) fn none() -> Self {
+        Self { scheme: "https", host: "localhost".to_owned(), port: None, prefix: String::new() }
+    }
+
     /// Reads `https://host[:port][/prefix]`. User info is refused: whether providers sign it is documented nowhere, and
     /// it would stand in logs.
     pub fn parse(text: &str) -> Result<Self, NotABaseUrl> {

@@ -16,6 +16,7 @@ use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
 use super::{
+    aws_sns::Certificate,
     message::{Event, Message},
     opt_out,
     provider::Provider,
@@ -129,12 +130,12 @@ impl From<Rejection> for Error {
 }
 
 impl Webhook {
-    /// Proves who sent it. `candidates` are [`crate::settings::Settings::candidates`]; `certificate` (PEM) is what
+    /// Proves who sent it. `candidates` are [`crate::settings::Settings::candidates`]; `certificate` is what
     /// [`Self::certificate_url`] named, if it named one.
     ///
     /// Accounts whose secret matches are tried against each other only where several do: see
     /// [`Verified::account_of`].
-    pub fn verify(&self, candidates: &[Arc<Account>], certificate: Option<&[u8]>) -> Result<Verified<'_>> {
+    pub fn verify(&self, candidates: &[Arc<Account>], certificate: Option<&Certificate>) -> Result<Verified<'_>> {
         if self.method != Method::POST && self.method != Method::GET {
             return Err(Error::new(Kind::MethodNotAllowed, "Webhooks are POST or GET"));
         }
@@ -161,7 +162,7 @@ impl Webhook {
         Ok(verified)
     }
 
-    fn prove(&self, account: &Account, certificate: Option<&[u8]>) -> Result<Proof, Rejection> {
+    fn prove(&self, account: &Account, certificate: Option<&Certificate>) -> Result<Proof, Rejection> {
         let proof = account.credentials.verify(self, certificate)?;
         if proof.is_stale(self.now, account.max_age_seconds) { Err(Rejection::Stale) } else { Ok(proof) }
     }

@@ -1,0 +1,405 @@
+//! Amazon SNS, which carries two services: AWS End User Messaging SMS, and AWS End User Messaging Social (WhatsApp).
+//!
+//! | limit | value | source |
+//! |---|---|---|
+//! | time to answer | HTTPS: 15 s | <https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html> |
+//! | re-delivery | HTTPS: 3 times, 20 s apart, at most an hour; queue and function: 23 days | <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html> |
+//! | message | 256 KB | <https://docs.aws.amazon.com/general/latest/gr/sns.html> |
+//! | text we send | SMS 1600 characters, WhatsApp 4096 | <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html> |
+//! | media of an SMS | none come in | <https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms.html> |
+//!
+//! The envelope, as it is POSTed (with `Content-Type: text/plain`), as it lies in a queue, and as `Records[].Sns` of a
+//! Lambda event (which writes `SigningCertUrl`):
+//!
+//! ```json
+//! {"Type":"Notification","MessageId":"22b80b92-…","TopicArn":"arn:aws:sns:us-east-1:123456789012:two-way-sms",
+//!  "Message":"<JSON text>","Timestamp":"2026-09-21T14:13:19.012Z","SignatureVersion":"2","Signature":"<base64>",
+//!  "SigningCertURL":"https://sns.us-east-1.amazonaws.com/SimpleNotificationService-<32 hex digits>.pem"}
+//! ```
+//!
+//! What the message of [SMS](https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html) is:
+//!
+//! ```json
+//! {"originationNumber":"+14255550182","destinationNumber":"+12125550101","messageKeyword":"JOIN",
+//!  "messageBody":"EXAMPLE","inboundMessageId":"cae173d2-…","previousPublishedMessageId":"wJalrXUtnFEMI/…"}
+//! ```
+//!
+//! And of [Social](https://docs.aws.amazon.com/social-messaging/latest/userguide/managing-event-destination-dlrs.html),
+//! where a third JSON text is one entry of Meta's webhooks:
+//!
+//! ```json
+//! {"context":{"MetaWabaIds":[…],"MetaPhoneNumberIds":[…]},"whatsAppWebhookEntry":"{\"id\":…,\"changes\":[…]}",
+//!  "aws_account_id":"123456789012","message_timestamp":"2026-09-21T14:13:19.271279391Z","messageId":"6d69f07a-…"}
+//! ```
+//!
+//! # What proves it
+//!
+//! Over HTTPS, the signature proves no more than that some topic of some AWS customer sent it. So the topic comes first:
+//! it must be one of the account's, before anything is fetched. Then the certificate's URL must be the one place where
+//! AWS keeps those of the topic's region; that it is fetched from there, over TLS, is what makes it AWS's (AWS's own
+//! validator checks no chain either). Raw delivery is unsigned and refused.
+//!
+//! As an event of a queue or topic that the owner connected ([`Arrival::AwsEvent`]), IAM has proved the sender. An
+//! envelope's topic must still be one of the account's, since one queue may serve several. A message delivered raw names
+//! no topic: it is accepted, as the queue's policy is the owner's, and belongs to the account that lists its number, else
+//! to the first.
+//!
+//! The age of a signature counts for HTTPS only: a queue may hold a message for days.
+
+use std::{collections::BTreeMap, fmt};
+
+use aws_lc_rs::signature::{
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use jiff::Timestamp;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, value::RawValue};
+use x509_parser::pem::parse_x509_pem;
+
+use super::{
+    message::{Channel, Event, Message, utc},
+    meta,
+    provider::Provider,
+    url::BaseUrl,
+    webhook::{Arrival, Proof, Rejection, Verified, Webhook},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    secret::Secret,
+    settings::Fields,
+};
+
+const RAW_DELIVERY: &str = "x-amz-sns-rawdelivery";
+const NOTIFICATION: &str = "Notification";
+const SUBSCRIPTION: &str = "SubscriptionConfirmation";
+const UNSUBSCRIPTION: &str = "UnsubscribeConfirmation";
+/// The longest certificate that is read; AWS's have 2 KB.
+const MAX_PEM: usize = 16 * 1024;
+
+/// What an account is told by: the topics that may speak for it.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Never none.
+    pub topic_arns: Vec<String>,
+}
+
+impl Credentials {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let topic_arns = fields.texts("topic_arns").unwrap_or_default();
+        fields.require_one_of(&["topic_arns"]);
+        if topic_arns.is_empty() || topic_arns.iter().any(|arn| Topic::read(arn).is_none()) {
+            fields.problem("topic_arns", "must be a list of at least one topic's ARN");
+        }
+        Self { topic_arns }
+    }
+
+    fn lists(&self, topic_arn: &str) -> bool {
+        self.topic_arns.iter().any(|arn| arn == topic_arn)
+    }
+}
+
+/// `arn:aws:sns:us-east-1:123456789012:name`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topic<'a> {
+    partition: &'a str,
+    /// Where its subscriptions are confirmed.
+    pub region: &'a str,
+}
+
+impl<'a> Topic<'a> {
+    /// Reads a topic's ARN.
+    pub fn read(arn: &'a str) -> Option<Self> {
+        let parts: Vec<_> = arn.split(':').collect();
+        let &["arn", partition, "sns", region, owner, name] = parts.as_slice() else { return None };
+        let is_lower = |text: &str| {
+            text.len() >= 3
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        let is_topic = is_lower(partition)
+            && is_lower(region)
+            && owner.len() == 12
+            && owner.bytes().all(|byte| byte.is_ascii_digit())
+            && !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        is_topic.then_some(Self { partition, region })
+    }
+
+    /// Whether this is where AWS keeps a certificate of the topic's region. Compared as text, whole: so there is no user
+    /// info, port, query, fragment or other spelling to be parsed, here or by whoever fetches it.
+    fn keeps_certificate_at(self, url: &str) -> bool {
+        let domain = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        url.strip_prefix(&format!("https://sns.{}.{domain}/SimpleNotificationService-", self.region))
+            .and_then(|rest| rest.strip_suffix(".pem"))
+            .is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    }
+}
+
+/// A certificate of SNS, fetched from [`Webhook::certificate_url`]. Fit to be cached by that URL.
+#[derive(Clone)]
+pub struct Certificate {
+    key: Vec<u8>,
+    not_after: i64,
+}
+
+impl Certificate {
+    /// Reads the PEM, and refuses it outside its dates. `clock` (Unix seconds) is the time of reading, by the system's
+    /// clock and not a webhook's: a recorded webhook may be verified as of its own time, which is before the certificate
+    /// was made. Its end is judged again with each webhook, since it may be cached.
+    pub fn read(pem: &[u8], clock: i64) -> Result<Self> {
+        Self::try_read(pem)
+            .filter(|(not_before, certificate)| (*not_before..=certificate.not_after).contains(&clock))
+            .map(|(_, certificate)| certificate)
+            .ok_or_else(|| Rejection::Malformed.into())
+    }
+
+    fn try_read(pem: &[u8]) -> Option<(i64, Self)> {
+        if pem.len() > MAX_PEM {
+            return None;
+        }
+        let (_, pem) = parse_x509_pem(pem).ok()?;
+        let certificate = pem.parse_x509().ok().filter(|_| pem.label == "CERTIFICATE")?;
+        let dates = certificate.validity();
+        let key = certificate.public_key().subject_public_key.data.to_vec();
+        Some((dates.not_before.timestamp(), Self { key, not_after: dates.not_after.timestamp() }))
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("not_after", &self.not_after).finish_non_exhaustive()
+    }
+}
+
+/// A webhook of what came without HTTP: one `Records[].Sns` of a Lambda event, as JSON, or the body of one queue record,
+/// which is the same envelope or, with raw delivery, the message alone. Its candidates are all accounts of
+/// [`Provider::AwsSns`].
+pub fn from_event(body: impl Into<Bytes>, now: i64) -> Webhook {
+    Webhook {
+        provider: Provider::AwsSns,
+        arrival: Arrival::AwsEvent,
+        method: Method::POST,
+        base: BaseUrl::none(),
+        path: format!("/sms/{}", Provider::AwsSns),
+        query: None,
+        headers: HeaderMap::new(),
+        body: body.into(),
+        now,
+    }
+}
+
+/// What SNS sends. Verification and parsing read the same, and a name that is there twice is refused.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Envelope {
+    #[serde(rename = "Type")]
+    kind: String,
+    message_id: String,
+    topic_arn: String,
+    message: String,
+    timestamp: String,
+    subject: Option<String>,
+    token: Option<String>,
+    #[serde(rename = "SubscribeURL")]
+    subscribe_url: Option<String>,
+    signature_version: Option<String>,
+    signature: Option<String>,
+    #[serde(rename = "SigningCertURL", alias = "SigningCertUrl")]
+    signing_cert_url: Option<String>,
+}
+
+/// What came.
+enum Content {
+    Envelope(Box<Envelope>),
+    /// A message without its envelope.
+    Raw(String),
+}
+
+impl Content {
+    fn read(webhook: &Webhook) -> Result<Self> {
+        let malformed = || Error::new(Kind::Validation, "The body is not what SNS sends");
+        let text = str::from_utf8(&webhook.body).map_err(|_| malformed())?;
+        if webhook.arrival == Arrival::AwsEvent && !is_envelope(text) {
+            return Ok(Self::Raw(text.to_owned()));
+        }
+        serde_json::from_str(text).map(Self::Envelope).map_err(|_| malformed())
+    }
+}
+
+/// Neither service's message has one of these names.
+fn is_envelope(text: &str) -> bool {
+    serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text)
+        .is_ok_and(|object| ["Type", "TopicArn"].iter().any(|name| object.contains_key(*name)))
+}
+
+/// What has to be true of a POST before its certificate is worth fetching.
+struct Signed {
+    text: String,
+    signature: Vec<u8>,
+    algorithm: &'static RsaParameters,
+    signed_at: i64,
+    certificate_url: String,
+}
+
+impl Signed {
+    fn read(credentials: &Credentials, webhook: &Webhook) -> Result<Self, Rejection> {
+        // Without an envelope there is no signature; one that came in this way is not SNS's.
+        if webhook.method != Method::POST || webhook.headers.contains_key(RAW_DELIVERY) {
+            return Err(Rejection::Missing);
+        }
+        let Ok(Content::Envelope(envelope)) = Content::read(webhook) else { return Err(Rejection::Malformed) };
+        if !credentials.lists(&envelope.topic_arn) {
+            return Err(Rejection::Mismatch);
+        }
+        let topic = Topic::read(&envelope.topic_arn).ok_or(Rejection::Malformed)?;
+        let text = envelope.string_to_sign()?;
+        let algorithm = match envelope.signature_version.as_deref() {
+            Some("1") => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            Some("2") => &RSA_PKCS1_2048_8192_SHA256,
+            _ => return Err(Rejection::Malformed),
+        };
+        let signature = envelope.signature.as_deref().ok_or(Rejection::Missing)?;
+        let signature = STANDARD.decode(signature).map_err(|_| Rejection::Malformed)?;
+        let signed_at = envelope.time().ok_or(Rejection::Malformed)?.as_second();
+        let certificate_url =
+            envelope.signing_cert_url.filter(|url| topic.keeps_certificate_at(url)).ok_or(Rejection::Malformed)?;
+        Ok(Self { text, signature, algorithm, signed_at, certificate_url })
+    }
+}
+
+impl Envelope {
+    /// <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html>: names and
+    /// values in the order of the names, a line each.
+    ///
+    /// Only the message may have line breaks. In any other value they could move the borders between the values, so that
+    /// one signature would hold for two readings.
+    fn string_to_sign(&self) -> Result<String, Rejection> {
+        let (subject, subscribe_url, token) = match self.kind.as_str() {
+            NOTIFICATION => (self.subject.as_ref(), None, None),
+            SUBSCRIPTION | UNSUBSCRIPTION => {
+                let required = |value| Option::ok_or(value, Rejection::Malformed).map(Some);
+                (None, required(self.subscribe_url.as_ref())?, required(self.token.as_ref())?)
+            }
+            _ => return Err(Rejection::Malformed),
+        };
+        let mut text = String::new();
+        for (name, value) in [
+            ("Message", Some(&self.message)),
+            ("MessageId", Some(&self.message_id)),
+            ("Subject", subject),
+            ("SubscribeURL", subscribe_url),
+            ("Timestamp", Some(&self.timestamp)),
+            ("Token", token),
+            ("TopicArn", Some(&self.topic_arn)),
+            ("Type", Some(&self.kind)),
+        ] {
+            let Some(value) = value else { continue };
+            if name != "Message" && value.contains('\n') {
+                return Err(Rejection::Malformed);
+            }
+            for part in [name, "\n", value, "\n"] {
+                text.push_str(part);
+            }
+        }
+        Ok(text)
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        self.timestamp.parse().ok()
+    }
+}
+
+pub(super) fn certificate_url(credentials: &Credentials, webhook: &Webhook) -> Option<String> {
+    if webhook.arrival == Arrival::AwsEvent {
+        return None;
+    }
+    Signed::read(credentials, webhook).ok().map(|signed| signed.certificate_url)
+}
+
+/// See the module's page. RSA of at least 2048 bits with PKCS #1 v1.5, and SHA-1 (version 1) or SHA-256 (version 2).
+pub(super) fn verify(
+    credentials: &Credentials,
+    webhook: &Webhook,
+    certificate: Option<&Certificate>,
+) -> Result<Proof, Rejection> {
+    if webhook.arrival == Arrival::AwsEvent {
+        return match Content::read(webhook) {
+            Ok(Content::Envelope(envelope)) if credentials.lists(&envelope.topic_arn) => Ok(Proof { signed_at: None }),
+            Ok(Content::Envelope(_)) => Err(Rejection::Mismatch),
+            Ok(Content::Raw(_)) => Ok(Proof { signed_at: None }),
+            Err(_) => Err(Rejection::Malformed),
+        };
+    }
+    let signed = Signed::read(credentials, webhook)?;
+    let certificate = certificate.ok_or(Rejection::Missing)?;
+    if webhook.now > certificate.not_after {
+        return Err(Rejection::Malformed);
+    }
+    // No newer settings could mend this, so it is no `Mismatch`.
+    UnparsedPublicKey::new(signed.algorithm, &certificate.key)
+        .verify(signed.text.as_bytes(), &signed.signature)
+        .map(|()| Proof { signed_at: Some(signed.signed_at) })
+        .map_err(|_| Rejection::Malformed)
+}
+
+pub(super) fn parse(verified: &Verified<'_>) -> Result<Vec<Event>> {
+    let envelope = match Content::read(verified.webhook())? {
+        Content::Raw(text) => return read_message(&text, None),
+        Content::Envelope(envelope) => envelope,
+    };
+    match envelope.kind.as_str() {
+        NOTIFICATION => read_message(&envelope.message, Some(&envelope)),
+        SUBSCRIPTION => {
+            let token = envelope.token.filter(|token| !token.trim().is_empty());
+            let token = Secret::new(token.ok_or_else(|| Error::invalid("Token", "is missing"))?);
+            Ok(vec![Event::SubscriptionConfirmation { topic_arn: envelope.topic_arn, token }])
+        }
+        UNSUBSCRIPTION => Ok(vec![Event::ignored("unsubscribe confirmation")]),
+        _ => Ok(vec![Event::ignored("unknown SNS type")]),
+    }
+}
+
+fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
+    // The console's test messages, for one.
+    if !text.trim_start().starts_with('{') {
+        return Ok(vec![Event::ignored("not JSON")]);
+    }
+    let object: Map<String, Value> =
+        serde_json::from_str(text).map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
+    if let Some(entry) = object.get("whatsAppWebhookEntry") {
+        let entry: &RawValue = entry
+            .as_str()
+            .and_then(|entry| serde_json::from_str(entry).ok())
+            .ok_or_else(|| Error::invalid("whatsAppWebhookEntry", "must be the text of a JSON object"))?;
+        return meta::read_entries(&[entry], "aws-social");
+    }
+    if !["inboundMessageId", "originationNumber"].iter().any(|name| object.contains_key(*name)) {
+        return Ok(vec![Event::ignored("not a customer's message")]);
+    }
+    read_sms(&object, envelope).map(|message| vec![message.into()])
+}
+
+/// <https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html>. It tells no time, so it is SNS's.
+fn read_sms(object: &Map<String, Value>, envelope: Option<&Envelope>) -> Result<Message> {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let filled = |name: &str| text(name).map(str::trim).filter(|value| !value.is_empty());
+    let required = |name: &'static str| filled(name).ok_or_else(|| Error::invalid(name, "must be a text"));
+    let mut message = Message::new(
+        "aws-sms",
+        Channel::Sms,
+        required("inboundMessageId")?,
+        required("originationNumber")?,
+        required("destinationNumber")?,
+    );
+    message.text = text("messageBody").ok_or_else(|| Error::invalid("messageBody", "must be a text"))?.to_owned();
+    message.keyword = filled("messageKeyword").map(str::to_owned);
+    message.in_reply_to = filled("previousPublishedMessageId").map(str::to_owned);
+    message.received_at = envelope.and_then(Envelope::time).map(utc);
+    message.sns_message_id = envelope.map(|envelope| envelope.message_id.clone());
+    Ok(message)
+}
+
+#[cfg(test)]
+mod tests;
