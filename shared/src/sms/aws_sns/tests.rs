@@ -492,7 +492,7 @@ fn certificates_are_judged() {
     let envelope = unsigned(&sms().to_string());
     let weak = post(with(envelope, json!({"Signature": SIGNATURE_1024})).to_string());
     for (label, pem) in [("1024 bits", CERTIFICATE_1024), ("not RSA", CERTIFICATE_EC)] {
-        let Ok(certificate) = read(pem, CLOCK) else { continue };
+        let certificate = read(pem, CLOCK).unwrap();
         for request in [&weak, &post(signed(unsigned(&sms().to_string())).to_string())] {
             assert_refused(label, request.verify(&ours(), Some(&certificate)), Kind::Unverified);
         }
