@@ -136,7 +136,7 @@ impl ReceiveMessage {
             Some(url) => Some(self.sns.certificate(&url).await?),
             None => None,
         };
-        let verified = webhook.verify(&candidates, certificate.as_deref())?;
+        let verified = webhook.verify(&candidates, certificate.as_ref())?;
         report.signature_age_s = verified.age_seconds();
         let all = verified.parse()?;
         let mut inbound = Vec::new();

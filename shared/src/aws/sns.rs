@@ -3,8 +3,10 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use aws_config::SdkConfig;
-use aws_sdk_sns::Client;
-use bytes::Bytes;
+use aws_sdk_sns::{
+    Client,
+    config::{Config, Region},
+};
 
 use super::failure::Failure;
 use crate::{
@@ -12,10 +14,11 @@ use crate::{
     error::{Error, Kind, Result},
     retry,
     secret::Secret,
+    sms::aws_sns::{Certificate, Topic},
 };
 
 /// A certificate is a few kilobytes.
-const CERTIFICATE_BYTES: usize = 64 * 1024;
+const CERTIFICATE_BYTES: usize = 16 * 1024;
 
 /// More certificates than AWS uses at a time.
 const CERTIFICATES: usize = 32;
@@ -25,7 +28,7 @@ pub struct Sns {
     client: Client,
     /// Where `AWS_ENDPOINT_URL_SNS` points: certificates are fetched from there too.
     endpoint: Option<String>,
-    certificates: Mutex<HashMap<String, Bytes>>,
+    certificates: Mutex<HashMap<String, Certificate>>,
 }
 
 impl Sns {
@@ -37,13 +40,17 @@ impl Sns {
     /// Tells SNS that the owner wants this topic's messages (`ConfirmSubscription`). The URL in the message is not
     /// fetched: it would be a caller's choice of what we call.
     pub async fn confirm(&self, topic_arn: &str, token: &Secret, deadline: Deadline) -> Result<()> {
+        // A topic is confirmed in its own region, which need not be ours.
+        let region = Topic::read(topic_arn).map(|topic| Region::new(topic.region.to_owned()));
         retry::until(deadline, async || {
             let request = self
                 .client
                 .confirm_subscription()
                 .topic_arn(topic_arn)
                 .token(token.expose())
-                .authenticate_on_unsubscribe("true");
+                .authenticate_on_unsubscribe("true")
+                .customize()
+                .config_override(Config::builder().region(region.clone()));
             match Box::pin(request.send()).await {
                 Ok(_) => Ok(()),
                 Err(error) => {
@@ -57,7 +64,7 @@ impl Sns {
 
     /// The certificate (PEM) at a URL that has passed the checks of [`crate::sms::webhook::Webhook::certificate_url`].
     /// AWS gives a new certificate a new URL, so one that was fetched is kept.
-    pub async fn certificate(&self, url: &str) -> Result<Bytes> {
+    pub async fn certificate(&self, url: &str) -> Result<Certificate> {
         if let Some(certificate) = self.kept().get(url) {
             return Ok(certificate.clone());
         }
@@ -81,7 +88,7 @@ impl Sns {
                 return Err(unavailable().caused_by("the certificate is too large"));
             }
         }
-        let certificate = Bytes::from(certificate);
+        let certificate = Certificate::read(&certificate, jiff::Timestamp::now().as_second())?;
         let mut kept = self.kept();
         if kept.len() >= CERTIFICATES {
             kept.clear();
@@ -90,7 +97,7 @@ impl Sns {
         Ok(certificate)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Bytes>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Certificate>> {
         self.certificates.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
-use md5::Md5;
 
 use super::SignatureMethod;
 use crate::{
