@@ -31,8 +31,9 @@ trap 'exit 143' TERM
 
 target/debug/local --port "$local_port" &
 pids+=($!)
+at=http://127.0.0.1:$local_port
 cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" \
-  --env-var "AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:$local_port" &
+  --env-var "AWS_ENDPOINT_URL_CONNECT=$at,AWS_ENDPOINT_URL_CONNECTPARTICIPANT=$at,AWS_ENDPOINT_URL_SNS=$at" &
 pids+=($!)
 
 until (exec 3<>"/dev/tcp/127.0.0.1/$functions_port") 2>/dev/null; do

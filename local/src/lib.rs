@@ -41,6 +41,7 @@ mod operation;
 mod participant;
 mod record;
 mod server;
+mod sns;
 mod state;
 mod streaming;
 mod transcript;

@@ -29,6 +29,7 @@ use crate::{
     operation::Operation,
     participant,
     record::{Call, Record, kept},
+    sns,
     state::State,
     websocket,
 };
@@ -91,6 +92,7 @@ pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAdd
     let router = Router::new()
         .nest("/_local", control::router())
         .merge(websocket::router())
+        .merge(sns::router())
         .fallback(api)
         .with_state(Arc::clone(&service));
     let stopped = Arc::clone(&service);

@@ -115,7 +115,7 @@ impl Report {
         match error {
             None => line!(info, "request answered"),
             Some(error) => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
+                let cause = cause(error);
                 match error.kind().fault() {
                     Fault::Caller => line!(info, cause, "request refused"),
                     Fault::Aws => line!(warn, cause, "request failed"),
@@ -159,6 +159,13 @@ impl Report {
         line.insert("_aws".to_owned(), json!({ "Timestamp": timestamp, "CloudWatchMetrics": directives }));
         Some(Value::Object(line))
     }
+}
+
+/// What is behind an error, outermost first.
+fn cause(error: &Error) -> Option<String> {
+    let sources = std::iter::successors(std::error::Error::source(error), |source| source.source());
+    let texts: Vec<_> = sources.map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(": "))
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -122,14 +122,42 @@ def test_our_own_cors_and_refusals(bridge):
     assert request(bridge.url("/chat"), "GET")[0] == 405
 
 
+def invoke(bridge, function, event):
+    """The function's own answer to an event file."""
+    command = [CARGO_LAMBDA, "lambda", "invoke", function, "--invoke-port", str(bridge.functions), "--data-file", event]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("event", sorted(path.name for path in (ROOT / "events" / "start-chat").glob("*.json")))
 def test_cargo_lambda_invoke(bridge, event):
     expected = {"preflight.json": 204, "wrong-type.json": 400, "another-origin.json": 403}
-    path = ROOT / "events" / "start-chat" / event
-    command = [CARGO_LAMBDA, "lambda", "invoke", "start-chat", "--invoke-port", str(bridge.functions), "--data-file", path]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["statusCode"] == expected.get(event, 200)
+    answer = invoke(bridge, "start-chat", ROOT / "events" / "start-chat" / event)
+    assert answer["statusCode"] == expected.get(event, 200)
+
+
+@pytest.mark.parametrize("event", sorted(path.name for path in (ROOT / "events" / "receive-message").glob("*.json")))
+def test_webhooks_of_every_provider_and_trigger(bridge, event):
+    """Signed once for http://localhost:9000: the base that `make dev` is told, whatever port it runs on."""
+    request(f"http://127.0.0.1:{bridge.local}/_local/reset", "POST")
+    answer = invoke(bridge, "receive-message", ROOT / "events" / "receive-message" / event)
+    started = [call for call in bridge.control("calls")["calls"] if call["operation"] == "StartChatContact"]
+    no_message = {"wrong-signature.json", "meta-handshake.json", "aws-sns-subscription.json"}
+    if event.startswith(("sqs-", "sns")):
+        assert answer == {"batchItemFailures": []}
+    else:
+        assert answer["statusCode"] == (403 if event == "wrong-signature.json" else 200), answer
+    assert len(started) == (0 if event in no_message else 1)
+    assert all(call["body"]["InitialMessage"]["Content"] for call in started)
+
+
+def test_a_signed_webhook_over_http(bridge):
+    event = json.loads((ROOT / "events" / "receive-message" / "telnyx.json").read_text())
+    url = bridge.url("/sms/telnyx")
+    asked = urllib.request.Request(url, data=event["body"].encode(), method="POST", headers=event["headers"])
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        assert (answer.status, json.load(answer)) == (200, {"success": True})
 
 
 def test_a_port_in_use_is_said_in_one_line(bridge):
