@@ -16,6 +16,7 @@ struct Queue {
     calls: Vec<Value>,
     items: Vec<(Value, Value)>,
     fault: Option<(u16, usize)>,
+    secrets_url: Option<String>,
 }
 
 /// A running SQS. Dropping it stops it.
@@ -34,6 +35,11 @@ impl Sqs {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, queue, task }
+    }
+
+    /// Hands what is meant for Secrets Manager on to `url`: a function has one endpoint for all services here.
+    pub fn with_secrets_at(&self, url: &str) {
+        self.queue.lock().unwrap().secrets_url = Some(url.to_owned());
     }
 
     /// Its endpoint.
@@ -71,6 +77,12 @@ impl Drop for Sqs {
 }
 
 async fn answer(State(queue): State<Arc<Mutex<Queue>>>, headers: HeaderMap, body: String) -> Response {
+    let secrets_url = queue.lock().unwrap().secrets_url.clone();
+    if let (Some(url), true) = (secrets_url, headers["x-amz-target"].as_bytes().starts_with(b"secretsmanager.")) {
+        let request = reqwest::Client::new().post(url).header("x-amz-target", &headers["x-amz-target"]).body(body);
+        let answer = request.send().await.unwrap();
+        return (answer.status(), answer.text().await.unwrap()).into_response();
+    }
     assert_eq!(headers["x-amz-target"], "AmazonSQS.SendMessageBatch");
     let body: Value = serde_json::from_str(&body).unwrap();
     let mut queue = queue.lock().unwrap();

@@ -6,6 +6,7 @@ mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
 mod settings_source;
+mod webhook_vectors;
 mod webhooks;
 mod widget_clients;
 mod widget_parameters;

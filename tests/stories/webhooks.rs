@@ -2,9 +2,14 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use local::{Fault, Operation, StandIn};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::inbound::Inbound;
-use tests::{Answer, Http, TOPIC, environment, invoke, receive_message, sqs::Sqs};
+use tests::{
+    Answer, Http, TOPIC, environment, invoke, receive_message,
+    secrets::{SECRET_ARN, SecretsManager},
+    sqs::Sqs,
+};
 
 const TOKEN: &str = "12345678901234567890123456789012";
 const BASE: &str = "https://sms.example.com";
@@ -321,5 +326,178 @@ async fn accounts_are_found_by_their_secret() {
         let answer = invoke(&function, &twilio("/sms/twilio", token, &sms("SM1", "Hello")).http_api()).await;
         assert_accepted(&answer, token);
         assert_eq!(queue.items()[0]["account"], name);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_done_as_written_loses_nothing() {
+    let secrets = SecretsManager::start(&json!({ "accounts": [account(&json!({}))] })).await;
+    let queue = Sqs::start().await;
+    queue.with_secrets_at(secrets.url());
+    let environment = [
+        ("BRIDGE_SETTINGS_ARN", SECRET_ARN.to_owned()),
+        ("PUBLIC_BASE_URL", BASE.to_owned()),
+        ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
+    ];
+    let function = receive_message(&environment, queue.url()).await;
+    assert_eq!(secrets.calls(), 0, "nothing is read at init");
+    let signed = |token, id| twilio("/sms/twilio", token, &sms(id, "Hello")).http_api();
+    assert_accepted(&invoke(&function, &signed(TOKEN, "SM1")).await, "before");
+
+    // The new secret is added; the old one signs on.
+    secrets.put(&json!({ "accounts": [account(&json!({ "auth_tokens": [TOKEN, "new"] }))] }));
+    assert_accepted(&invoke(&function, &signed(TOKEN, "SM2")).await, "added");
+    // Even without the five minutes' wait: the first that doesn't match makes us look again.
+    assert_accepted(&invoke(&function, &signed("new", "SM3")).await, "switched");
+    // Then the old one is taken away.
+    secrets.put(&json!({ "accounts": [account(&json!({ "auth_tokens": ["new"] }))] }));
+    assert_accepted(&invoke(&function, &signed("new", "SM4")).await, "finished");
+    assert_eq!(queue.items().len(), 4);
+    assert_eq!(secrets.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_mismatch_while_the_gate_is_shut_may_come_again() {
+    let secrets = SecretsManager::start(&json!({ "accounts": [account(&json!({}))] })).await;
+    let queue = Sqs::start().await;
+    queue.with_secrets_at(secrets.url());
+    let environment = [
+        ("BRIDGE_SETTINGS_ARN", SECRET_ARN.to_owned()),
+        ("PUBLIC_BASE_URL", BASE.to_owned()),
+        ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
+    ];
+    let function = receive_message(&environment, queue.url()).await;
+    let forged = twilio("/sms/twilio", "wrong", &sms("SM1", "Hello"));
+    let mut unsigned = forged.clone();
+    unsigned.headers.pop();
+    for (label, request, status, code, calls) in [
+        ("read again, and still wrong", &forged, 403, "UNVERIFIED", 2),
+        ("the gate is shut", &forged, 503, "SETTINGS_UNAVAILABLE", 2),
+        ("no signature at all is no rotation", &unsigned, 403, "UNVERIFIED", 2),
+    ] {
+        let answer = invoke(&function, &request.http_api()).await;
+        assert_eq!((answer.status, answer.code()), (status, Some(code)), "{label}");
+        assert_eq!(secrets.calls(), calls, "{label}");
+    }
+    let good = twilio("/sms/twilio", TOKEN, &sms("SM1", "Hello")).http_api();
+    assert_accepted(&invoke(&function, &good).await, "the right secret needs no gate");
+    assert_eq!(queue.items().len(), 1);
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_had_are_503() {
+    let queue = Sqs::start().await;
+    let mut environment = queued(&queue, &[]);
+    environment[0].1 = "{".to_owned();
+    let function = receive_message(&environment, queue.url()).await;
+    let answer = invoke(&function, &twilio("/sms/twilio", TOKEN, &sms("SM1", "Hello")).http_api()).await;
+    assert_eq!((answer.status, answer.code()), (503, Some("SETTINGS_UNAVAILABLE")));
+}
+
+/// A POST of Meta's with `count` messages over several entries and changes.
+fn meta(count: usize) -> Http {
+    let messages: Vec<Value> = (0..count)
+        .map(|n| json!({ "from": "14155550123", "id": format!("wamid.{n}"), "timestamp": "1790000000", "type": "text", "text": { "body": format!("é {n}") } }))
+        .collect();
+    let changes: Vec<Value> = messages
+        .chunks(2)
+        .map(|messages| {
+            json!({ "field": "messages", "value": { "messaging_product": "whatsapp",
+                    "metadata": { "display_phone_number": "12025550100", "phone_number_id": "1" },
+                    "contacts": [{ "profile": { "name": "Jane" }, "wa_id": "14155550123" }], "messages": messages } })
+        })
+        .collect();
+    let entries: Vec<Value> = changes.chunks(2).map(|changes| json!({ "id": "waba", "changes": changes })).collect();
+    let body = json!({ "object": "whatsapp_business_account", "entry": entries }).to_string();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"app secret");
+    let signature = format!("sha256={}", hex::encode(aws_lc_rs::hmac::sign(&key, body.as_bytes())));
+    Http::new("POST", "/sms/meta")
+        .header("Content-Type", "application/json")
+        .header("X-Hub-Signature-256", &signature)
+        .body(body)
+}
+
+#[tokio::test]
+async fn one_post_with_many_messages() {
+    let account = json!({ "provider": "meta", "app_secrets": ["app secret"] });
+    for (count, calls) in [(0, 0), (1, 1), (5, 1), (10, 1), (23, 3)] {
+        let queue = Sqs::start().await;
+        let function = receive_message(&queued(&queue, &[account.clone()]), queue.url()).await;
+        let answer = invoke(&function, &meta(count).http_api()).await;
+        assert_eq!((answer.status, &answer.body), (200, &json!({ "success": true })), "{count}");
+        let ids: Vec<_> = queue.items().iter().map(|item| item["message"]["message_id"].clone()).collect();
+        let expected: Vec<_> = (0..count).map(|n| json!(format!("wamid.{n}"))).collect();
+        assert_eq!(ids, expected, "{count}: all, in order");
+        assert_eq!(queue.calls().len(), calls, "{count}: one call for ten messages");
+    }
+}
+
+#[tokio::test]
+async fn topics_are_confirmed_and_certificates_fetched_where_they_may_be() {
+    let connect = StandIn::start().await.unwrap();
+    let event = |name: &str| -> Value {
+        let path = format!("{}/../events/receive-message/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let account = json!({ "provider": "aws-sns", "topic_arns": ["arn:aws:sns:us-east-1:123456789012:two-way-sms"] });
+    let stranger = json!({ "provider": "aws-sns", "topic_arns": ["arn:aws:sns:us-east-1:123456789012:other"] });
+    let closed = "http://127.0.0.1:1".to_owned();
+    for (label, account, name, sns, aws, status) in [
+        ("a message", &account, "aws-sns", connect.url(), connect.url(), 200),
+        ("a subscription", &account, "aws-sns-subscription", connect.url(), connect.url(), 200),
+        (
+            "a subscription that can't be confirmed",
+            &account,
+            "aws-sns-subscription",
+            connect.url(),
+            closed.as_str(),
+            503,
+        ),
+        ("a certificate that can't be had", &account, "aws-sns", closed.as_str(), connect.url(), 503),
+        // Nothing is fetched for a stranger's topic.
+        ("a stranger's topic", &stranger, "aws-sns", closed.as_str(), connect.url(), 403),
+        ("a stranger's subscription", &stranger, "aws-sns-subscription", closed.as_str(), closed.as_str(), 403),
+    ] {
+        let mut environment = direct(std::slice::from_ref(account));
+        environment.push(("AWS_ENDPOINT_URL_SNS", sns.to_owned()));
+        let function = receive_message(&environment, aws).await;
+        assert_eq!(invoke(&function, &event(name)).await.status, status, "{label}");
+    }
+    assert_eq!(connect.contacts().len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever arrives at any provider's route: an answer that is no 2xx, no panic, and nothing in the queue.
+    #[test]
+    fn no_webhook_breaks_it(
+        provider in prop::sample::select(vec!["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"]),
+        method in prop::sample::select(vec!["POST", "GET", "PUT"]),
+        query in "[ -~]{0,60}",
+        content_type in prop::sample::select(vec!["application/x-www-form-urlencoded", "application/json", "text/plain", ""]),
+        body in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), "\\PC{0,200}".prop_map(String::into_bytes)],
+        signature in "[ -~]{0,100}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let queue = Sqs::start().await;
+            let accounts = json!([
+                { "provider": "twilio", "auth_tokens": ["t"] }, { "provider": "signalwire", "signing_keys": ["t"] },
+                { "provider": "telnyx", "public_keys": ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="] },
+                { "provider": "vonage", "signature_secrets": ["t"] }, { "provider": "vonage-messages", "signature_secrets": ["t"] },
+                { "provider": "meta", "app_secrets": ["t"], "verify_token": "t" },
+                { "provider": "aws-sns", "topic_arns": ["arn:aws:sns:us-east-1:123456789012:t"] },
+            ]);
+            let function = receive_message(&queued(&queue, accounts.as_array().unwrap()), queue.url()).await;
+            let mut request = Http::new(method, &format!("/sms/{provider}")).header("content-type", content_type).body(body);
+            request.query = query;
+            for name in ["x-twilio-signature", "x-signalwire-signature", "telnyx-signature-ed25519", "telnyx-timestamp", "authorization", "x-hub-signature-256"] {
+                request = request.header(name, &signature);
+            }
+            let answer = invoke(&function, &request.http_api()).await;
+            assert!(matches!(answer.status, 400 | 403 | 405), "{answer:?}");
+            assert_eq!(queue.calls().len(), 0);
+        });
     }
 }
