@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-FUNCTIONS := start-chat
+FUNCTIONS := start-chat receive-message
 CARGO_DENY := 0.20.2
 
 .PHONY: help dev test lint fmt build bench clean
@@ -40,7 +40,7 @@ build: $(BIN)/cargo-lambda ## make the release bootstraps (ARCH=arm64 or x86_64 
 ifneq ($(ARCH),)
 	rustup target add $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 endif
-	cargo lambda build --release $(addprefix --bin ,$(FUNCTIONS)) \
+	cargo lambda build --release $(addprefix --bin=,$(FUNCTIONS)) \
 	  --lambda-dir target/lambda$(if $(ARCH),-$(ARCH)) \
 	  $(if $(ARCH),--target $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu)
 

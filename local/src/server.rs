@@ -131,7 +131,7 @@ enum Outcome {
 }
 
 /// Every API call, and whatever else comes.
-async fn api(
+pub(crate) async fn api(
     Shared(service): Shared<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,

@@ -13,7 +13,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use crate::server::Service;
+use crate::server::{self, Service};
 
 const CERTIFICATE: &str = include_str!("sns_certificate.pem");
 const CERTIFICATE_PATH: &str = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
@@ -32,7 +32,7 @@ struct Call {
 pub(crate) fn router() -> Router<Arc<Service>> {
     Router::new()
         .route(CERTIFICATE_PATH, get(([(CONTENT_TYPE, "application/x-pem-file")], CERTIFICATE)))
-        .route("/", post(call))
+        .route("/", post(call).fallback(server::api))
 }
 
 /// "ConfirmSubscription", Amazon SNS API reference.

@@ -218,9 +218,11 @@ impl Error {
     }
 }
 
+/// The code alone: this is what logs show of an error behind another. A message may pass on what Connect said of the
+/// request, and Connect may have quoted it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.code(), self.message)
+        f.write_str(self.kind.code())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use local::{Fault, Operation, StandIn};
 use serde_json::{Value, json};
-use tests::{Answer, Http, environment, runtime::Binary};
+use tests::{Answer, Http, TOPIC, environment, runtime::Binary};
 
 /// What must never be printed, each recognisable wherever it turns up.
 const SECRETS: [&str; 8] = [
@@ -100,5 +100,58 @@ async fn an_incomplete_environment_is_said_by_name() {
         let binary = Binary::start("start-chat", &environment).await;
         let output = binary.output().await.join("\n");
         assert!(output.contains(&format!("{missing} is not set")), "{missing}: {output}");
+    }
+}
+
+#[tokio::test]
+async fn a_webhooks_sender_and_words_are_never_printed() {
+    let connect = StandIn::start().await.unwrap();
+    let path = format!("{}/../events/receive-message/twilio-whatsapp.json", env!("CARGO_MANIFEST_DIR"));
+    let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let token = "12345678901234567890123456789012";
+    let account = json!({ "name": "twilio", "provider": "twilio", "auth_tokens": [token] });
+    let mut environment = environment();
+    environment.extend([
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AWSKEYID".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "AWSSECRETKEY".to_owned()),
+        ("AWS_ENDPOINT_URL", connect.url().to_owned()),
+        ("STREAMING_TOPIC_ARN", TOPIC.to_owned()),
+        ("PUBLIC_BASE_URL", "http://localhost:9000".to_owned()),
+        ("BRIDGE_SETTINGS", json!({ "accounts": [account] }).to_string()),
+        ("RUST_LOG", "trace".to_owned()),
+    ]);
+    let mut binary = Binary::start("receive-message", &environment).await;
+    let mut forged = event.clone();
+    forged["headers"]["x-twilio-signature"] = json!("Zm9yZ2VkIHNpZ25hdHVyZSBvZiAyMA==");
+    // The customer's number and profile name, our number, the text, the secrets, and the signature that was sent.
+    let signature = event["headers"]["x-twilio-signature"].as_str().unwrap();
+    let secrets =
+        ["4133881111", "2028831111", "Zoë", "Zo%C3%AB", "Hello agent", "Hello+agent", token, signature, "AWSSECRETKEY"];
+    for (label, event, fault, status, code) in [
+        ("delivered", &event, None, 200, "OK"),
+        ("forged", &forged, None, 403, "UNVERIFIED"),
+        (
+            "not delivered",
+            &event,
+            Some(Fault::error(400, "InvalidRequestException").message("+14133881111 said Hello agent")),
+            503,
+            "NOT_STORED",
+        ),
+    ] {
+        if let Some(fault) = fault {
+            connect.fail(Operation::StartChatContact, fault);
+        }
+        let answer = Answer::of(&binary.invoke(event).await.unwrap());
+        assert_eq!(answer.status, status, "{label}: {answer:?}");
+        let output = binary.output().await;
+        for line in &output {
+            for secret in secrets {
+                assert!(!line.contains(secret), "{label}: {secret} in {line}");
+            }
+            let _: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{label}: not JSON: {line}"));
+        }
+        assert!(output.iter().any(|line| line.contains(&format!("\"code\":\"{code}\""))), "{label}: {output:?}");
+        assert!(answer.body.to_string().len() < 300 && !answer.body.to_string().contains("4133881111"), "{label}");
     }
 }

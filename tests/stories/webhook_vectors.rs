@@ -93,7 +93,7 @@ async fn every_vector_has_its_answer_and_normal_form() {
                 assert_eq!(messages, Vec::<Value>::new(), "{id}");
             }
             Value::Array(all) => assert_eq!(&messages, all, "{id}"),
-            one => assert_eq!(messages, [one.clone()], "{id}"),
+            one => assert_eq!(messages.as_slice(), std::slice::from_ref(one), "{id}"),
         }
     }
     assert!(counts.0 >= 15 && counts.1 >= 14, "{counts:?}");

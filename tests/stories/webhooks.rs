@@ -422,7 +422,7 @@ async fn one_post_with_many_messages() {
     let account = json!({ "provider": "meta", "app_secrets": ["app secret"] });
     for (count, calls) in [(0, 0), (1, 1), (5, 1), (10, 1), (23, 3)] {
         let queue = Sqs::start().await;
-        let function = receive_message(&queued(&queue, &[account.clone()]), queue.url()).await;
+        let function = receive_message(&queued(&queue, std::slice::from_ref(&account)), queue.url()).await;
         let answer = invoke(&function, &meta(count).http_api()).await;
         assert_eq!((answer.status, &answer.body), (200, &json!({ "success": true })), "{count}");
         let ids: Vec<_> = queue.items().iter().map(|item| item["message"]["message_id"].clone()).collect();
