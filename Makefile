@@ -45,7 +45,7 @@ endif
 	  $(if $(ARCH),--target $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu)
 
 bench: ## measure
-	cargo bench --workspace
+	cargo bench --workspace --bench hot_path
 
 clean: ## remove all that was built or installed here
 	rm -rf target .venv .tools tests/clients/node_modules
