@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     chat::{self, DURATION_MINUTES},
     error::{Error, Kind, Result},
+    secret::Secret,
     widget::origin::Origins,
 };
 
@@ -44,6 +45,26 @@ impl<'a> Env<'a> {
 
 fn wrong(name: &str, rule: &str) -> Error {
     Error::new(Kind::Internal, format!("{name} {rule}"))
+}
+
+/// Where the settings document is.
+#[derive(Clone, Debug)]
+pub enum SettingsLocation {
+    /// `BRIDGE_SETTINGS`: the document itself.
+    Inline(Secret),
+    /// `BRIDGE_SETTINGS_ARN`: a secret in Secrets Manager.
+    Arn(String),
+}
+
+impl SettingsLocation {
+    fn read(env: &Env<'_>) -> Result<Option<Self>> {
+        match (env.optional("BRIDGE_SETTINGS"), env.optional("BRIDGE_SETTINGS_ARN")) {
+            (Some(_), Some(_)) => Err(wrong("BRIDGE_SETTINGS", "and BRIDGE_SETTINGS_ARN are both set: set one")),
+            (Some(document), None) => Ok(Some(Self::Inline(Secret::new(document)))),
+            (None, Some(arn)) => Ok(Some(Self::Arn(arn))),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// What every function that starts chats must know of the Connect instance.
@@ -93,6 +114,10 @@ pub struct StartChat {
     pub extra_contact_flow_ids: BTreeSet<String>,
     /// `ALLOWED_ORIGINS`: the pages that may call.
     pub origins: Origins,
+    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`: with widget keys in it, requests must be signed.
+    pub settings: Option<SettingsLocation>,
+    /// `CONVERSATIONS_TABLE`: remembers signed tokens, so that each starts one chat.
+    pub conversations_table: Option<String>,
 }
 
 impl StartChat {
@@ -103,6 +128,8 @@ impl StartChat {
             extra_contact_flow_ids: env.list("EXTRA_CONTACT_FLOW_IDS").into_iter().collect(),
             origins: Origins::parse(&env.required("ALLOWED_ORIGINS")?)
                 .map_err(|rule| wrong("ALLOWED_ORIGINS", &rule))?,
+            settings: SettingsLocation::read(env)?,
+            conversations_table: env.optional("CONVERSATIONS_TABLE"),
         })
     }
 
@@ -133,6 +160,21 @@ mod tests {
         assert!(!config.instance.attachments);
         assert_eq!(config.instance.streaming_topic_arn, None);
         assert!(config.extra_contact_flow_ids.is_empty());
+        assert!(config.settings.is_none() && config.conversations_table.is_none());
+    }
+
+    #[test]
+    fn settings_are_in_one_place() {
+        let read = |more: &[(&'static str, &'static str)]| read(&[&COMPLETE[..], more].concat());
+        let inline = ("BRIDGE_SETTINGS", r#"{"widget":{"signing_keys":["k"]}}"#);
+        let arn = ("BRIDGE_SETTINGS_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:bridge");
+        let found = read(&[inline, ("BRIDGE_SETTINGS_ARN", " ")]).unwrap().settings;
+        assert!(matches!(&found, Some(SettingsLocation::Inline(text)) if text.expose() == inline.1));
+        assert_eq!(format!("{found:?}"), "Some(Inline([redacted]))");
+        let found = read(&[arn]).unwrap().settings;
+        assert!(matches!(&found, Some(SettingsLocation::Arn(text)) if text == arn.1));
+        let error = read(&[inline, arn]).unwrap_err();
+        assert_eq!(error.message(), "BRIDGE_SETTINGS and BRIDGE_SETTINGS_ARN are both set: set one");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! runtime types, the real AWS client and real HTTP.
 
 pub mod runtime;
+pub mod secrets;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod connect_faults;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
+mod settings_source;
 mod widget_clients;
 mod widget_parameters;
 mod widget_refusals;

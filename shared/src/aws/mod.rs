@@ -1,6 +1,7 @@
 //! AWS: each module owns its client, and nothing else does.
 
 pub mod connect;
+pub mod settings;
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,
