@@ -9,3 +9,4 @@ mod settings_source;
 mod widget_clients;
 mod widget_parameters;
 mod widget_refusals;
+mod widget_tokens;

@@ -169,13 +169,13 @@ fn started(output: StartChatContactOutput) -> Result<StartedChat> {
 }
 
 /// Notes a call in the report when it ends, also by being given up.
-struct Timed<'a> {
+pub(super) struct Timed<'a> {
     report: &'a mut Report,
     started: Instant,
 }
 
 impl<'a> Timed<'a> {
-    fn new(report: &'a mut Report) -> Self {
+    pub(super) fn new(report: &'a mut Report) -> Self {
         Self { report, started: Instant::now() }
     }
 }
@@ -213,7 +213,7 @@ impl std::error::Error for Failure {}
 
 /// Names a failed call's kind. The codes are those of the API reference ("Common Errors" and each operation's list);
 /// `TooManyRequestsException` is named in `StartChatContact`'s description only.
-fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -282,7 +282,7 @@ where
         Kind::ChatQuotaExceeded => {
             Error::new(kind, "All chat lines are in use; try again in a minute").retry_after(QUOTA_WAIT)
         }
-        Kind::Throttled => Error::new(kind, "Too many chats are being started; try again")
+        Kind::Throttled => Error::new(kind, "Too many requests at this moment; try again")
             .retry_after(Duration::from_secs(fastrand::u64(1..=3))),
         Kind::ConnectRejected => match said.map(without_ids).filter(|reason| !reason.is_empty()) {
             Some(reason) => Error::new(kind, format!("Amazon Connect refused the request: {reason}")),

@@ -1,7 +1,9 @@
 //! AWS: each module owns its client, and nothing else does.
 
 pub mod connect;
+pub mod participant;
 pub mod settings;
+pub mod tokens;
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,
