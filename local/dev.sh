@@ -32,7 +32,8 @@ trap 'exit 143' TERM
 target/debug/local --port "$local_port" &
 pids+=($!)
 cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" \
-  --env-var "AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:$local_port" &
+  --env-var "AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:$local_port" \
+  --env-var "AWS_ENDPOINT_URL_CONNECTPARTICIPANT=http://127.0.0.1:$local_port" &
 pids+=($!)
 
 until (exec 3<>"/dev/tcp/127.0.0.1/$functions_port") 2>/dev/null; do
@@ -42,6 +43,7 @@ done
 cat <<TEXT
 
   Start a chat   curl -s -X POST localhost:$functions_port/chat -d '{"ParticipantDetails":{"DisplayName":"Jo"}}'
+  End it         curl -s -X POST localhost:$functions_port/chat/end -d '{"ConnectionToken":"…"}'
   What arrived   curl -s localhost:$local_port/_local/calls
   Stop           Ctrl-C
 
