@@ -175,8 +175,10 @@ fn parse(body: &[u8]) -> Result<Value> {
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let unreadable = |path: Option<String>, error: &serde_json::Error| {
-        // Up to the first list: what follows may be a path of thousands of brackets.
-        let named = path.as_deref().and_then(|path| path.split('[').next()).filter(|name| !matches!(*name, "" | "."));
+        // Up to the first list: what follows may be a path of thousands of brackets. "?" is a name that was cut short.
+        let named = path.as_deref().and_then(|path| path.split('[').next());
+        let named = named.map(|name| name.strip_suffix('?').unwrap_or(name).trim_end_matches('.'));
+        let named = named.filter(|name| !name.is_empty());
         let field = named.unwrap_or("body");
         // serde_json's texts for broken syntax hold no part of the input.
         Error::invalid(shorten(field), format_args!("is not valid JSON: {error}"))
