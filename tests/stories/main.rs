@@ -3,6 +3,7 @@
 
 mod chat_end;
 mod connect_faults;
+mod connect_shaped;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
