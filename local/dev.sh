@@ -43,6 +43,7 @@ done
 cat <<TEXT
 
   Start a chat   curl -s -X POST localhost:$functions_port/chat -d '{"ParticipantDetails":{"DisplayName":"Jo"}}'
+  End it         curl -s -X POST localhost:$functions_port/chat/end -d '{"ConnectionToken":"…"}'
   What arrived   curl -s localhost:$local_port/_local/calls
   Stop           Ctrl-C
 

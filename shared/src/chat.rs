@@ -25,6 +25,8 @@ pub const CLIENT_TOKEN_CHARS: usize = 500;
 pub const DURATION_MINUTES: RangeInclusive<i32> = 60..=10_080;
 /// `RelatedContactId` and `PersistentChat.SourceContactId`.
 pub const CONTACT_ID_CHARS: RangeInclusive<usize> = 1..=256;
+/// `ConnectionToken` of the Participant Service.
+pub const CONNECTION_TOKEN_CHARS: RangeInclusive<usize> = 1..=1000;
 /// `CustomerId`.
 pub const CUSTOMER_ID_CHARS: RangeInclusive<usize> = 1..=128;
 /// A name in `SegmentAttributes`.

@@ -1,12 +1,15 @@
 //! What the stories share: Lambda events as the gateways make them, and functions run in-process behind the real
 //! runtime types, the real AWS client and real HTTP.
 
+pub mod dynamodb;
 pub mod runtime;
 pub mod secrets;
+pub mod signed;
 pub mod sqs;
 
 use std::time::Duration;
 
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use lambda_runtime::{Context, LambdaEvent};
 use receive_message::ReceiveMessage;
 use serde_json::{Value, json};
@@ -229,6 +232,34 @@ pub async fn receive_message(environment: &[(&'static str, String)], aws_url: &s
     let lookup = |name: &str| environment.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
     let config = config::ReceiveMessage::read(&Env::new(&lookup)).unwrap();
     ReceiveMessage::new(config, &sdk_config(aws_url).await)
+}
+
+/// `start-chat` in `environment`, calling each service where it is said to be.
+pub async fn start_chat_with(environment: &[(&'static str, String)], services: &[(&'static str, &str)]) -> StartChat {
+    let lookup = |name: &str| environment.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+    let config = config::StartChat::read(&Env::new(&lookup)).unwrap();
+    StartChat::new(config, &sdk_config_for(services).await)
+}
+
+/// The functions' own SDK configuration for several services, by their ids ("Connect", "DynamoDB", "Secrets Manager").
+/// A service that isn't named can't be reached.
+pub async fn sdk_config_for(services: &[(&'static str, &str)]) -> aws_config::SdkConfig {
+    let endpoints = Endpoints(services.iter().map(|(id, url)| (*id, (*url).to_owned())).collect());
+    let credentials = aws_credential_types::Credentials::from_keys("test", "test", None);
+    let region = aws_config::Region::new("us-east-1");
+    let loaded = shared::aws::loader().region(region).credentials_provider(credentials).load().await;
+    loaded.into_builder().service_config(endpoints).build()
+}
+
+/// What `AWS_ENDPOINT_URL_<SERVICE>` says, without an environment.
+#[derive(Debug)]
+struct Endpoints(Vec<(&'static str, String)>);
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let url = self.0.iter().find(|(id, _)| *id == key.service_id()).map(|(_, url)| url.clone());
+        Some(url.unwrap_or_else(|| "http://127.0.0.1:1".to_owned()))
+    }
 }
 
 /// The functions' own SDK configuration, for one endpoint and nobody's credentials.

@@ -1,7 +1,9 @@
 //! End-to-end stories: a Lambda event in, the real AWS client over HTTP to the stand-in, the answer and the calls
 //! asserted whole. One file a story.
 
+mod chat_end;
 mod connect_faults;
+mod connect_shaped;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
@@ -11,3 +13,4 @@ mod webhooks;
 mod widget_clients;
 mod widget_parameters;
 mod widget_refusals;
+mod widget_tokens;

@@ -144,6 +144,29 @@ async fn a_preflight_is_answered_and_another_page_refused() {
     assert_eq!(connect.calls().len(), 0);
 }
 
+#[tokio::test]
+async fn the_other_routes_and_a_signed_request() {
+    let connect = StandIn::start().await.unwrap();
+    let mut environment = environment();
+    environment.push(("ALLOWED_ORIGINS", "http://localhost:9100".to_owned()));
+    let function = start_chat(&environment, connect.url()).await;
+
+    let answer = invoke(&function, &event("chat-end")).await;
+    assert_eq!((answer.status, answer.body), (200, json!({ "success": true, "data": {} })));
+    assert_eq!(connect.calls_to(Operation::DisconnectParticipant).len(), 1);
+
+    let answer = invoke(&function, &event("aws-cli")).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body["ContactId"].is_string(), "{answer:?}");
+
+    assert_eq!(invoke(&function, &event("signed")).await.status, 200, "no keys: the token means nothing");
+    let settings = json!({ "widget": { "signing_keys": ["a key of 44 characters, as the console shows"] } });
+    environment.push(("BRIDGE_SETTINGS", settings.to_string()));
+    let function = start_chat(&environment, connect.url()).await;
+    let answer = invoke(&function, &event("signed")).await;
+    assert_eq!((answer.status, answer.code()), (401, Some("UNAUTHENTICATED")), "its token is of 2023");
+}
+
 /// A file in `events/start-chat` that no test reads is no example but a guess.
 #[test]
 fn every_event_is_told() {
@@ -153,6 +176,6 @@ fn every_event_is_told() {
         .map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     let mut told: BTreeSet<String> = clients().into_iter().map(|(name, _)| name.to_owned()).collect();
-    told.extend(["preflight", "another-origin", "wrong-type"].map(str::to_owned));
+    told.extend(["preflight", "another-origin", "wrong-type", "chat-end", "aws-cli", "signed"].map(str::to_owned));
     assert_eq!(files, told);
 }

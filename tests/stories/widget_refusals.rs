@@ -17,6 +17,8 @@ fn bodies() -> Vec<(&'static str, Vec<u8>, u16, &'static str, &'static str)> {
         ("not JSON", "hello".to_owned(), "body"),
         ("a form", "ParticipantDetails=x".to_owned(), "body"),
         ("cut short", r#"{"Attributes":{"a":"#.to_owned(), "Attributes.a"),
+        ("cut short at once", "{".to_owned(), "body"),
+        ("cut short in a name", r#"{"Attributes":{"a"#.to_owned(), "Attributes"),
         ("something after the end", "{} {}".to_owned(), "body"),
         ("a list", "[]".to_owned(), "body"),
         ("a string", r#""hi""#.to_owned(), "body"),

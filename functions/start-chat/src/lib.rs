@@ -1,67 +1,164 @@
-//! `POST /chat`: a widget's request becomes a contact, and its answer a participant token.
+//! Starts chats, and ends them: `POST /chat`, `PUT /contact/chat`, `POST /chat/end`.
 //!
 //! The way of a request: [`shared::gateway`] reads the event → [`shared::widget::cors`] checks the origin → the route →
-//! [`shared::widget::request`] reads and checks the body → [`shared::aws::connect`] starts the chat →
-//! [`shared::widget::response`] makes the answer.
+//! [`shared::widget::signed`] proves the token, where requests are signed → [`shared::widget::request`] reads and checks
+//! the body → [`shared::aws::tokens`] sees that a token is used once, where it is told to → [`shared::aws::connect`]
+//! starts the chat → [`shared::widget::response`] or [`shared::widget::connect_shape`] makes the answer.
 
+mod route;
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_config::SdkConfig;
 use http::{
-    HeaderMap, HeaderValue, Method, Response,
+    HeaderMap, HeaderValue, Response,
     header::{ALLOW, ORIGIN},
 };
 use shared::{
     Error, Kind, Result,
-    aws::connect::Connect,
+    aws::{
+        connect::Connect,
+        participant::{Left, Participants},
+        settings::{Refresh, SettingsSource},
+        tokens::{Known, Use, UsedTokens},
+    },
+    chat::StartedChat,
     config,
+    deadline::Deadline,
     gateway::{Call, Handler, Head, Request},
     telemetry::Report,
-    widget::{cors, request, response, token},
+    widget::{
+        connect_shape, cors, request, response,
+        signed::{Claims, Place, Unverified, unauthenticated},
+        token,
+    },
 };
 
-/// The function: what it was told, and the one client it calls.
+use crate::route::Route;
+
+/// How long a caller is asked to wait while it can't be known whether its token's key is a new one.
+const SETTINGS_WAIT: Duration = Duration::from_secs(30);
+
+/// The function: what it was told, and the clients it calls.
 pub struct StartChat {
     config: config::StartChat,
+    sdk: SdkConfig,
     connect: Connect,
+    /// Made by the first request that ends a chat.
+    participant: OnceLock<Participants>,
+    /// Where settings are configured, which may say that requests are signed.
+    signing: Option<Signing>,
 }
 
-/// What a method and a path ask for.
-enum Route {
-    Preflight,
-    StartChat,
-}
-
-impl Route {
-    /// Any path will do for a chat, with or without a stage's prefix or a trailing slash: clients that change only their
-    /// endpoint keep their paths.
-    fn of(method: &Method) -> Result<Self> {
-        match *method {
-            Method::OPTIONS => Ok(Self::Preflight),
-            Method::POST => Ok(Self::StartChat),
-            Method::PUT => Err(Error::new(Kind::NotFound, "There is nothing to PUT at this path")),
-            _ => Err(Error::new(Kind::MethodNotAllowed, "Use POST to start a chat")),
-        }
-    }
+/// What signed requests need beside Connect.
+struct Signing {
+    settings: SettingsSource,
+    used: Option<UsedTokens>,
 }
 
 impl StartChat {
-    /// Makes the client; nothing is called yet.
-    pub fn new(config: config::StartChat, sdk: &aws_config::SdkConfig) -> Self {
+    /// Makes the clients that the configuration asks for; nothing is called yet.
+    pub fn new(config: config::StartChat, sdk: &SdkConfig) -> Self {
         let connect = Connect::new(sdk, &config.instance.id);
-        Self { config, connect }
+        let signing = config.settings.clone().map(|location| Signing {
+            settings: SettingsSource::new(location, sdk),
+            used: config.conversations_table.as_ref().map(|table| UsedTokens::new(sdk, table)),
+        });
+        Self { config, sdk: sdk.clone(), connect, participant: OnceLock::new(), signing }
     }
 
-    async fn start(&self, request: &Request, call: &Call, report: &mut Report) -> Result<Response<String>> {
-        let asked = request::read(&request.body, &self.config)?;
+    async fn start(&self, request: &Request, place: Place, call: &Call, report: &mut Report) -> Result<StartedChat> {
         let headers = &request.head.headers;
+        let claims = match &self.signing {
+            Some(signing) => signing.prove(headers, place).await?,
+            None => None,
+        };
+        let asked = request::read(&request.body, claims.as_ref(), &self.config)?;
         let key = match asked.client_token {
             Some(key) => Some(key),
             None => text(headers, "idempotency-key")?,
         };
         let origin = text(headers, ORIGIN.as_str())?;
-        let client_token = token::client_token(key.as_deref(), origin.as_deref(), &asked.chat)?;
+        let identity = token::Request {
+            origin: origin.as_deref(),
+            is_signed: claims.is_some(),
+            subject: claims.as_ref().and_then(Claims::subject),
+            chat: &asked.chat,
+        };
+        let mut client_token = token::client_token(key.as_deref(), &identity)?;
+        if let (Some(claims), Some(Signing { used: Some(used), .. })) = (&claims, &self.signing) {
+            client_token = once(used, claims, &identity, client_token, call.deadline).await?;
+        }
         let started = self.connect.start_chat(&asked.chat, &client_token, call.deadline, report).await?;
         report.count("ChatStarted", 1);
         report.contact_id = Some(started.contact_id.clone());
-        response::started(&started, self.config.instance.attachments, self.connect.region())
+        Ok(started)
+    }
+
+    async fn end(&self, request: &Request, call: &Call, report: &mut Report) -> Result<Response<String>> {
+        let connection_token = request::read_end(&request.body)?;
+        // A beacon may be sent twice: the same token then, so that it is one disconnect.
+        let client_token = token::of_disconnect(&connection_token);
+        let participant = self.participant.get_or_init(|| Participants::new(&self.sdk));
+        let left = participant.disconnect(&connection_token, &client_token, call.deadline, report).await?;
+        if left == Left::Now {
+            report.count("ChatEnded", 1);
+        }
+        response::ended()
+    }
+}
+
+impl Signing {
+    /// The claims that a request's token proves; none where the settings hold no keys, so that requests are not signed.
+    async fn prove(&self, headers: &HeaderMap, place: Place) -> Result<Option<Claims>> {
+        let settings = self.settings.current().await.map_err(Error::internal)?;
+        let Some(widget) = &settings.widget else { return Ok(None) };
+        let now = i64::try_from(now().as_secs()).map_err(Error::internal)?;
+        let token = Unverified::read(headers, place, now)?;
+        if let Some(claims) = token.verify(&widget.signing_keys) {
+            return Ok(Some(claims));
+        }
+        match self.settings.refresh().await {
+            Refresh::Refreshed(settings) => match &settings.widget {
+                Some(widget) => token.verify(&widget.signing_keys).map(Some).ok_or_else(unknown_key),
+                None => Ok(None),
+            },
+            Refresh::GateShut => Err(Error::new(
+                Kind::SettingsUnavailable,
+                "The token's key is not known; if it is new, try again in half a minute",
+            )
+            .retry_after(SETTINGS_WAIT)),
+            Refresh::Fixed => Err(unknown_key()),
+        }
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn unknown_key() -> Error {
+    unauthenticated("no key of the settings has signed the token")
+}
+
+/// Sees that a token starts one chat: the `ClientToken` to start it with, which is the earlier one where the same request
+/// comes again.
+async fn once(
+    used: &UsedTokens,
+    claims: &Claims,
+    identity: &token::Request<'_>,
+    client_token: String,
+    deadline: Deadline,
+) -> Result<String> {
+    let request = identity.digest()?;
+    let this = Use { token: claims.id(), request: &request, client_token: &client_token, expires_at: claims.dead_at() };
+    match used.record(&this, deadline).await? {
+        Known::New => Ok(client_token),
+        Known::SameRequest(earlier) => Ok(earlier),
+        Known::OtherRequest => Err(unauthenticated("the token has started another chat")),
     }
 }
 
@@ -76,14 +173,25 @@ impl Handler for StartChat {
 
     async fn handle(&self, request: Request, call: &Call, report: &mut Report) -> Result<Response<String>> {
         cors::check(&self.config.origins, &request.head.headers)?;
-        match Route::of(&request.head.method)? {
+        match Route::of(&request.head.method, &request.head.path)? {
             Route::Preflight => Ok(cors::preflight()),
-            Route::StartChat => self.start(&request, call, report).await,
+            Route::StartChat => {
+                let started = self.start(&request, Place::AnyHeader, call, report).await?;
+                response::started(&started, self.config.instance.attachments, self.connect.region())
+            }
+            Route::StartChatContact => {
+                let started = self.start(&request, Place::TokenHeader, call, report).await?;
+                connect_shape::started(&started, &call.request_id)
+            }
+            Route::EndChat => self.end(&request, call, report).await,
         }
     }
 
     fn answer(&self, head: &Head, call: &Call, outcome: Result<Response<String>, &Error>) -> Response<String> {
         let mut response = outcome.unwrap_or_else(|error| {
+            if let Ok(Route::StartChatContact) = Route::of(&head.method, &head.path) {
+                return connect_shape::failure(error, &call.request_id);
+            }
             let mut response = response::failure(error, &call.request_id);
             if error.kind() == Kind::MethodNotAllowed {
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));

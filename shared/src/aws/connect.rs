@@ -226,13 +226,13 @@ fn started(output: StartChatContactOutput) -> Result<StartedChat> {
 }
 
 /// Notes a call in the report when it ends, also by being given up.
-struct Timed<'a> {
+pub(super) struct Timed<'a> {
     report: &'a mut Report,
     started: Instant,
 }
 
 impl<'a> Timed<'a> {
-    fn new(report: &'a mut Report) -> Self {
+    pub(super) fn new(report: &'a mut Report) -> Self {
         Self { report, started: Instant::now() }
     }
 }

@@ -124,7 +124,7 @@ where
         Kind::ChatQuotaExceeded => {
             Error::new(kind, "All chat lines are in use; try again in a minute").retry_after(QUOTA_WAIT)
         }
-        Kind::Throttled => Error::new(kind, "Too many chats are being started; try again")
+        Kind::Throttled => Error::new(kind, "Too many requests at this moment; try again")
             .retry_after(Duration::from_secs(fastrand::u64(1..=3))),
         Kind::ConnectRejected => match said.map(without_ids).filter(|reason| !reason.is_empty()) {
             Some(reason) => Error::new(kind, format!("Amazon Connect refused the request: {reason}")),

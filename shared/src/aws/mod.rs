@@ -6,6 +6,7 @@ pub mod participant;
 pub mod queue;
 pub mod settings;
 pub mod sns;
+pub mod tokens;
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,

@@ -1,7 +1,9 @@
 //! Web widgets and apps: what they send, what they may ask for, and what they read back.
 
+pub mod connect_shape;
 pub mod cors;
 pub mod origin;
 pub mod request;
 pub mod response;
+pub mod signed;
 pub mod token;

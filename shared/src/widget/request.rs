@@ -3,6 +3,11 @@
 //! Unknown fields are ignored and empty ones forgiven where clients are known to send them. What Connect's API reference
 //! constrains is checked here, so that a bad request costs no call of a quota of five a second, and the error names the
 //! field.
+//!
+//! Where requests are signed, what a page's server vouches for comes from the token's claims only: `attributes`,
+//! `segmentAttributes`, `relatedContactId`, `customerId`, `persistentChat`. The same fields in the body are refused,
+//! except `Attributes`: they are let through as `HostedWidget-<name>`, as Connect's hosted widget does, so that a flow can
+//! tell what was signed from what anyone may have typed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +15,15 @@ use serde_json::{Map, Value};
 
 use crate::{
     chat::{
-        self, ATTRIBUTE_CHARS, ATTRIBUTES_BYTES, CLIENT_TOKEN_CHARS, CONTACT_FLOW_ID_CHARS, CONTACT_ID_CHARS,
-        CONTENT_BYTES, CUSTOMER_ID_CHARS, Chat, Content, DISPLAY_NAME_CHARS, DURATION_MINUTES, INSTANCE_ID_CHARS,
-        Persistent, SEGMENT_NAME_CHARS, SEGMENT_VALUE_CHARS, STREAMING_ARN_CHARS, SegmentValue, TEXT_PLAIN,
+        self, ATTRIBUTE_CHARS, ATTRIBUTES_BYTES, CLIENT_TOKEN_CHARS, CONNECTION_TOKEN_CHARS, CONTACT_FLOW_ID_CHARS,
+        CONTACT_ID_CHARS, CONTENT_BYTES, CUSTOMER_ID_CHARS, Chat, Content, DISPLAY_NAME_CHARS, DURATION_MINUTES,
+        INSTANCE_ID_CHARS, Persistent, SEGMENT_NAME_CHARS, SEGMENT_VALUE_CHARS, STREAMING_ARN_CHARS, SegmentValue,
+        TEXT_PLAIN,
     },
     config::{Instance, StartChat},
     error::{Error, Kind, Result},
+    secret::Secret,
+    widget::signed::Claims,
 };
 
 /// The largest body, in bytes.
@@ -27,6 +35,13 @@ const ANONYMOUS: &str = "Customer";
 /// The attribute that flows written for AWS's sample read.
 const CUSTOMER_NAME: &str = "customerName";
 
+/// The same, where the name isn't signed but could be: a flow must not take it for a claim.
+const UNSIGNED_CUSTOMER_NAME: &str = "HostedWidget-customerName";
+
+/// What stands before the name of an attribute that isn't signed but could be (administrator guide, "Pass contact
+/// attributes").
+const UNSIGNED: &str = "HostedWidget-";
+
 /// What a widget asks for.
 pub struct ChatRequest {
     /// The chat to start.
@@ -35,27 +50,46 @@ pub struct ChatRequest {
     pub client_token: Option<String>,
 }
 
-/// Reads a request's body.
-pub fn read(body: &[u8], config: &StartChat) -> Result<ChatRequest> {
-    if body.len() > BODY_BYTES {
-        return Err(Error::new(Kind::PayloadTooLarge, "The body is larger than 64 KiB"));
-    }
+/// Reads a request's body, and the claims of its token where requests are signed.
+pub fn read(body: &[u8], claims: Option<&Claims>, config: &StartChat) -> Result<ChatRequest> {
     let body = parse(body)?;
     let root = Field { path: String::new(), value: &body };
     let root = root.object()?;
-    chat(&root, config)
+    let claims = claims.map(|claims| Object { path: "token".to_owned(), members: &claims.members });
+    chat(&root, claims.as_ref(), config)
 }
 
-fn chat(root: &Object<'_>, config: &StartChat) -> Result<ChatRequest> {
+/// Reads the body of a request to end a chat: the participant's connection token.
+pub fn read_end(body: &[u8]) -> Result<Secret> {
+    let body = parse(body)?;
+    let root = Field { path: String::new(), value: &body };
+    let root = root.object()?;
+    let token = root.field("ConnectionToken").ok_or_else(|| root.missing("ConnectionToken"))?;
+    let text = token.string()?;
+    token.length(text.chars().count(), CONNECTION_TOKEN_CHARS)?;
+    // It travels in a header.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::invalid(token.path, "is not a token"));
+    }
+    Ok(Secret::new(text))
+}
+
+fn chat(root: &Object<'_>, claims: Option<&Object<'_>>, config: &StartChat) -> Result<ChatRequest> {
     check_instance(root, &config.instance)?;
     let contact_flow_id = contact_flow(root, config)?;
     let streaming_endpoint_arn = streaming_endpoint(root, &config.instance)?;
     let mut attributes = attributes(root)?;
-    let display_name = display_name(root, &attributes)?;
-    name_the_customer(&mut attributes, &display_name);
+    if let Some(claims) = claims {
+        attributes = signed_attributes(claims, attributes)?;
+    }
+    let display_name = display_name(root, &attributes, claims.is_some())?;
+    name_the_customer(&mut attributes, &display_name, claims.is_some());
     let content_types = content_types(root)?;
-    let persistent = persistent(root)?;
-    let related_contact_id = root.text("RelatedContactId", CONTACT_ID_CHARS)?;
+    let Vouched { segment_attributes, related_contact_id, customer_id, persistent } = match claims {
+        Some(claims) => Vouched::of_claims(claims, root)?,
+        None => Vouched::of_body(root)?,
+    };
+    check_guide(&segment_attributes, &content_types)?;
     if persistent.is_some() && related_contact_id.is_some() {
         return Err(Error::invalid("RelatedContactId", "can't be given together with PersistentChat"));
     }
@@ -66,10 +100,10 @@ fn chat(root: &Object<'_>, config: &StartChat) -> Result<ChatRequest> {
         duration_minutes: duration(root)?.or(config.instance.duration_minutes),
         persistent,
         related_contact_id,
-        segment_attributes: segment_attributes(root, &content_types)?,
+        segment_attributes,
         attributes,
         content_types,
-        customer_id: root.text("CustomerId", CUSTOMER_ID_CHARS)?,
+        customer_id,
         response_mode: match root.object("ParticipantConfiguration")? {
             Some(configuration) => configuration.word("ResponseMode", &chat::RESPONSE_MODES)?,
             None => None,
@@ -86,12 +120,65 @@ fn chat(root: &Object<'_>, config: &StartChat) -> Result<ChatRequest> {
     Ok(ChatRequest { chat, client_token })
 }
 
+/// Who the customer is and what past contacts are theirs: what nobody may say of another.
+struct Vouched {
+    segment_attributes: BTreeMap<String, SegmentValue>,
+    related_contact_id: Option<String>,
+    customer_id: Option<String>,
+    persistent: Option<Persistent>,
+}
+
+impl Vouched {
+    fn of_body(root: &Object<'_>) -> Result<Self> {
+        Ok(Self {
+            segment_attributes: segment_attributes(root, "SegmentAttributes")?,
+            related_contact_id: root.text("RelatedContactId", CONTACT_ID_CHARS)?,
+            customer_id: root.text("CustomerId", CUSTOMER_ID_CHARS)?,
+            persistent: persistent(root, "PersistentChat", ["RehydrationType", "SourceContactId"])?,
+        })
+    }
+
+    fn of_claims(claims: &Object<'_>, root: &Object<'_>) -> Result<Self> {
+        for name in ["SegmentAttributes", "RelatedContactId", "CustomerId", "PersistentChat"] {
+            // What says nothing is forgiven, as it is elsewhere: clients send what they have no value for.
+            let says_something = match root.field(name).map(|field| field.value) {
+                None => false,
+                Some(Value::String(text)) => !text.is_empty(),
+                Some(Value::Object(_)) if name == "PersistentChat" => {
+                    persistent(root, name, ["RehydrationType", "SourceContactId"])?.is_some()
+                }
+                Some(Value::Object(members)) => !members.is_empty(),
+                Some(_) => true,
+            };
+            if says_something {
+                let message = format!("{name} is taken from the signed token only");
+                return Err(Error::new(Kind::FieldNotAllowed, message).at(name));
+            }
+        }
+        let members = match claims.object("persistentChat")? {
+            Some(object) if object.field("RehydrationType").is_some() => ["RehydrationType", "SourceContactId"],
+            _ => ["rehydrationType", "sourceContactId"],
+        };
+        Ok(Self {
+            segment_attributes: segment_attributes(claims, "segmentAttributes")?,
+            related_contact_id: claims.text("relatedContactId", CONTACT_ID_CHARS)?,
+            customer_id: claims.text("customerId", CUSTOMER_ID_CHARS)?,
+            persistent: persistent(claims, "persistentChat", members)?,
+        })
+    }
+}
+
 /// JSON, or an error that names the place. Depth (128) and number range are serde_json's; a lone surrogate is no text.
 fn parse(body: &[u8]) -> Result<Value> {
+    if body.len() > BODY_BYTES {
+        return Err(Error::new(Kind::PayloadTooLarge, "The body is larger than 64 KiB"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let unreadable = |path: Option<String>, error: &serde_json::Error| {
-        // Up to the first list: what follows may be a path of thousands of brackets.
-        let named = path.as_deref().and_then(|path| path.split('[').next()).filter(|name| !matches!(*name, "" | "."));
+        // Up to the first list: what follows may be a path of thousands of brackets. "?" is a name that was cut short.
+        let named = path.as_deref().and_then(|path| path.split('[').next());
+        let named = named.map(|name| name.strip_suffix('?').unwrap_or(name).trim_end_matches('.'));
+        let named = named.filter(|name| !name.is_empty());
         let field = named.unwrap_or("body");
         // serde_json's texts for broken syntax hold no part of the input.
         Error::invalid(shorten(field), format_args!("is not valid JSON: {error}"))
@@ -137,7 +224,7 @@ fn streaming_endpoint(root: &Object<'_>, instance: &Instance) -> Result<Option<S
     }
 }
 
-fn display_name(root: &Object<'_>, attributes: &BTreeMap<String, String>) -> Result<String> {
+fn display_name(root: &Object<'_>, attributes: &BTreeMap<String, String>, is_signed: bool) -> Result<String> {
     let checked = |object: &Object<'_>, name: &str| -> Result<Option<String>> {
         Ok(object.text(name, 0..=*DISPLAY_NAME_CHARS.end())?.filter(|name| !name.trim().is_empty()))
     };
@@ -149,7 +236,9 @@ fn display_name(root: &Object<'_>, attributes: &BTreeMap<String, String>) -> Res
     if let Some(name) = checked(root, CUSTOMER_NAME)? {
         return Ok(name);
     }
-    if let Some(name) = attributes.get(CUSTOMER_NAME).filter(|name| !name.trim().is_empty()) {
+    let unsigned = is_signed.then(|| attributes.get(UNSIGNED_CUSTOMER_NAME)).flatten();
+    let mut names = attributes.get(CUSTOMER_NAME).into_iter().chain(unsigned);
+    if let Some(name) = names.find(|name| !name.trim().is_empty()) {
         if name.chars().count() > *DISPLAY_NAME_CHARS.end() {
             return Err(Error::invalid("Attributes.customerName", "is longer than 256 characters, as a display name"));
         }
@@ -159,10 +248,11 @@ fn display_name(root: &Object<'_>, attributes: &BTreeMap<String, String>) -> Res
 }
 
 /// Gives flows the name, unless the caller did, or has filled the attributes to the limit.
-fn name_the_customer(attributes: &mut BTreeMap<String, String>, display_name: &str) {
-    let full = bytes(attributes) + CUSTOMER_NAME.len() + display_name.len() > ATTRIBUTES_BYTES;
-    if !full && !attributes.contains_key(CUSTOMER_NAME) {
-        attributes.insert(CUSTOMER_NAME.to_owned(), display_name.to_owned());
+fn name_the_customer(attributes: &mut BTreeMap<String, String>, display_name: &str, is_signed: bool) {
+    let name = if is_signed { UNSIGNED_CUSTOMER_NAME } else { CUSTOMER_NAME };
+    let full = bytes(attributes) + name.len() + display_name.len() > ATTRIBUTES_BYTES;
+    if !full && !attributes.contains_key(CUSTOMER_NAME) && !attributes.contains_key(name) {
+        attributes.insert(name.to_owned(), display_name.to_owned());
     }
 }
 
@@ -175,9 +265,7 @@ fn attributes(root: &Object<'_>) -> Result<BTreeMap<String, String>> {
     let Some(object) = root.object("Attributes")? else { return Ok(BTreeMap::new()) };
     let mut attributes = BTreeMap::new();
     for (key, field) in object.fields() {
-        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(Error::invalid(field.path, "may hold only letters, digits, - and _ in its name"));
-        }
+        check_attribute_name(key, &field)?;
         let value = match field.value {
             Value::Null => continue,
             Value::Bool(value) => value.to_string(),
@@ -189,6 +277,40 @@ fn attributes(root: &Object<'_>) -> Result<BTreeMap<String, String>> {
         field.length(key.chars().count().max(value.chars().count()), 0..=ATTRIBUTE_CHARS)?;
         attributes.insert(key.clone(), value);
     }
+    check_attributes(attributes)
+}
+
+/// The claims' attributes, and beside them those of the body under names that no claim has. Claims are text to text and
+/// nothing else: Connect's hosted widget fails the chat where they are not.
+fn signed_attributes(claims: &Object<'_>, unsigned: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let mut attributes = BTreeMap::new();
+    for (key, value) in unsigned {
+        let name = format!("{UNSIGNED}{key}");
+        if name.len() > ATTRIBUTE_CHARS {
+            return Err(Error::invalid(format!("Attributes.{}", shorten(&key)), "has too long a name"));
+        }
+        attributes.insert(name, value);
+    }
+    if let Some(object) = claims.object("attributes")? {
+        for (key, field) in object.fields() {
+            check_attribute_name(key, &field)?;
+            let value = field.string()?;
+            field.length(key.len().max(value.chars().count()), 0..=ATTRIBUTE_CHARS)?;
+            attributes.insert(key.clone(), value.to_owned());
+        }
+    }
+    check_attributes(attributes)
+}
+
+fn check_attribute_name(key: &str, field: &Field<'_>) -> Result<()> {
+    if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        let rule = "may hold only letters, digits, - and _ in its name";
+        return Err(Error::invalid(field.path.as_str(), rule));
+    }
+    Ok(())
+}
+
+fn check_attributes(attributes: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     if bytes(&attributes) > ATTRIBUTES_BYTES {
         return Err(Error::invalid("Attributes", "hold more than 32768 bytes over all keys and values"));
     }
@@ -236,15 +358,15 @@ fn content_types(root: &Object<'_>) -> Result<Vec<String>> {
 }
 
 /// A past chat to go on from. Clients send the object with empty or missing members when there is none.
-fn persistent(root: &Object<'_>) -> Result<Option<Persistent>> {
-    let Some(object) = root.object("PersistentChat")? else { return Ok(None) };
+fn persistent(root: &Object<'_>, name: &str, [kind, source]: [&str; 2]) -> Result<Option<Persistent>> {
+    let Some(object) = root.object(name)? else { return Ok(None) };
     let present = |name| -> Result<Option<String>> {
         Ok(object.text(name, 0..=*CONTACT_ID_CHARS.end())?.filter(|text| !text.is_empty()))
     };
-    let (Some(_), Some(source_contact_id)) = (present("RehydrationType")?, present("SourceContactId")?) else {
+    let (Some(_), Some(source_contact_id)) = (present(kind)?, present(source)?) else {
         return Ok(None);
     };
-    let rehydration_type = object.word("RehydrationType", &chat::REHYDRATION_TYPES)?.unwrap_or_default();
+    let rehydration_type = object.word(kind, &chat::REHYDRATION_TYPES)?.unwrap_or_default();
     Ok(Some(Persistent { rehydration_type, source_contact_id }))
 }
 
@@ -256,9 +378,11 @@ fn duration(root: &Object<'_>) -> Result<Option<i32>> {
     }
 }
 
-fn segment_attributes(root: &Object<'_>, content_types: &[String]) -> Result<BTreeMap<String, SegmentValue>> {
-    let Some(object) = root.object("SegmentAttributes")? else { return Ok(BTreeMap::new()) };
-    let segments = segment_map(&object)?;
+fn segment_attributes(root: &Object<'_>, name: &str) -> Result<BTreeMap<String, SegmentValue>> {
+    root.object(name)?.map_or_else(|| Ok(BTreeMap::new()), |object| segment_map(&object))
+}
+
+fn check_guide(segments: &BTreeMap<String, SegmentValue>, content_types: &[String]) -> Result<()> {
     // "connect:Guide" shows views, which are interactive messages (StartChatContact, SegmentAttributes).
     let guide = segments.get("connect:Subtype") == Some(&SegmentValue::String("connect:Guide".to_owned()));
     let missing = [chat::INTERACTIVE, chat::INTERACTIVE_RESPONSE]
@@ -268,7 +392,7 @@ fn segment_attributes(root: &Object<'_>, content_types: &[String]) -> Result<BTr
         Some(missing) if guide => {
             Err(Error::invalid("SupportedMessagingContentTypes", format_args!("must hold {missing} for connect:Guide")))
         }
-        _ => Ok(segments),
+        _ => Ok(()),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
 use crate::{
     chat::StartedChat,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
 };
 
 #[derive(Serialize)]
@@ -58,6 +58,13 @@ pub fn started(chat: &StartedChat, attachments: bool, region: &str) -> Result<Re
     json(StatusCode::OK, &Success { success: true, data })
 }
 
+/// The answer to a chat that was ended, now or before.
+pub fn ended() -> Result<Response<String>> {
+    #[derive(Serialize)]
+    struct Nothing {}
+    json(StatusCode::OK, &Success { success: true, data: Nothing {} })
+}
+
 /// The answer to a request that failed.
 pub fn failure(error: &Error, request_id: &str) -> Response<String> {
     let detail =
@@ -70,15 +77,24 @@ pub fn failure(error: &Error, request_id: &str) -> Response<String> {
         bare.headers_mut().insert(CONTENT_TYPE, JSON);
         bare
     });
+    with_failure_headers(&mut response, error);
+    response
+}
+
+/// What every failure says in headers, whatever its body's shape.
+pub(super) fn with_failure_headers(response: &mut Response<String>, error: &Error) {
     if let Some(wait) = error.wait() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
-    response
+    if error.kind() == Kind::Unauthenticated {
+        // RFC 9110, 15.5.2: a 401 says how to authenticate.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<String>> {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<String>> {
     let mut response = Response::new(serde_json::to_string(body).map_err(Error::internal)?);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);

@@ -1,0 +1,70 @@
+//! What a method and a path ask for.
+
+use http::Method;
+use shared::{Error, Kind, Result};
+
+/// A route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `OPTIONS`, anywhere.
+    Preflight,
+    /// `POST`, anywhere but at [`Route::EndChat`]: clients that change only their endpoint keep their paths.
+    StartChat,
+    /// `PUT …/contact/chat`: the Connect API's own shape.
+    StartChatContact,
+    /// `POST …/chat/end`.
+    EndChat,
+}
+
+impl Route {
+    /// A stage's prefix may stand before a route's path, a slash after it.
+    pub(crate) fn of(method: &Method, path: &str) -> Result<Self> {
+        match *method {
+            Method::OPTIONS => Ok(Self::Preflight),
+            Method::POST if ends_with(path, ["chat", "end"]) => Ok(Self::EndChat),
+            Method::POST => Ok(Self::StartChat),
+            Method::PUT if ends_with(path, ["contact", "chat"]) => Ok(Self::StartChatContact),
+            Method::PUT => Err(Error::new(Kind::NotFound, "There is nothing to PUT at this path")),
+            _ => Err(Error::new(Kind::MethodNotAllowed, "Use POST to start a chat")),
+        }
+    }
+}
+
+fn ends_with(path: &str, [before, last]: [&str; 2]) -> bool {
+    let mut segments = path.strip_suffix('/').unwrap_or(path).rsplit('/');
+    segments.next() == Some(last) && segments.next() == Some(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_and_slashes() {
+        for (method, path, route) in [
+            (Method::POST, "/chat/end", Some(Route::EndChat)),
+            (Method::POST, "/chat/end/", Some(Route::EndChat)),
+            (Method::POST, "/prod/chat/end", Some(Route::EndChat)),
+            (Method::POST, "/a/b/chat/end/", Some(Route::EndChat)),
+            (Method::POST, "chat/end", Some(Route::EndChat)),
+            (Method::POST, "/webchat/end", Some(Route::StartChat)),
+            (Method::POST, "/chat/end/x", Some(Route::StartChat)),
+            (Method::POST, "/chat/ended", Some(Route::StartChat)),
+            (Method::POST, "/CHAT/END", Some(Route::StartChat)),
+            (Method::POST, "/end", Some(Route::StartChat)),
+            (Method::POST, "/contact/chat", Some(Route::StartChat)),
+            (Method::POST, "", Some(Route::StartChat)),
+            (Method::PUT, "/contact/chat", Some(Route::StartChatContact)),
+            (Method::PUT, "/prod/contact/chat/", Some(Route::StartChatContact)),
+            (Method::PUT, "/mycontact/chat", None),
+            (Method::PUT, "/contact/chat/x", None),
+            (Method::PUT, "/chat/end", None),
+            (Method::PUT, "/chat", None),
+            (Method::GET, "/chat/end", None),
+            (Method::OPTIONS, "/chat/end", Some(Route::Preflight)),
+            (Method::OPTIONS, "/contact/chat", Some(Route::Preflight)),
+        ] {
+            assert_eq!(Route::of(&method, path).ok(), route, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+"""`local/dev.sh` for the tests: the stand-in, and the functions behind `cargo lambda watch`, on ports of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CARGO_LAMBDA = ROOT / ".venv" / "bin" / "cargo-lambda"
+PAGE = "http://localhost:9100"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def request(url, method="POST", body=None, headers=None):
+    """Status, headers and JSON body; an error status is an answer like any other."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data=data, method=method, headers=headers or {})
+    try:
+        answer = urllib.request.urlopen(asked, timeout=60)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        text = answer.read()
+        return answer.status, dict(answer.headers), json.loads(text) if text else None
+
+
+class Bridge:
+    """`local/dev.sh` on ports of its own."""
+
+    def __init__(self, log, **variables):
+        self.functions = free_port()
+        self.local = free_port()
+        self.log = log
+        environment = os.environ | {"FUNCTIONS_PORT": str(self.functions), "LOCAL_PORT": str(self.local)}
+        environment |= variables
+        self.process = subprocess.Popen(
+            [ROOT / "local" / "dev.sh"],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def url(self, path):
+        return f"http://localhost:{self.functions}{path}"
+
+    def control(self, path, method="GET", body=None):
+        return request(f"http://127.0.0.1:{self.local}/_local/{path}", method, body)[2]
+
+    def wait(self):
+        deadline = time.monotonic() + 300
+        while "Ctrl-C" not in Path(self.log.name).read_text():
+            assert self.process.poll() is None, Path(self.log.name).read_text()
+            assert time.monotonic() < deadline, Path(self.log.name).read_text()
+            time.sleep(0.2)
+
+    def stop(self):
+        """As Ctrl-C does: the signal goes to the whole foreground group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=30)
