@@ -4,6 +4,7 @@ Every request goes to 127.0.0.1. The binaries are those of `cargo build --worksp
 """
 
 import json
+import urllib.request
 import os
 import socket
 import subprocess
