@@ -4,10 +4,10 @@ Every request goes to 127.0.0.1. The binaries are those of `cargo build --worksp
 """
 
 import json
-import urllib.request
 import os
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 from bridge import CARGO_LAMBDA, PAGE, ROOT, Bridge, free_port, request
