@@ -52,7 +52,7 @@ def is_text(case):
 
 @(schema.include(path_regex="^/(chat|contact)").parametrize())
 @hypothesis.settings(
-    max_examples=60,
+    max_examples=120,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(hypothesis.HealthCheck),
