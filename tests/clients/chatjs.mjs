@@ -78,6 +78,8 @@ test("a chat from start to end", { timeout: 30_000 }, async () => {
   assert.equal(connectSuccess, true);
   await established;
   await initial;
+  // What a page gives to `/chat/end` when it closes.
+  assert.equal(typeof session.getChatDetails().connectionDetails.connectionToken, "string");
 
   const typing = first((handler) => session.onTyping(handler), ({ data }) => data.ParticipantRole === "AGENT");
   // onMessage tells of participants who join, too.

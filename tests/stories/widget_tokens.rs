@@ -502,3 +502,31 @@ async fn tokens_keys_and_claims_are_never_printed() {
         assert!(cause.is_none_or(|cause| output.contains(cause)), "{label}: {output}");
     }
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_the_settings_is_in_the_log() {
+    let mut environment = environment();
+    environment.extend([
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AWSKEYID".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "AWSSECRETKEY".to_owned()),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1".to_owned()),
+        ("BRIDGE_SETTINGS", r#"{"widget":{"signing_keys":["s3cret-key",7]}}"#.to_owned()),
+    ]);
+    let mut binary = Binary::start("start-chat", &environment).await;
+    let answer = Answer::of(&binary.invoke(&Http::chat(&json!({})).http_api()).await.unwrap());
+    assert_eq!((answer.status, answer.code()), (500, Some("INTERNAL")));
+    assert!(!answer.body.to_string().contains("signing_keys"), "{answer:?}");
+    let output = binary.output().await;
+    assert!(!output.iter().any(|line| line.contains("s3cret-key")), "{output:?}");
+    let named = output.iter().filter(|line| line.contains("widget: signing_keys[1] must be a text")).count();
+    assert_eq!(named, 2, "once at init, once at the request: {output:?}");
+
+    environment.retain(|(name, _)| *name != "BRIDGE_SETTINGS");
+    environment.push(("BRIDGE_SETTINGS_ARN", SECRET_ARN.to_owned()));
+    let mut binary = Binary::start("start-chat", &environment).await;
+    let answer = Answer::of(&binary.invoke(&Http::chat(&json!({})).http_api()).await.unwrap());
+    assert_eq!((answer.status, answer.code()), (500, Some("INTERNAL")));
+    let output = binary.output().await.join("\n");
+    assert!(output.contains("GetSecretValue: ") && !output.contains("AWSSECRETKEY"), "{output}");
+}

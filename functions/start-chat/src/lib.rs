@@ -114,7 +114,8 @@ impl StartChat {
 impl Signing {
     /// The claims that a request's token proves; none where the settings hold no keys, so that requests are not signed.
     async fn prove(&self, headers: &HeaderMap, place: Place) -> Result<Option<Claims>> {
-        let settings = self.settings.current().await.map_err(Error::internal)?;
+        // Told in full to the log only: which field of the document is wrong, or what Secrets Manager said.
+        let settings = self.settings.current().await.map_err(|error| Error::internal(format!("{error:?}")))?;
         let Some(widget) = &settings.widget else { return Ok(None) };
         let now = i64::try_from(now().as_secs()).map_err(Error::internal)?;
         let token = Unverified::read(headers, place, now)?;

@@ -94,17 +94,19 @@ impl UsedTokens {
             },
         })
         .await
-        .map_err(|error| match error.kind() {
-            Kind::Throttled | Kind::ConnectUnavailable | Kind::Timeout => {
-                Error::new(Kind::NotStored, "The request could not be recorded; try again")
-                    .retry_after(Duration::from_secs(1))
-                    .caused_by(
-                        std::error::Error::source(&error).map_or("PutItem: no answer".to_owned(), ToString::to_string),
-                    )
-            }
+        .map_err(|error| match (error.kind(), std::error::Error::source(&error)) {
+            (Kind::Throttled | Kind::ConnectUnavailable, Some(cause)) => not_recorded(cause.to_string()),
+            // What hangs is `retry`'s to say, in words about Connect.
+            (Kind::ConnectUnavailable | Kind::Timeout, _) => not_recorded("PutItem: no answer in time".to_owned()),
             _ => error,
         })
     }
+}
+
+fn not_recorded(cause: String) -> Error {
+    Error::new(Kind::NotStored, "The request could not be recorded; try again")
+        .retry_after(Duration::from_secs(1))
+        .caused_by(cause)
 }
 
 /// Whether to try again. DynamoDB's text names the table and the role, not what is in the item.

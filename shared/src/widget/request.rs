@@ -38,8 +38,8 @@ const CUSTOMER_NAME: &str = "customerName";
 /// The same, where the name isn't signed but could be: a flow must not take it for a claim.
 const UNSIGNED_CUSTOMER_NAME: &str = "HostedWidget-customerName";
 
-/// What stands before the name of an attribute that isn't signed but could be (administrator guide, "Pass contact
-/// attributes").
+/// What stands before the name of an attribute that isn't signed but could be (administrator guide, "Alternative
+/// method: Pass contact attributes directly from snippet code").
 const UNSIGNED: &str = "HostedWidget-";
 
 /// What a widget asks for.

@@ -1,7 +1,7 @@
 //! Signed requests: the JSON Web Token in which a page's own server vouches for a visitor.
 //!
-//! The format is that of Amazon Connect's hosted widget (administrator guide, "Enable security for your chat widget"):
-//! HS256 (RFC 7518, 3.2), at most 6,144 bytes, `exp` at most 10 minutes ahead, the visitor's data in `attributes`,
+//! The format is that of Amazon Connect's hosted widget (administrator guide, "Pass contact attributes to an agent in the
+//! Contact Control Panel (CCP) when a chat starts"): HS256 (RFC 7518, 3.2), at most 6,144 bytes, `exp` at most 10 minutes ahead, the visitor's data in `attributes`,
 //! `segmentAttributes`, `relatedContactId` and `customerId`; `persistentChat` is ours. Everything that JWT leaves open is
 //! read strictly: one algorithm, spelled as registered (RFC 7515, 4.1.1); base64url without padding, of which each
 //! value has one spelling only; no critical headers (RFC 7515, 4.1.11); no repeated names in an object (RFC 8725 asks

@@ -1,0 +1,188 @@
+"""openapi.yaml against the running functions, and against the codes of shared/src/error.rs.
+
+Schemathesis makes requests of the description, good and bad ones, and holds the answers against it: no status, header or
+member that isn't described, nothing let in that the description forbids, and never a 5xx. The webhook routes are described
+but not called: `start-chat` takes every path locally until `receive-message` has a route of its own.
+"""
+
+import http
+import json
+import re
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from bridge import PAGE, ROOT, Bridge
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+DESCRIPTION = ROOT / "openapi.yaml"
+schema = schemathesis.openapi.from_path(DESCRIPTION)
+STREAMING = "arn:aws:sns:us-east-1:123456789012:chat"
+
+
+@schemathesis.serializer("text/plain")
+def json_as_text(ctx, value):
+    """Browsers' simple requests: JSON that says it is text."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory):
+    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
+        bridge = Bridge(log, STREAMING_TOPIC_ARN=STREAMING)
+        try:
+            bridge.wait()
+            yield bridge
+        finally:
+            if bridge.process.poll() is None:
+                bridge.stop()
+
+
+def is_text(case):
+    """Whether the body is UTF-8. To others `cargo lambda watch` answers 500 itself, where a gateway hands them over as
+    base64; the stories send those."""
+    body = case.as_transport_kwargs(base_url="http://localhost").get("data")
+    try:
+        return not isinstance(body, bytes) or body.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+@(schema.include(path_regex="^/(chat|contact)").parametrize())
+@hypothesis.settings(
+    max_examples=120,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+def test_nothing_breaks_it_and_all_is_described(bridge, case):
+    hypothesis.assume(is_text(case))
+    case.call_and_validate(
+        base_url=bridge.url(""),
+        checks=[
+            not_a_server_error,
+            checks.status_code_conformance,
+            checks.content_type_conformance,
+            checks.response_headers_conformance,
+            checks.response_schema_conformance,
+            checks.negative_data_rejection,
+        ],
+    )
+
+
+# What the fault plan makes Connect say, and the status that the description must know.
+FAULTS = [
+    (None, 200),
+    ({"status": 400, "type": "InvalidRequestException"}, 400),
+    ({"status": 429, "type": "LimitExceededException"}, 429),
+    ({"status": 429, "type": "TooManyRequestsException"}, 429),
+    ({"status": 404, "type": "ResourceNotFoundException"}, 502),
+    ({"status": 500, "type": "InternalServiceException"}, 503),
+]
+
+
+@pytest.mark.parametrize(("fault", "status"), FAULTS)
+@pytest.mark.parametrize(
+    ("path", "method", "called", "body"),
+    [
+        ("/chat", "POST", "StartChatContact", {"customerName": "Jo"}),
+        ("/contact/chat", "PUT", "StartChatContact", {"InstanceId": "", "ContactFlowId": ""}),
+        ("/chat/end", "POST", "DisconnectParticipant", {"ConnectionToken": "token"}),
+    ],
+)
+def test_answers_that_connect_brings_about(bridge, path, method, called, body, fault, status):
+    """What no input alone leads to."""
+    bridge.control("reset", "POST")
+    if fault:
+        bridge.control("faults", "POST", {"operation": called, "fault": {**fault, "times": "forever"}})
+    answer = requests.request(method, bridge.url(path), json=body, headers={"Origin": PAGE}, timeout=60)
+    bridge.control("faults", "DELETE")
+    assert answer.status_code == status, answer.text
+    schema[path][method].validate_response(answer)
+
+
+@pytest.mark.parametrize(("path", "method"), [("/chat", "POST"), ("/contact/chat", "PUT"), ("/chat/end", "POST")])
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"headers": {"Origin": "https://elsewhere.example"}}, 403),
+        ({"data": b"x" * 70_000}, 413),
+        ({"data": b"{"}, 400),
+    ],
+)
+def test_refusals_before_connect_is_called(bridge, path, method, change, status):
+    answer = requests.request(method, bridge.url(path), **{"data": b"{}", "timeout": 60, **change})
+    assert answer.status_code == status, answer.text
+    schema[path][method].validate_response(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "example"),
+    [
+        (path, method, example["value"])
+        for path, operations in schema.raw_schema["paths"].items()
+        for method, operation in operations.items()
+        if method in ("post", "put")
+        for content in operation["requestBody"]["content"].values()
+        for example in content.get("examples", {}).values()
+    ],
+)
+def test_examples_work(bridge, path, method, example):
+    answer = requests.request(method, bridge.url(path), json=example, timeout=60)
+    assert answer.status_code == 200, answer.text
+    schema[path][method].validate_response(answer)
+
+
+# The description and the code.
+
+
+def arms(source, function):
+    """The patterns and values of a Rust `match`: `[(["NotFound"], "NOT_FOUND"), …]`."""
+    body = source.split(f"fn {function}(")[1].split("\n    }\n")[0].split("\n}\n")[0]
+    pattern = r'((?:\|?\s*(?:Self|Kind)::\w+\s*)+)=>\s*\{?\s*"?(?:StatusCode::)?(\w+)'
+    return [(re.findall(r"::(\w+)", kinds), value) for kinds, value in re.findall(pattern, body)]
+
+
+def of_kinds(path, function):
+    source = (ROOT / path).read_text()
+    return {kind: value for kinds, value in arms(source, function) for kind in kinds}
+
+
+ERROR = "shared/src/error.rs"
+CODES = of_kinds(ERROR, "code")
+# Python before 3.13 knows 413 by its old name only.
+NUMBERS = {status.name: status.value for status in http.HTTPStatus} | {"PAYLOAD_TOO_LARGE": 413}
+STATUSES = {kind: NUMBERS[name] for kind, name in of_kinds(ERROR, "status").items()}
+EXCEPTIONS = of_kinds("shared/src/widget/connect_shape.rs", "exception")
+RESPONSES = schema.raw_schema["components"]["responses"]
+# Said of webhooks only.
+WEBHOOKS = {"Unverified"}
+# Where `PUT /contact/chat` is another route.
+ELSEWHERE = {"NotFound", "MethodNotAllowed"}
+
+
+def test_the_code_is_read_whole():
+    kinds = re.findall(r"^    (\w+),$", (ROOT / ERROR).read_text().split("enum Kind {")[1].split("\n}\n")[0], re.M)
+    assert len(kinds) > 15
+    assert set(CODES) == set(STATUSES) == set(EXCEPTIONS) == set(kinds)
+
+
+def test_codes_and_statuses_are_those_of_the_code():
+    described = set()
+    for status, response in RESPONSES.items():
+        if status.isdigit():
+            [content] = response["content"].values()
+            codes = content["schema"]["properties"]["error"]["properties"]["code"]["enum"]
+            described |= {(int(status), code) for code in codes}
+    assert described == {(STATUSES[kind], CODES[kind]) for kind in set(CODES) - WEBHOOKS}
+
+
+def test_exceptions_are_those_of_the_code():
+    described = set()
+    for name, response in RESPONSES.items():
+        if name.startswith("exception-"):
+            exceptions = response["headers"]["x-amzn-ErrorType"]["schema"]["enum"]
+            described |= {(int(name.removeprefix("exception-")), exception) for exception in exceptions}
+    assert described == {(STATUSES[kind], EXCEPTIONS[kind]) for kind in set(EXCEPTIONS) - WEBHOOKS - ELSEWHERE}
