@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The bridge on this machine: the Connect stand-in, and the functions behind `cargo lambda watch`. Ctrl-C stops both.
 #
-# LOCAL_PORT (9100) is the stand-in's port, FUNCTIONS_PORT (9000) the functions'.
+# LOCAL_PORT (9100) is the stand-in's port, FUNCTIONS_PORT (9000) the functions'. WATCH_OPTIONS goes to `cargo lambda watch`
+# (--ignore-changes: don't reload).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -32,7 +33,8 @@ trap 'exit 143' TERM
 target/debug/local --port "$local_port" &
 pids+=($!)
 at=http://127.0.0.1:$local_port
-cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" \
+# shellcheck disable=SC2086  # options are words
+cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" ${WATCH_OPTIONS-} \
   --env-var "AWS_ENDPOINT_URL_CONNECT=$at,AWS_ENDPOINT_URL_CONNECTPARTICIPANT=$at,AWS_ENDPOINT_URL_SNS=$at" &
 pids+=($!)
 
