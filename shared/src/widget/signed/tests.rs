@@ -257,3 +257,18 @@ fn a_token_has_one_name() {
     assert_ne!(id(NOW + 60), id(NOW + 61));
     assert_eq!(id(NOW + 60).len(), 64);
 }
+
+/// No single change of a good token, nor a piece of it, is another good token.
+#[test]
+fn a_changed_token_is_none() {
+    let good = token(&json!({ "exp": NOW + 60, "attributes": { "tier": "gold" } }).to_string());
+    for at in 0..good.len() {
+        let (head, rest) = good.split_at(at);
+        let (old, tail) = rest.split_at(1);
+        for new in "AZaz09-_.=+/ %\n".chars().filter(|new| !old.starts_with(*new)) {
+            assert!(refusal(&format!("{head}{new}{tail}"), &[KEY]).is_some(), "{new:?} at {at}");
+        }
+        assert!(refusal(&format!("{head}{tail}"), &[KEY]).is_some(), "without {at}");
+        assert!(refusal(head, &[KEY]).is_some(), "up to {at}");
+    }
+}
