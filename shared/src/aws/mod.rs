@@ -1,10 +1,12 @@
 //! AWS: each module owns its client, and nothing else does.
 
 pub mod connect;
+pub mod conversations;
 mod failure;
 pub mod participant;
 pub mod queue;
 pub mod sns;
+mod table;
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,

@@ -46,8 +46,10 @@ impl Sns {
                 .authenticate_on_unsubscribe("true");
             match Box::pin(request.send()).await {
                 Ok(_) => Ok(()),
-                Err(error) => Err(Error::new(Kind::NotStored, "The subscription could not be confirmed; send it again")
-                    .caused_by(Failure::of("ConfirmSubscription", &error))),
+                Err(error) => {
+                    Err(Error::new(Kind::NotStored, "The subscription could not be confirmed; send it again")
+                        .caused_by(Failure::of("ConfirmSubscription", &error)))
+                }
             }
         })
         .await
