@@ -53,6 +53,11 @@ pub fn next(error: &Error, receipts: u32) -> Next {
     }
 }
 
+/// How long an item waits that belongs into a dead-letter queue, where there is none or it takes nothing.
+pub fn pause(receipts: u32) -> Duration {
+    growing(Duration::from_secs(5), receipts)
+}
+
 /// Doubles with every receipt; the upper half is jitter, so that what failed together does not come back together.
 fn growing(first: Duration, receipts: u32) -> Duration {
     let most = first.saturating_mul(1 << receipts.saturating_sub(1).min(16)).min(LONGEST);

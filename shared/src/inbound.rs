@@ -123,6 +123,21 @@ impl Inbound {
     }
 }
 
+/// The queue item, in a group of its own, that comes back for parts of a message: see [`flush_key`].
+pub fn flush_item(key: &str) -> String {
+    serde_json::json!({ "v": VERSION, "flush": key }).to_string()
+}
+
+/// The key of the parts that a queue item is to flush, if it is such an item.
+pub fn flush_key(item: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct FlushItem {
+        v: u8,
+        flush: String,
+    }
+    serde_json::from_str(item).ok().filter(|item: &FlushItem| item.v == VERSION).map(|item| item.flush)
+}
+
 /// Hex SHA-256 of the parts, delimited as a JSON list, so that no two lists run together: ids are seen by tooling, and no
 /// phone number may stand in them.
 fn hash(parts: &[&str]) -> String {
