@@ -2,6 +2,9 @@
 //! asserted whole. One file a story.
 
 mod connect_faults;
+mod conversations;
+mod delivery_faults;
+mod delivery_load;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
