@@ -95,7 +95,10 @@ pub async fn call(service: &str, operation: &str, body: &Value) -> Value {
         _ => format!("AmazonSQS.{operation}"),
     };
     let authorization = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
-    let answer = reqwest::Client::new()
+    // Making a client takes longer than a call; its connections would belong to one test's runtime.
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    let client = CLIENT.get_or_init(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
+    let answer = client
         .post(moto())
         .header("x-amz-target", target)
         .header("content-type", "application/x-amz-json-1.0")
