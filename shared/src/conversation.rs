@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How often one delivery starts a chat that turns out to have ended.
-const STARTS: u32 = 3;
+const STARTS: u32 = 2;
 
 /// For how long a destination whose events were denied takes the chat route (section 7 of the design).
 const DENIED: Duration = Duration::from_secs(10 * 60);

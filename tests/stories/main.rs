@@ -8,6 +8,7 @@ mod delivery_load;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
+mod real_binary_delivery;
 mod widget_clients;
 mod widget_parameters;
 mod widget_refusals;
