@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-FUNCTIONS := start-chat receive-message
+FUNCTIONS := start-chat receive-message deliver-message
 CARGO_DENY := 0.20.2
 
 .PHONY: help dev test lint fmt build bench clean
@@ -63,7 +63,7 @@ $(BIN)/cargo-lambda: local/requirements.txt | .venv/pyvenv.cfg
 	@touch $@
 
 $(BIN)/pytest: tests/clients/requirements.txt $(BIN)/cargo-lambda
-	@echo 'Installing the AWS CLI, boto3 and pytest into .venv'
+	@echo 'Installing the AWS CLI, boto3, moto and pytest into .venv'
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

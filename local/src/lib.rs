@@ -39,6 +39,7 @@ mod error;
 mod fault;
 mod operation;
 mod participant;
+mod poller;
 mod record;
 mod server;
 mod sns;
@@ -58,6 +59,7 @@ pub use crate::{
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
     fault::Fault,
     operation::Operation,
+    poller::{Poller, invoke_over_http},
     record::Call,
     streaming::{MessageAttribute, StreamSubscriber, StreamedItem},
 };

@@ -156,6 +156,10 @@ pub struct Delivery {
     pub instance: Instance,
     /// `CONNECT_ROUTE`.
     pub route: ConnectRoute,
+    /// `PERSISTENT_CHAT`: a returning customer's new chat shows the last one.
+    pub persistent_chat: bool,
+    /// `CONVERSATIONS_TABLE`; none keeps conversations in memory.
+    pub conversations_table: Option<String>,
 }
 
 impl Delivery {
@@ -170,7 +174,33 @@ impl Delivery {
             Some("integration-event") => ConnectRoute::IntegrationEvent,
             Some(_) => return Err(wrong("CONNECT_ROUTE", "must be chat or integration-event")),
         };
-        Ok(Self { instance, route })
+        Ok(Self {
+            instance,
+            route,
+            persistent_chat: env.flag("PERSISTENT_CHAT")?,
+            conversations_table: env.optional("CONVERSATIONS_TABLE"),
+        })
+    }
+}
+
+/// What `deliver-message` reads.
+#[derive(Clone, Debug)]
+pub struct DeliverMessage {
+    /// How messages reach Connect.
+    pub delivery: Delivery,
+    /// `DEAD_LETTER_QUEUE_URL`: where messages go that can never be delivered.
+    pub dead_letter_queue_url: Option<String>,
+}
+
+impl DeliverMessage {
+    /// Reads the environment.
+    pub fn read(env: &Env<'_>) -> Result<Self> {
+        Ok(Self { delivery: Delivery::read(env)?, dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL") })
+    }
+
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self> {
+        Self::read(&Env::new(&|name| std::env::var(name).ok()))
     }
 }
 

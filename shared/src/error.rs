@@ -54,6 +54,12 @@ pub enum Kind {
     SettingsUnavailable,
     /// A message could be neither queued nor delivered.
     NotStored,
+    /// The participant's token is of no use (any more): the chat has ended.
+    ChatEnded,
+    /// A call that must not be repeated was not answered: it may have had its effect.
+    OutcomeUnknown,
+    /// The table of conversations can't be read or written.
+    StoreUnavailable,
     /// A defect of ours.
     Internal,
 }
@@ -94,6 +100,9 @@ impl Kind {
             Self::Timeout => "TIMEOUT",
             Self::SettingsUnavailable => "SETTINGS_UNAVAILABLE",
             Self::NotStored => "NOT_STORED",
+            Self::ChatEnded => "CHAT_ENDED",
+            Self::OutcomeUnknown => "MAY_HAVE_BEEN_DELIVERED",
+            Self::StoreUnavailable => "STORE_UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
     }
@@ -114,7 +123,12 @@ impl Kind {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ChatQuotaExceeded | Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
             Self::ConnectMisconfigured => StatusCode::BAD_GATEWAY,
-            Self::ConnectUnavailable | Self::SettingsUnavailable | Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectUnavailable
+            | Self::SettingsUnavailable
+            | Self::NotStored
+            | Self::ChatEnded
+            | Self::OutcomeUnknown
+            | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -136,14 +150,20 @@ impl Kind {
             | Self::PayloadTooLarge
             | Self::ConnectRejected => Fault::Caller,
             Self::ChatQuotaExceeded | Self::ConnectMisconfigured | Self::SettingsUnavailable => Fault::Owner,
-            Self::Throttled | Self::ConnectUnavailable | Self::Timeout | Self::NotStored => Fault::Aws,
+            Self::Throttled
+            | Self::ConnectUnavailable
+            | Self::Timeout
+            | Self::NotStored
+            | Self::ChatEnded
+            | Self::OutcomeUnknown
+            | Self::StoreUnavailable => Fault::Aws,
             Self::Internal => Fault::Bridge,
         }
     }
 
     /// Whether the same call, made again within seconds, may succeed.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Throttled | Self::ConnectUnavailable | Self::NotStored)
+        matches!(self, Self::Throttled | Self::ConnectUnavailable | Self::NotStored | Self::StoreUnavailable)
     }
 }
 

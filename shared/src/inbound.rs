@@ -28,6 +28,10 @@ pub struct Inbound {
     /// What the settings say of our address.
     #[serde(default, skip_serializing_if = "OurNumber::is_empty")]
     pub number: OurNumber,
+    /// Hash of what the provider signed for this message only, where its signature leaves the body out: it must not come
+    /// with another message. See [`Self::signed_once`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<String>,
 }
 
 /// What one of our addresses has for itself: see [`Number`].
@@ -68,7 +72,15 @@ impl Inbound {
     /// A message that the account's secret has proved.
     pub fn new(account: &Account, message: Message) -> Self {
         let number = account.number(&message.to).map(OurNumber::from).unwrap_or_default();
-        Self { v: VERSION, account: account.name.clone(), provider: account.provider(), message, number }
+        Self { v: VERSION, account: account.name.clone(), provider: account.provider(), message, number, once: None }
+    }
+
+    /// Notes a nonce or token id that the provider uses once, such as Plivo's, whose V2 signature covers the URL and the
+    /// nonce only. A repeat of the message may carry it again; another message that does is a forgery.
+    #[must_use]
+    pub fn signed_once(mut self, nonce: &str) -> Self {
+        self.once = Some(hash(&[self.provider.as_str(), &self.account, nonce]));
+        self
     }
 
     /// The text of a queue item.
@@ -96,6 +108,34 @@ impl Inbound {
     pub fn deduplication_id(&self) -> String {
         hash(&[self.provider.as_str(), &self.account, &self.message.message_id])
     }
+
+    /// A `ClientToken` of Connect for one purpose: the same whenever the message is delivered again.
+    pub fn client_token(&self, purpose: &[&str]) -> String {
+        let id = [self.provider.as_str(), &self.account, &self.message.message_id];
+        hash(&[&id, purpose].concat())
+    }
+
+    /// Which set of parts this message belongs to: the same for all of them, and for no other customer's. `None` where it
+    /// is whole.
+    pub fn parts_key(&self) -> Option<String> {
+        let concat = self.message.concat.as_ref().filter(|concat| concat.total > 1)?;
+        Some(hash(&[&self.group_id(), &concat.reference, &concat.total.to_string()]))
+    }
+}
+
+/// The queue item, in a group of its own, that comes back for parts of a message: see [`flush_key`].
+pub fn flush_item(key: &str) -> String {
+    serde_json::json!({ "v": VERSION, "flush": key }).to_string()
+}
+
+/// The key of the parts that a queue item is to flush, if it is such an item.
+pub fn flush_key(item: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct FlushItem {
+        v: u8,
+        flush: String,
+    }
+    serde_json::from_str(item).ok().filter(|item: &FlushItem| item.v == VERSION).map(|item| item.flush)
 }
 
 /// Hex SHA-256 of the parts, delimited as a JSON list, so that no two lists run together: ids are seen by tooling, and no

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod config;
 pub mod conversation;
 pub mod deadline;
+pub mod disposition;
 pub mod error;
 pub mod gateway;
 pub mod inbound;

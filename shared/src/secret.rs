@@ -31,3 +31,9 @@ impl fmt::Debug for Secret {
         f.write_str("[redacted]")
     }
 }
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}

@@ -30,7 +30,7 @@ pub fn init() {
         .ok()
         .and_then(|level| level.parse::<LevelFilter>().ok())
         .unwrap_or(LevelFilter::INFO);
-    let ours = ["shared", "start_chat", "receive_message"].map(|target| (target, level));
+    let ours = ["shared", "start_chat", "receive_message", "deliver_message"].map(|target| (target, level));
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -57,6 +57,8 @@ pub struct Report {
     pub connect_calls: u32,
     /// How old a webhook's signature was, in seconds, where the provider signs a time.
     pub signature_age_s: Option<i64>,
+    /// How long a queue item had waited when its work began.
+    pub queued: Option<Duration>,
     counts: Vec<(&'static str, u64)>,
     notes: Vec<&'static str>,
 }
@@ -71,6 +73,7 @@ impl Report {
             connect_latency: None,
             connect_calls: 0,
             signature_age_s: None,
+            queued: None,
             counts: Vec::new(),
             notes: Vec::new(),
         }
@@ -128,6 +131,54 @@ impl Report {
         }
     }
 
+    /// Writes the log line and the metrics line of a queue item. `outcome` says in one word what became of it; failures
+    /// are counted as `failed`, by code.
+    pub fn finish_item(
+        self,
+        request_id: &str,
+        outcome: &str,
+        receipts: u32,
+        error: Option<&Error>,
+        failed: &'static str,
+    ) {
+        let code = error.map_or("OK", |error| error.kind().code());
+        let contact_id = self.contact_id.as_deref().unwrap_or_default();
+        let duration_ms = milliseconds(self.started.elapsed());
+        let connect_ms = self.connect_latency.map(milliseconds);
+        let calls = self.connect_calls;
+        let service = self.service;
+        let queued_ms = self.queued.map(milliseconds);
+        let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
+        let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
+        macro_rules! line {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(
+                    service,
+                    request_id,
+                    contact_id,
+                    code,
+                    outcome,
+                    receipts,
+                    queued_ms,
+                    duration_ms,
+                    connect_ms,
+                    connect_calls = calls,
+                    notes,
+                    cause,
+                    $text
+                )
+            };
+        }
+        match error.map(|error| error.kind().fault()) {
+            None => line!(info, "item done"),
+            Some(Fault::Aws | Fault::Caller) => line!(warn, "item failed"),
+            Some(Fault::Owner | Fault::Bridge) => line!(error, "item failed"),
+        }
+        if let Some(metrics) = self.metrics(error.map(|_| (failed, code))) {
+            write_line(&metrics);
+        }
+    }
+
     /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
     fn metrics(&self, rejected: Option<(&'static str, &'static str)>) -> Option<Value> {
         let mut line = Map::from_iter([("service".to_owned(), json!(self.service))]);
@@ -145,6 +196,10 @@ impl Report {
         if let Some(latency) = self.connect_latency {
             line.insert("ConnectLatency".to_owned(), json!(milliseconds(latency)));
             plain.push(json!({ "Name": "ConnectLatency", "Unit": "Milliseconds" }));
+        }
+        if let Some(queued) = self.queued {
+            line.insert("QueueTime".to_owned(), json!(milliseconds(queued)));
+            plain.push(json!({ "Name": "QueueTime", "Unit": "Milliseconds" }));
         }
         directive(json!([["service"]]), plain);
         if let Some((name, code)) = rejected {

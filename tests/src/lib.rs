@@ -1,6 +1,7 @@
 //! What the stories share: Lambda events as the gateways make them, and functions run in-process behind the real
 //! runtime types, the real AWS client and real HTTP.
 
+pub mod aws;
 pub mod dynamodb;
 pub mod runtime;
 pub mod secrets;

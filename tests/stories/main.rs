@@ -4,9 +4,13 @@
 mod chat_end;
 mod connect_faults;
 mod connect_shaped;
+mod conversations;
+mod delivery_faults;
+mod delivery_load;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
+mod real_binary_delivery;
 mod settings_source;
 mod webhook_vectors;
 mod webhooks;

@@ -17,8 +17,6 @@ use serde_json::{Value, json};
 use shared::{
     Error, Kind, Result,
     aws::{
-        connect::Connect,
-        participant::Participants,
         queue::InboundQueue,
         settings::{Refresh, SettingsSource},
         sns::Sns,
@@ -58,10 +56,7 @@ impl ReceiveMessage {
     pub fn new(config: config::ReceiveMessage, sdk: &SdkConfig) -> Self {
         let way_on = match config.hand_on {
             HandOn::Queue(url) => WayOn::Queue(InboundQueue::new(sdk, url)),
-            HandOn::Direct(delivery) => {
-                let connect = Connect::new(sdk, &delivery.instance.id);
-                WayOn::Direct(Box::new(Conversations::new(connect, Participants::new(sdk), *delivery)))
-            }
+            HandOn::Direct(delivery) => WayOn::Direct(Box::new(Conversations::new(sdk, *delivery))),
         };
         let settings = SettingsSource::new(config.settings, sdk);
         let sns = Sns::new(sdk, config.sns_endpoint);

@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aws_config::SdkConfig;
 use aws_sdk_connect::{
     Client,
+    error::ProvideErrorMetadata,
     operation::start_chat_contact::StartChatContactOutput,
     types::{
         ChatEvent, ChatEventType, ChatMessage, ChatStreamingConfiguration, ConnectionType,
@@ -15,6 +16,8 @@ use aws_sdk_connect::{
         PersistentChat, RehydrationType, ResponseMode, SegmentAttributeValue,
     },
 };
+
+use aws_smithy_http_client::tls;
 
 use super::failure::classify;
 use crate::{
@@ -45,9 +48,26 @@ pub struct MessageEvent {
     pub streaming_endpoint_arn: Option<String>,
 }
 
+/// What became of an event.
+pub enum EventOutcome {
+    /// It is in this chat (`InitialContactId`).
+    Taken(String),
+    /// This account may not send events: AWS restricts the operation.
+    Denied(Error),
+}
+
+/// How long `SendChatIntegrationEvent` may take, since it gets one try only.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections that were idle for longer are not used where a call can't be repeated: Lambda freezes the process between
+/// invocations, and a connection that died meanwhile takes the request with it.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// The Connect API, for one instance.
 pub struct Connect {
     client: Client,
+    /// For calls without a client token.
+    events: Client,
     instance_id: String,
     region: String,
 }
@@ -56,7 +76,12 @@ impl Connect {
     /// A client; no call is made.
     pub fn new(config: &SdkConfig, instance_id: impl Into<String>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        Self { client: Client::new(config), instance_id: instance_id.into(), region }
+        let fresh = aws_smithy_http_client::Builder::new()
+            .pool_idle_timeout(FRESH)
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .build_https();
+        let events = aws_sdk_connect::config::Builder::from(config).http_client(fresh).build();
+        Self { client: Client::new(config), events: Client::from_conf(events), instance_id: instance_id.into(), region }
     }
 
     /// The region of the instance.
@@ -84,10 +109,14 @@ impl Connect {
         .await
     }
 
-    /// `SendChatIntegrationEvent` of type `MESSAGE`: Connect finds the customer's open chat, or starts one. Returns the
-    /// chat's initial contact. It has no client token, so it is called once, and what became of a call that was not
-    /// answered is not known.
-    pub async fn send_message_event(&self, event: &MessageEvent, report: &mut Report) -> Result<String> {
+    /// `SendChatIntegrationEvent` of type `MESSAGE`: Connect finds the customer's open chat, or starts one. It has no
+    /// client token, so it is called once; [`Kind::OutcomeUnknown`] says that it may have had its effect.
+    pub async fn send_message_event(
+        &self,
+        event: &MessageEvent,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<EventOutcome> {
         let participant =
             ParticipantDetails::builder().display_name(&event.display_name).build().map_err(Error::internal)?;
         let streaming = match &event.streaming_endpoint_arn {
@@ -109,7 +138,7 @@ impl Connect {
             .build()
             .map_err(Error::internal)?;
         let request = self
-            .client
+            .events
             .send_chat_integration_event()
             .source_id(&event.source_id)
             .destination_id(&event.destination_id)
@@ -117,10 +146,25 @@ impl Connect {
             .event(message)
             .new_session_details(session);
         let call = Timed::new(report);
-        let outcome = Box::pin(request.send()).await;
+        let outcome = tokio::time::timeout(deadline.remaining().min(EVENT_TIMEOUT), Box::pin(request.send())).await;
         drop(call);
-        let output = outcome.map_err(|error| classify("SendChatIntegrationEvent", &error))?;
-        output.initial_contact_id.ok_or_else(|| {
+        let unknown = || Error::new(Kind::OutcomeUnknown, "Amazon Connect may or may not have taken the message");
+        let output = match outcome {
+            Err(_) => return Err(unknown().caused_by("SendChatIntegrationEvent: timeout")),
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) => {
+                let denied = error.code() == Some("AccessDeniedException")
+                    || error.raw_response().is_some_and(|response| response.status().as_u16() == 403);
+                let error = classify("SendChatIntegrationEvent", &error);
+                return match error.kind() {
+                    _ if denied => Ok(EventOutcome::Denied(error)),
+                    // A 5xx, or no answer at all.
+                    Kind::ConnectUnavailable => Err(unknown().caused_by(error)),
+                    _ => Err(error),
+                };
+            }
+        };
+        output.initial_contact_id.map(EventOutcome::Taken).ok_or_else(|| {
             Error::new(Kind::ConnectRejected, "Amazon Connect took the message for no chat")
                 .caused_by("SendChatIntegrationEvent answered without InitialContactId")
         })

@@ -1,11 +1,13 @@
 //! AWS: each module owns its client, and nothing else does.
 
 pub mod connect;
+pub mod conversations;
 mod failure;
 pub mod participant;
 pub mod queue;
 pub mod settings;
 pub mod sns;
+mod table;
 pub mod tokens;
 
 use aws_config::{

@@ -3,12 +3,22 @@
 //! authentication").
 
 use aws_config::SdkConfig;
-use aws_sdk_connectparticipant::{Client, error::ProvideErrorMetadata, types::ConnectionType};
+use aws_sdk_connectparticipant::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::ConnectionType,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::{connect::Timed, failure::classify};
+use super::{
+    connect::Timed,
+    conversations::Connection,
+    failure::{Failure, classify},
+};
 use crate::{
+    chat::TEXT_PLAIN,
     deadline::Deadline,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     retry,
     secret::Secret,
     telemetry::Report,
@@ -36,7 +46,32 @@ impl Participants {
 
     /// `CreateParticipantConnection` with `ConnectParticipant`, for a customer who will open no websocket: without it
     /// the flow never starts. The chat must be streamed. Returns the connection token.
-    pub async fn connect(&self, participant_token: &str, deadline: Deadline, report: &mut Report) -> Result<Secret> {
+    pub async fn connect(
+        &self,
+        participant_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Connection> {
+        self.connection(participant_token, true, deadline, report).await
+    }
+
+    /// `CreateParticipantConnection` for a new connection token in a chat that goes on.
+    pub async fn refresh(
+        &self,
+        participant_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Connection> {
+        self.connection(participant_token, false, deadline, report).await
+    }
+
+    async fn connection(
+        &self,
+        participant_token: &str,
+        connect: bool,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Connection> {
         retry::until(deadline, async || {
             let call = Timed::new(report);
             let request = self
@@ -44,14 +79,15 @@ impl Participants {
                 .create_participant_connection()
                 .participant_token(participant_token)
                 .r#type(ConnectionType::ConnectionCredentials)
-                .connect_participant(true);
+                .set_connect_participant(connect.then_some(true));
             let outcome = Box::pin(request.send()).await;
             drop(call);
-            let output = outcome.map_err(|error| classify("CreateParticipantConnection", &error))?;
-            output
-                .connection_credentials
+            let output = outcome.map_err(|error| refused("CreateParticipantConnection", &error))?;
+            let credentials = output.connection_credentials;
+            let until = credentials.as_ref().and_then(|credentials| credentials.expiry.as_deref()).and_then(second);
+            credentials
                 .and_then(|credentials| credentials.connection_token)
-                .map(Secret::new)
+                .map(|token| Connection { token: Secret::new(token), until })
                 .ok_or_else(|| Error::internal("CreateParticipantConnection answered without a token"))
         })
         .await
@@ -79,4 +115,47 @@ impl Participants {
         })
         .await
     }
+
+    /// `SendMessage` of a plain text. The same `client_token` is said once, however often it is sent.
+    pub async fn send_message(
+        &self,
+        connection: &Connection,
+        text: &str,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        retry::until(deadline, async || {
+            let call = Timed::new(report);
+            let request = self
+                .client
+                .send_message()
+                .connection_token(connection.token.expose())
+                .content_type(TEXT_PLAIN)
+                .content(text)
+                .client_token(client_token);
+            let outcome = Box::pin(request.send()).await;
+            drop(call);
+            outcome.map(drop).map_err(|error| refused("SendMessage", &error))
+        })
+        .await
+    }
+}
+
+/// A token that is refused is one whose chat has ended, or an old one: AccessDeniedException for both ("Participant
+/// Service: Common Errors"; the participant's own 404 says that the contact is gone).
+fn refused<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        Some(401 | 403 | 404) => {
+            Error::new(Kind::ChatEnded, "The chat has ended").caused_by(Failure::of(operation, error))
+        }
+        _ => classify(operation, error),
+    }
+}
+
+fn second(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }

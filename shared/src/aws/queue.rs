@@ -1,7 +1,16 @@
 //! The inbound queue: Amazon SQS, FIFO.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use aws_config::SdkConfig;
-use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use aws_sdk_sqs::{
+    Client,
+    types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry},
+};
 
 use super::failure::Failure;
 use crate::{
@@ -75,6 +84,155 @@ impl InboundQueue {
             Kind::NotStored => error,
             _ => not_stored().caused_by(error),
         })
+    }
+}
+
+/// The queues that `deliver-message` works for: it delays what failed, puts aside what can't be delivered, and sends what
+/// waited for its parts.
+pub struct Queues {
+    client: Client,
+    dead_letter_url: Option<String>,
+    /// URLs by queue ARN.
+    urls: Mutex<HashMap<String, String>>,
+}
+
+/// An item as the queue handed it over.
+#[derive(Clone, Debug)]
+pub struct Handle<'a> {
+    /// The queue (`eventSourceARN`).
+    pub queue_arn: &'a str,
+    /// The receipt handle.
+    pub receipt: &'a str,
+}
+
+impl Queues {
+    /// A client; no call is made.
+    pub fn new(config: &SdkConfig, dead_letter_url: Option<String>) -> Self {
+        Self { client: Client::new(config), dead_letter_url, urls: Mutex::default() }
+    }
+
+    /// Whether there is a place for what can't be delivered.
+    pub fn has_dead_letters(&self) -> bool {
+        self.dead_letter_url.is_some()
+    }
+
+    /// Makes items of one queue invisible for this long, from now (`ChangeMessageVisibility`; at most 12 hours). Of one
+    /// group all must wait alike: an item that is in flight holds up those before it, too.
+    pub async fn delay(&self, items: &[Handle<'_>], wait: Duration, deadline: Deadline) -> Result<()> {
+        let seconds = i32::try_from(wait.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX).min(12 * 60 * 60);
+        for batch in items.chunks(BATCH_ITEMS) {
+            let Some(Handle { queue_arn, .. }) = batch.first() else { continue };
+            let url = self.url(queue_arn, deadline).await?;
+            let entries = batch
+                .iter()
+                .enumerate()
+                .map(|(number, item)| {
+                    ChangeMessageVisibilityBatchRequestEntry::builder()
+                        .id(number.to_string())
+                        .receipt_handle(item.receipt)
+                        .visibility_timeout(seconds)
+                        .build()
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Error::internal)?;
+            let request = self.client.change_message_visibility_batch().queue_url(url).set_entries(Some(entries));
+            retry::until(deadline, async || {
+                // An entry that fails has come back to the queue by itself.
+                Box::pin(request.clone().send())
+                    .await
+                    .map(drop)
+                    .map_err(|error| not_stored().caused_by(Failure::of("ChangeMessageVisibilityBatch", &error)))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an item aside, with its reason as the message attribute `reason`. Its body is as it came, so it can be put
+    /// back ("Start message move task", with the inbound queue as destination).
+    pub async fn dead_letter(
+        &self,
+        body: &str,
+        group_id: Option<&str>,
+        deduplication_id: &str,
+        reason: &str,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let url = self.dead_letter_url.as_deref().ok_or_else(|| Error::internal("DEAD_LETTER_QUEUE_URL is not set"))?;
+        let attribute = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason)
+            .build()
+            .map_err(Error::internal)?;
+        let mut request =
+            self.client.send_message().queue_url(url).message_body(body).message_attributes("reason", attribute);
+        if url.ends_with(".fifo") {
+            // A repeat within five minutes, by a delivery that was cut short, is dropped.
+            request = request
+                .message_group_id(group_id.unwrap_or(deduplication_id))
+                .message_deduplication_id(deduplication_id);
+        }
+        retry::until(deadline, async || {
+            Box::pin(request.clone().send())
+                .await
+                .map(drop)
+                .map_err(|error| not_stored().caused_by(Failure::of("SendMessage (dead letter)", &error)))
+        })
+        .await
+    }
+
+    /// Puts a message into the customer's group of this queue.
+    pub async fn send(&self, queue_arn: &str, message: &Inbound, deadline: Deadline) -> Result<()> {
+        let (group, deduplication) = (message.group_id(), message.deduplication_id());
+        self.send_item(queue_arn, &message.to_item()?, &group, &deduplication, deadline).await
+    }
+
+    /// Puts an item into a group of this queue.
+    pub async fn send_item(
+        &self,
+        queue_arn: &str,
+        body: &str,
+        group_id: &str,
+        deduplication_id: &str,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let url = self.url(queue_arn, deadline).await?;
+        let request = self
+            .client
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .message_group_id(group_id)
+            .message_deduplication_id(deduplication_id);
+        retry::until(deadline, async || {
+            Box::pin(request.clone().send())
+                .await
+                .map(drop)
+                .map_err(|error| not_stored().caused_by(Failure::of("SendMessage", &error)))
+        })
+        .await
+    }
+
+    /// The URL of the queue that an ARN names: asked for once.
+    async fn url(&self, arn: &str, deadline: Deadline) -> Result<String> {
+        let known = self.urls.lock().unwrap_or_else(PoisonError::into_inner).get(arn).cloned();
+        if let Some(url) = known {
+            return Ok(url);
+        }
+        let mut parts = arn.rsplit(':');
+        let (Some(name), Some(account)) = (parts.next(), parts.next()) else {
+            return Err(Error::internal("eventSourceARN is no queue's"));
+        };
+        let request = self.client.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
+        let url = retry::until(deadline, async || {
+            let output = Box::pin(request.clone().send())
+                .await
+                .map_err(|error| not_stored().caused_by(Failure::of("GetQueueUrl", &error)))?;
+            output.queue_url.ok_or_else(|| Error::internal("GetQueueUrl answered without a URL"))
+        })
+        .await?;
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.to_owned(), url.clone());
+        Ok(url)
     }
 }
 

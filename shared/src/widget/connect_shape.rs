@@ -36,6 +36,9 @@ pub fn exception(kind: Kind) -> &'static str {
         | Kind::Timeout
         | Kind::SettingsUnavailable
         | Kind::NotStored
+        | Kind::ChatEnded
+        | Kind::OutcomeUnknown
+        | Kind::StoreUnavailable
         | Kind::Internal => "InternalServiceException",
         Kind::OriginNotAllowed
         | Kind::InstanceNotAllowed

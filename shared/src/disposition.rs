@@ -1,0 +1,115 @@
+//! What becomes of a queue item whose delivery failed: the one place where an error decides that.
+
+use std::time::Duration;
+
+use crate::error::{Error, Kind};
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Back to the queue, and not before this long.
+    Later(Duration),
+    /// To the dead-letter queue, for this reason.
+    DeadLetter(&'static str),
+}
+
+/// No item waits longer than this for its next try.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// Receipts after which a fault that only its owner can mend, or that is ours, ends in the dead-letter queue: three
+/// quarters of an hour. Until then a corrected role or flow is enough.
+const PATIENCE: u32 = 8;
+
+/// Decides. `receipts` is how often the queue has handed the item over.
+pub fn next(error: &Error, receipts: u32) -> Next {
+    let (first, patience) = match error.kind() {
+        // Rates are counted by the second, and outages last for minutes.
+        Kind::Throttled | Kind::ConnectUnavailable | Kind::Timeout | Kind::StoreUnavailable | Kind::NotStored => {
+            (2, None)
+        }
+        // Chats end in minutes. However long it takes: an hour at quota must dead-letter nothing.
+        Kind::ChatQuotaExceeded => (30, None),
+        Kind::ConnectMisconfigured | Kind::SettingsUnavailable => (20, Some("connect_misconfigured")),
+        Kind::ChatEnded => (5, Some("chat_ended")),
+        Kind::Internal => (5, Some("internal")),
+        Kind::OutcomeUnknown => return Next::DeadLetter("may_have_been_delivered"),
+        Kind::ConnectRejected => return Next::DeadLetter("connect_rejected"),
+        Kind::Validation => return Next::DeadLetter("malformed"),
+        Kind::Unverified => return Next::DeadLetter("unverified"),
+        // Refusals of web requests: no delivery ends so.
+        Kind::Unauthenticated
+        | Kind::OriginNotAllowed
+        | Kind::InstanceNotAllowed
+        | Kind::FlowNotAllowed
+        | Kind::FieldNotAllowed
+        | Kind::StreamingNotAllowed
+        | Kind::NotFound
+        | Kind::MethodNotAllowed
+        | Kind::PayloadTooLarge => return Next::DeadLetter("refused"),
+    };
+    match patience {
+        Some(reason) if receipts >= PATIENCE => Next::DeadLetter(reason),
+        _ => Next::Later(growing(Duration::from_secs(first), receipts)),
+    }
+}
+
+/// How long an item waits that belongs into a dead-letter queue, where there is none or it takes nothing.
+pub fn pause(receipts: u32) -> Duration {
+    growing(Duration::from_secs(5), receipts)
+}
+
+/// Doubles with every receipt; the upper half is jitter, so that what failed together does not come back together.
+fn growing(first: Duration, receipts: u32) -> Duration {
+    let most = first.saturating_mul(1 << receipts.saturating_sub(1).min(16)).min(LONGEST);
+    most.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(kind: Kind, receipts: u32) -> Next {
+        next(&Error::new(kind, "x"), receipts)
+    }
+
+    fn wait(kind: Kind, receipts: u32) -> u64 {
+        match after(kind, receipts) {
+            Next::Later(wait) => wait.as_millis().try_into().unwrap(),
+            Next::DeadLetter(reason) => panic!("{reason}"),
+        }
+    }
+
+    #[test]
+    fn what_may_pass_waits_longer_each_time() {
+        for (kind, receipts, at_least, at_most) in [
+            (Kind::Throttled, 1, 1_000, 2_000),
+            (Kind::Throttled, 2, 2_000, 4_000),
+            (Kind::ConnectUnavailable, 5, 16_000, 32_000),
+            (Kind::StoreUnavailable, 1_000, 450_000, 900_000),
+            (Kind::ChatQuotaExceeded, 1, 15_000, 30_000),
+            (Kind::ChatQuotaExceeded, 999, 450_000, 900_000),
+            (Kind::ConnectMisconfigured, 7, 450_000, 900_000),
+            (Kind::Timeout, u32::MAX, 450_000, 900_000),
+        ] {
+            for _ in 0..50 {
+                let wait = wait(kind, receipts);
+                assert!((at_least..=at_most).contains(&wait), "{kind:?} {receipts}: {wait}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_pass_is_put_aside() {
+        for (kind, receipts, reason) in [
+            (Kind::ConnectRejected, 1, "connect_rejected"),
+            (Kind::OutcomeUnknown, 1, "may_have_been_delivered"),
+            (Kind::Validation, 1, "malformed"),
+            (Kind::Unverified, 1, "unverified"),
+            (Kind::ConnectMisconfigured, 8, "connect_misconfigured"),
+            (Kind::ChatEnded, 8, "chat_ended"),
+            (Kind::Internal, 9, "internal"),
+        ] {
+            assert_eq!(after(kind, receipts), Next::DeadLetter(reason), "{kind:?}");
+        }
+    }
+}
