@@ -279,11 +279,28 @@ async fn without_a_queue_connect_is_called_itself() {
     let contact = &connect.contacts()[0];
     assert!(contact.connected, "the flow starts only once the customer is connected");
 
-    for fault in [Fault::limit_exceeded(), Fault::error(403, "AccessDeniedException")] {
+    // What comes next is said in the same chat.
+    assert_accepted(&invoke(&function, &twilio("/sms/twilio", TOKEN, &sms("SM2", "Again")).http_api()).await, "next");
+    assert_eq!(connect.contacts().len(), 1);
+    assert_eq!(connect.contacts()[0].messages(), ["Hello", "Again"]);
+}
+
+#[tokio::test]
+async fn what_connect_does_not_take_may_come_again() {
+    let connect = StandIn::start().await.unwrap();
+    let function = receive_message(&direct(&[account(&json!({}))]), connect.url()).await;
+    let request = twilio("/sms/twilio", TOKEN, &sms("SM1", "Hello")).http_api();
+    for fault in [
+        Fault::limit_exceeded(),
+        Fault::error(403, "AccessDeniedException"),
+        Fault::error(400, "InvalidRequestException"),
+    ] {
         connect.fail(Operation::StartChatContact, fault);
-        let answer = invoke(&function, &twilio("/sms/twilio", TOKEN, &sms("SM2", "Hello")).http_api()).await;
+        let answer = invoke(&function, &request).await;
         assert_eq!((answer.status, answer.code()), (503, Some("NOT_STORED")));
     }
+    assert_accepted(&invoke(&function, &request).await, "at last");
+    assert_eq!(connect.contacts().len(), 1);
 }
 
 #[tokio::test]

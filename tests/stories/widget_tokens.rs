@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use start_chat::StartChat;
 use tests::{
     Answer, Http, PAGE,
-    dynamodb::{DynamoDb, TABLE},
+    dynamodb::DynamoDb,
     environment, invoke,
     runtime::Binary,
     secrets::{SECRET_ARN, Secret, SecretsManager},
@@ -51,7 +51,7 @@ async fn without_keys_tokens_mean_nothing_and_nothing_is_fetched() {
     let body = json!({ "CustomerId": "c-1", "Attributes": { "tier": "gold" } });
     for settings in [None, Some("{}"), Some(r#"{"accounts":[]}"#)] {
         let mut environment = environment();
-        environment.push(("CONVERSATIONS_TABLE", TABLE.to_owned()));
+        environment.push(("CONVERSATIONS_TABLE", "no-such-table".to_owned()));
         environment.extend(settings.map(|settings| ("BRIDGE_SETTINGS", settings.to_owned())));
         let function = start_chat(&environment, connect.url()).await;
         for request in [Http::chat(&body), Http::chat(&body).header("x-amz-security-token", "an AWS session's")] {
@@ -396,7 +396,7 @@ async fn with_a_table_a_token_starts_one_chat() {
     let connect = StandIn::start().await.unwrap();
     let table = DynamoDb::start().await;
     let mut environment = environment();
-    environment.extend([("BRIDGE_SETTINGS", settings()), ("CONVERSATIONS_TABLE", TABLE.to_owned())]);
+    environment.extend([("BRIDGE_SETTINGS", settings()), ("CONVERSATIONS_TABLE", table.table().to_owned())]);
     let services = [("Connect", connect.url()), ("DynamoDB", table.url())];
     let function = start_chat_with(&environment, &services).await;
     let by = |token: &str, body: &Value| Http::chat(body).header("x-amz-security-token", token).http_api();
@@ -463,7 +463,8 @@ async fn with_a_table_a_token_starts_one_chat() {
     let function = start_chat_with(&environment, &services).await;
     let answer = invoke(&function, &by(&token(KEY, &json!({})), &body("Jo"))).await;
     assert_eq!((answer.status, answer.code()), (500, Some("INTERNAL")), "the owner's fault");
-    drop(table);
+    let closed = [("Connect", connect.url()), ("DynamoDB", "http://127.0.0.1:1")];
+    let function = start_chat_with(&environment, &closed).await;
     let answer = invoke(&function, &by(&token(KEY, &json!({})), &body("Jo"))).await;
     assert_eq!((answer.status, answer.code()), (503, Some("NOT_STORED")), "DynamoDB's");
     assert_eq!(answer.header("retry-after"), Some("1"));
