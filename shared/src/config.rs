@@ -295,6 +295,30 @@ mod tests {
     }
 
     #[test]
+    fn delivery_needs_the_topic_and_no_table() {
+        let read = |variables: &[(&str, &str)]| {
+            let lookup =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            DeliverMessage::read(&Env::new(&lookup))
+        };
+        let least = [COMPLETE[0], COMPLETE[1], ("STREAMING_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:chat")];
+        let config = read(&least).unwrap();
+        assert!(config.dead_letter_queue_url.is_none() && config.delivery.conversations_table.is_none());
+        assert!(!config.delivery.persistent_chat && config.delivery.route == ConnectRoute::Chat);
+        let all = [("PERSISTENT_CHAT", "true"), ("CONVERSATIONS_TABLE", "t"), ("DEAD_LETTER_QUEUE_URL", "u")];
+        let config = read(&[&least[..], &all[..]].concat()).unwrap();
+        assert!(config.delivery.persistent_chat);
+        assert_eq!(config.delivery.conversations_table.as_deref(), Some("t"));
+        assert_eq!(config.dead_letter_queue_url.as_deref(), Some("u"));
+        for (name, value) in [("STREAMING_TOPIC_ARN", ""), ("CONNECT_ROUTE", "sms"), ("PERSISTENT_CHAT", "1")] {
+            let mut variables: Vec<_> = least.iter().filter(|(key, _)| *key != name).copied().collect();
+            variables.push((name, value));
+            let error = read(&variables).unwrap_err();
+            assert!(error.message().starts_with(name), "{name}={value}: {error:?}");
+        }
+    }
+
+    #[test]
     fn an_error_names_its_variable() {
         for (name, value) in [
             ("CONNECT_INSTANCE_ID", ""),

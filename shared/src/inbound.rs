@@ -195,4 +195,27 @@ mod tests {
             assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
         }
     }
+
+    #[test]
+    fn a_flush_item_is_no_message_and_no_message_is_one() {
+        let item = flush_item("key");
+        assert_eq!(flush_key(&item).as_deref(), Some("key"));
+        assert!(Inbound::from_item(&item).is_err());
+        assert_eq!(flush_key(&inbound("SM1", "+14155550100").to_item().unwrap()), None);
+        assert_eq!(flush_key(r#"{"v":2,"flush":"key"}"#), None);
+    }
+
+    #[test]
+    fn tokens_of_a_message_differ_by_purpose_and_not_by_delivery() {
+        let (one, two) = (inbound("SM1", "+14155550100"), inbound("SM2", "+14155550100"));
+        assert_eq!(one.client_token(&["chat", "0"]), inbound("SM1", "+14155550100").client_token(&["chat", "0"]));
+        for other in
+            [one.client_token(&["chat", "1"]), one.client_token(&["message"]), two.client_token(&["chat", "0"])]
+        {
+            assert_ne!(one.client_token(&["chat", "0"]), other);
+        }
+        let signed = one.clone().signed_once("nonce");
+        assert!(!signed.to_item().unwrap().contains("nonce"));
+        assert_ne!(signed.once, two.signed_once("another").once);
+    }
 }

@@ -13,6 +13,8 @@ mod integration_events;
 #[cfg(test)]
 mod participant;
 #[cfg(test)]
+mod poller;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod websocket;
