@@ -16,8 +16,8 @@ CARGO_DENY := 0.20.2
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-dev: $(BIN)/cargo-lambda ## run the bridge on this machine: no AWS account needed
-	@local/dev.sh
+dev: $(BIN)/cargo-lambda $(if $(QUEUE),$(BIN)/pytest) ## run the bridge on this machine: no AWS account needed (QUEUE=1: with the queue)
+	@QUEUE=$(QUEUE) local/dev.sh
 
 test: lint $(BIN)/pytest tests/clients/node_modules/.installed ## run every check and test
 	cargo build --workspace --bins

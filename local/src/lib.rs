@@ -39,6 +39,7 @@ mod error;
 mod fault;
 mod operation;
 mod participant;
+mod pipeline;
 mod poller;
 mod record;
 mod server;
@@ -53,6 +54,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::task::JoinHandle;
 
+pub use crate::pipeline::Pipeline;
 pub use crate::{
     actions::{Line, Refused},
     config::{Config, Limits, Rate},

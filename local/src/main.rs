@@ -2,9 +2,10 @@
 
 use std::{env, io, net::SocketAddr, process::ExitCode};
 
-use local::StandIn;
+use local::{Pipeline, StandIn};
 
-const USAGE: &str = "usage: local [--port PORT]    (or LOCAL_PORT; default 9100, 0 for a free one)";
+const USAGE: &str = "usage: local [--port PORT]    (or LOCAL_PORT; default 9100, 0 for a free one)
+LOCAL_AWS and LOCAL_FUNCTIONS: URLs of an AWS stand-in and of `cargo lambda watch`; then the inbound queue is made and polled";
 const DEFAULT_PORT: u16 = 9100;
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,7 +32,24 @@ async fn run() -> Result<(), String> {
         }
     })?;
     println!("Amazon Connect stand-in at {}", stand_in.url());
-    tokio::signal::ctrl_c().await.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    let pipeline = match (env::var("LOCAL_AWS"), env::var("LOCAL_FUNCTIONS")) {
+        (Ok(aws), Ok(functions)) => {
+            let pipeline = Pipeline::start(&aws, &functions).await?;
+            println!("Inbound queue: {}", pipeline.environment());
+            Some(pipeline)
+        }
+        _ => None,
+    };
+    let work = async {
+        match &pipeline {
+            Some(pipeline) => pipeline.run().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = work => (),
+        stop = tokio::signal::ctrl_c() => stop.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?,
+    }
     stand_in.stop().await;
     Ok(())
 }
