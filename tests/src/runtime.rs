@@ -38,7 +38,7 @@ pub struct Binary {
     waiting: Waiting,
     output: Arc<Mutex<Vec<String>>>,
     sent: u32,
-    _process: Child,
+    process: Child,
 }
 
 impl Binary {
@@ -88,7 +88,7 @@ impl Binary {
                 lines.lock().unwrap().push(line);
             }
         });
-        Self { events, waiting, output, sent: 0, _process: process }
+        Self { events, waiting, output, sent: 0, process }
     }
 
     /// Hands it one event: `Err` holds what the function told the runtime as its error.
@@ -101,10 +101,24 @@ impl Binary {
         tokio::time::timeout(Duration::from_secs(60), answered).await.expect("an answer within a minute").unwrap()
     }
 
-    /// What it has printed since the last call, once it is quiet.
+    /// What it has printed since the last call: something, and then nothing more for a while.
     pub async fn output(&self) -> Vec<String> {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut seen = 0;
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = self.output.lock().unwrap().len();
+            if now > 0 && now == seen {
+                break;
+            }
+            seen = now;
+        }
         std::mem::take(&mut *self.output.lock().unwrap())
+    }
+
+    /// What it printed before it ended by itself.
+    pub async fn last_words(&mut self) -> Vec<String> {
+        tokio::time::timeout(Duration::from_secs(60), self.process.wait()).await.expect("it ends").unwrap();
+        self.output().await
     }
 }
 

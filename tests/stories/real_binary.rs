@@ -97,8 +97,8 @@ async fn an_incomplete_environment_is_said_by_name() {
         let mut environment = environment();
         environment.push(("AWS_REGION", "us-east-1".to_owned()));
         environment.retain(|(name, _)| *name != missing);
-        let binary = Binary::start("start-chat", &environment).await;
-        let output = binary.output().await.join("\n");
+        let mut binary = Binary::start("start-chat", &environment).await;
+        let output = binary.last_words().await.join("\n");
         assert!(output.contains(&format!("{missing} is not set")), "{missing}: {output}");
     }
 }

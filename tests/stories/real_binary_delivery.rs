@@ -81,8 +81,8 @@ async fn an_incomplete_environment_is_said_by_name() {
         let mut environment = environment();
         environment.extend([("AWS_REGION", "us-east-1".to_owned()), ("STREAMING_TOPIC_ARN", tests::TOPIC.to_owned())]);
         environment.retain(|(name, _)| *name != missing);
-        let binary = Binary::start("deliver-message", &environment).await;
-        let output = binary.output().await.join("\n");
+        let mut binary = Binary::start("deliver-message", &environment).await;
+        let output = binary.last_words().await.join("\n");
         assert!(output.contains(&format!("{missing} is not set")), "{missing}: {output}");
     }
 }
