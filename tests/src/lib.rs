@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod dynamodb;
+pub mod fuzz;
 pub mod runtime;
 pub mod secrets;
 pub mod signed;
