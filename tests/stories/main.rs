@@ -7,6 +7,7 @@ mod connect_shaped;
 mod conversations;
 mod delivery_faults;
 mod delivery_load;
+mod fuzz_entry_points;
 mod gateways;
 mod no_input_breaks_it;
 mod real_binary;
