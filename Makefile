@@ -10,8 +10,9 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
 FUNCTIONS := start-chat receive-message deliver-message
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
 
-.PHONY: help dev test lint fmt build bench clean
+.PHONY: help dev test lint fmt build bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,8 +48,20 @@ endif
 bench: ## measure
 	cargo bench --workspace --bench hot_path
 
+# On stable Rust, so without a sanitizer. `make test` runs the same functions, on random input: tests/src/fuzz.rs.
+# What fails is kept below fuzz/artifacts; with .tools/bin on the PATH, `cargo fuzz run -s none --dev <target> <file>`
+# runs it again.
+SECONDS ?= 30
+FUZZ := -s none --dev
+fuzz: .tools/bin/cargo-fuzz ## feed every reader of untrusted input (SECONDS=30 each)
+	cp Cargo.lock fuzz/Cargo.lock
+	cargo fuzz build $(FUZZ)
+	for target in $$(cargo fuzz list); do \
+	  cargo fuzz run $(FUZZ) $$target -- -max_total_time=$(SECONDS) -max_len=4096 -len_control=0; \
+	done
+
 clean: ## remove all that was built or installed here
-	rm -rf target .venv .tools tests/clients/node_modules
+	rm -rf target fuzz/target .venv .tools tests/clients/node_modules
 
 # ---- Tools ----------------------------------------------------------------------------------------------------------
 
@@ -76,4 +89,9 @@ tests/clients/node_modules/.installed: tests/clients/package-lock.json
 .tools/bin/cargo-deny:
 	@echo 'Installing cargo-deny into .tools (a minute)'
 	@cargo install --quiet --debug --locked --root .tools --target-dir target/tools cargo-deny@$(CARGO_DENY)
+	@rm -rf target/tools
+
+.tools/bin/cargo-fuzz:
+	@echo 'Installing cargo-fuzz into .tools (a minute)'
+	@cargo install --quiet --debug --locked --root .tools --target-dir target/tools cargo-fuzz@$(CARGO_FUZZ)
 	@rm -rf target/tools
