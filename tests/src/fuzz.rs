@@ -470,7 +470,7 @@ static WIDGET_CONFIG: LazyLock<config::StartChat> = LazyLock::new(|| {
 /// A widget's request.
 pub fn widget_request(data: &[u8]) -> Outcome {
     let Ok(document) = Document::arbitrary_take_rest(Unstructured::new(data)) else { return Outcome::Refused };
-    match request::read(&document.bytes(&WIDGET), &WIDGET_CONFIG) {
+    match request::read(&document.bytes(&WIDGET), None, &WIDGET_CONFIG) {
         Ok(request) => {
             let chat = &request.chat;
             assert!([crate::FLOW, "extra"].contains(&chat.contact_flow_id.as_str()));
