@@ -186,7 +186,9 @@ fn read_accounts(value: Option<&Value>, findings: &RefCell<Findings>) -> Vec<Arc
         };
         if let Some(account) = read_account(object, &place, findings) {
             if !names.insert(account.name.clone()) {
-                let problem = format!("{place}: its name {:?} is another account's", account.name);
+                // A name that is none may be a secret in the wrong place.
+                let name = if is_path_safe(&account.name) { account.name.as_str() } else { "" };
+                let problem = format!("{place}: its name {name:?} is another account's");
                 findings.borrow_mut().problems.push(problem);
             }
             accounts.push(Arc::new(account));

@@ -51,6 +51,8 @@ class Bridge:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            # Where the tests run in the background, the signal is ignored, and a shell can't undo that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def url(self, path):

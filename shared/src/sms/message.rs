@@ -356,6 +356,9 @@ impl Message {
         if let Some(location) = &mut self.location {
             [&mut location.name, &mut location.address].into_iter().flatten().for_each(strip_nul);
         }
+        if let Some(concat) = &mut self.concat {
+            strip_nul(&mut concat.reference);
+        }
         self.to_all.iter_mut().chain(&mut self.alt_ids).flatten().for_each(strip_nul);
         for media in &mut self.media {
             [&mut media.url, &mut media.id, &mut media.content_type, &mut media.name]
