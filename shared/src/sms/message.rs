@@ -414,7 +414,7 @@ pub fn utc(time: Timestamp) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Channel, Event, FromKind, Location, Media, Message, OptOut, plus, utc};
+    use super::{Channel, Concat, Event, FromKind, Location, Media, Message, OptOut, plus, utc};
 
     #[test]
     fn plus_is_added_to_bare_numbers_only() {
@@ -487,6 +487,7 @@ mod tests {
         let mut message = Message::new("twilio", Channel::Mms, "SM\x001", "+14155550100", "+12025550100");
         message.text = "a\0b".into();
         message.profile_name = Some("\0Z".into());
+        message.concat = Some(Concat { reference: "7\0".into(), total: 2, part: 1 });
         message.media = vec![
             Media { url: Some("https://m.example/0.smil?x".into()), ..Media::default() },
             Media {
@@ -499,6 +500,7 @@ mod tests {
         message.finish().unwrap();
         assert_eq!((message.message_id.as_str(), message.text.as_str()), ("SM1", "ab"));
         assert_eq!(message.profile_name.as_deref(), Some("Z"));
+        assert_eq!(message.concat.map(|concat| concat.reference).as_deref(), Some("7"));
         assert_eq!(message.media.len(), 1);
         assert!(Message::new("twilio", Channel::Sms, "\0", "+1", "+2").finish().is_err());
         assert!(Message::new("twilio", Channel::Sms, "1", " ", "+2").finish().is_err());
