@@ -46,7 +46,7 @@ if [ -n "${QUEUE-}" ]; then
   services+=,AWS_ENDPOINT_URL_DYNAMODB=$LOCAL_AWS
 fi
 log=$(mktemp)
-target/debug/local --port "$local_port" | tee "$log" &
+target/debug/local --port "$local_port" > >(tee "$log") &
 pids+=($!)
 if [ -n "${QUEUE-}" ]; then
   until grep -q '^Inbound queue: ' "$log"; do

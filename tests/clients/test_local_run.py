@@ -110,3 +110,15 @@ def test_ctrl_c_stops_everything(bridge):
     for port in (bridge.functions, bridge.local):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still served"
+
+
+def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
+    """As a supervisor does, which signals one process and not its group."""
+    with open(tmp_path / "log", "w") as log:
+        bridge = Bridge(log)
+        bridge.wait()
+        bridge.process.terminate()
+        assert bridge.process.wait(timeout=30) == 143
+    for port in (bridge.functions, bridge.local):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still served"
