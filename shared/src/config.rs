@@ -44,6 +44,11 @@ impl<'a> Env<'a> {
     }
 }
 
+/// The id of a flow that is named by its id or its ARN (`…:instance/<id>/contact-flow/<id>`).
+fn flow_id(flow: &str) -> String {
+    flow.rsplit_once('/').map_or(flow, |(_, id)| id).to_owned()
+}
+
 fn wrong(name: &str, rule: &str) -> Error {
     Error::new(Kind::Internal, format!("{name} {rule}"))
 }
@@ -65,6 +70,10 @@ impl SettingsLocation {
             (None, Some(arn)) => Ok(Some(Self::Arn(arn))),
             (None, None) => Ok(None),
         }
+    }
+
+    fn required(env: &Env<'_>) -> Result<Self> {
+        Self::read(env)?.ok_or_else(|| wrong("BRIDGE_SETTINGS", "is not set, and BRIDGE_SETTINGS_ARN is not either"))
     }
 }
 
@@ -111,7 +120,8 @@ impl Instance {
 pub struct StartChat {
     /// The Connect instance.
     pub instance: Instance,
-    /// `EXTRA_CONTACT_FLOW_IDS`: further flows that a widget may name.
+    /// `EXTRA_CONTACT_FLOW_IDS`: further flows that a widget may name, by id. The variable may hold their ARNs, which the
+    /// function's role is limited to.
     pub extra_contact_flow_ids: BTreeSet<String>,
     /// `ALLOWED_ORIGINS`: the pages that may call.
     pub origins: Origins,
@@ -126,7 +136,7 @@ impl StartChat {
     pub fn read(env: &Env<'_>) -> Result<Self> {
         Ok(Self {
             instance: Instance::read(env)?,
-            extra_contact_flow_ids: env.list("EXTRA_CONTACT_FLOW_IDS").into_iter().collect(),
+            extra_contact_flow_ids: env.list("EXTRA_CONTACT_FLOW_IDS").iter().map(|flow| flow_id(flow)).collect(),
             origins: Origins::parse(&env.required("ALLOWED_ORIGINS")?)
                 .map_err(|rule| wrong("ALLOWED_ORIGINS", &rule))?,
             settings: SettingsLocation::read(env)?,
@@ -204,6 +214,33 @@ impl DeliverMessage {
     }
 }
 
+/// What `send-reply` reads.
+#[derive(Clone, Debug)]
+pub struct SendReply {
+    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`.
+    pub settings: SettingsLocation,
+    /// `CONVERSATIONS_TABLE`; none keeps conversations in memory, which another process's are not in.
+    pub conversations_table: Option<String>,
+    /// `DEAD_LETTER_QUEUE_URL`: where replies go that can never be sent.
+    pub dead_letter_queue_url: Option<String>,
+}
+
+impl SendReply {
+    /// Reads the environment.
+    pub fn read(env: &Env<'_>) -> Result<Self> {
+        Ok(Self {
+            settings: SettingsLocation::required(env)?,
+            conversations_table: env.optional("CONVERSATIONS_TABLE"),
+            dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL"),
+        })
+    }
+
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self> {
+        Self::read(&Env::new(&|name| std::env::var(name).ok()))
+    }
+}
+
 /// What `receive-message` does with a message.
 #[derive(Clone, Debug)]
 pub enum HandOn {
@@ -233,8 +270,7 @@ impl ReceiveMessage {
             Some(url) => Some(BaseUrl::parse(&url).map_err(|rule| wrong("PUBLIC_BASE_URL", &rule.to_string()))?),
             None => None,
         };
-        let settings = SettingsLocation::read(env)?
-            .ok_or_else(|| wrong("BRIDGE_SETTINGS", "is not set, and BRIDGE_SETTINGS_ARN is not either"))?;
+        let settings = SettingsLocation::required(env)?;
         let hand_on = match env.optional("INBOUND_QUEUE_URL") {
             Some(url) => HandOn::Queue(url),
             None => HandOn::Direct(Box::new(Delivery::read(env)?)),
@@ -295,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_may_be_named_by_its_arn() {
+        let mut variables = COMPLETE.to_vec();
+        variables
+            .push(("EXTRA_CONTACT_FLOW_IDS", "arn:aws:connect:us-east-1:123456789012:instance/i/contact-flow/a,b"));
+        let config = read(&variables).unwrap();
+        assert_eq!(config.extra_contact_flow_ids.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
     fn delivery_needs_the_topic_and_no_table() {
         let read = |variables: &[(&str, &str)]| {
             let lookup =
@@ -316,6 +361,25 @@ mod tests {
             let error = read(&variables).unwrap_err();
             assert!(error.message().starts_with(name), "{name}={value}: {error:?}");
         }
+    }
+
+    #[test]
+    fn replies_need_the_settings_only() {
+        let read = |variables: &[(&str, &str)]| {
+            let lookup =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            SendReply::read(&Env::new(&lookup))
+        };
+        let config = read(&[("BRIDGE_SETTINGS", "{}")]).unwrap();
+        assert!(config.conversations_table.is_none() && config.dead_letter_queue_url.is_none());
+        let all = [("BRIDGE_SETTINGS_ARN", "a"), ("CONVERSATIONS_TABLE", "t"), ("DEAD_LETTER_QUEUE_URL", "u")];
+        let config = read(&all).unwrap();
+        assert_eq!(config.conversations_table.as_deref(), Some("t"));
+        assert_eq!(config.dead_letter_queue_url.as_deref(), Some("u"));
+        assert_eq!(
+            read(&[]).unwrap_err().message(),
+            "BRIDGE_SETTINGS is not set, and BRIDGE_SETTINGS_ARN is not either"
+        );
     }
 
     #[test]

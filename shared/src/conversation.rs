@@ -22,8 +22,9 @@ use crate::{
     aws::{
         connect::{Connect, EventOutcome, MessageEvent},
         conversations::{Conversation, Delivered, Parts, Store},
-        participant::Participants,
+        participant::{Participants, Said},
     },
+    batch::Turn,
     chat::{ATTRIBUTES_BYTES, CONTENT_BYTES, Chat, Content, DISPLAY_NAME_CHARS, INTERACTIVE, Persistent, TEXT_PLAIN},
     config::{ConnectRoute, Delivery},
     deadline::Deadline,
@@ -52,15 +53,6 @@ pub struct Conversations {
     denied: Mutex<HashMap<String, Instant>>,
 }
 
-/// Which queue item brings a message.
-#[derive(Clone, Copy, Debug)]
-pub struct Turn<'a> {
-    /// The item's id: the same whenever the queue delivers it again.
-    pub item: &'a str,
-    /// Its owner has sent it round again, knowing that it may have been delivered before.
-    pub again: bool,
-}
-
 /// What a part of a message makes.
 pub enum Collected {
     /// A message to deliver: whole as it came, or joined; then [`Conversations::handed_on`] takes the key.
@@ -84,13 +76,6 @@ pub enum Flush {
     NotYet(Duration),
     /// Put what has come into the customer's group.
     Send(Box<Inbound>),
-}
-
-/// Whether a message was said in the customer's chat.
-enum Said {
-    Yes,
-    /// The chat has ended.
-    No,
 }
 
 impl Conversations {
@@ -122,7 +107,7 @@ impl Conversations {
     /// are delivered as they come, since nothing would come back for those that wait.
     pub async fn deliver(&self, inbound: &Inbound, deadline: Deadline, report: &mut Report) -> Result<()> {
         let lease = self.store.lease(inbound, deadline).await?;
-        let turn = Turn { item: "direct", again: false };
+        let turn = Turn { item: "direct", again: None };
         let outcome = self.deliver_in_turn(inbound, turn, deadline, report).await;
         // The lease ends by itself; until then the customer's next message waits.
         if let Err(error) = self.store.release(lease, deadline).await {
@@ -181,12 +166,14 @@ impl Conversations {
         if conversation.participant_token.is_some() {
             let token = inbound.client_token(&["message"]);
             let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
-            let said = self.say(&mut conversation, &agent_text(inbound), &token, deadline, report).await?;
+            let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
+            let said = self.participants.say(&mut conversation, &agent_text(inbound), &token, deadline, report).await?;
             match said {
                 Said::Yes => {
                     let is_new =
                         conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
-                    self.store.delivered(inbound, is_new.then_some(&conversation), deadline).await?;
+                    let changed = (is_new || !is_same_channel).then_some(&conversation);
+                    self.store.delivered(inbound, changed, deadline).await?;
                     report.contact_id = conversation.contact_id;
                     report.count("MessageDelivered", 1);
                     return Ok(());
@@ -195,38 +182,6 @@ impl Conversations {
             }
         }
         self.start(inbound, conversation, deadline, report).await
-    }
-
-    /// Says a text in the customer's chat. A connection token that is refused may only be old, whatever its record says:
-    /// a new one tells.
-    async fn say(
-        &self,
-        conversation: &mut Conversation,
-        text: &str,
-        client_token: &str,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<Said> {
-        let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Said::No) };
-        if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over()) {
-            match self.participants.send_message(connection, text, client_token, deadline, report).await {
-                Ok(()) => return Ok(Said::Yes),
-                Err(error) if error.kind() == Kind::ChatEnded => (),
-                Err(error) => return Err(error),
-            }
-        }
-        let connection = match self.participants.refresh(participant_token.expose(), deadline, report).await {
-            Ok(connection) => connection,
-            Err(error) if error.kind() == Kind::ChatEnded => return Ok(Said::No),
-            Err(error) => return Err(error),
-        };
-        report.note("new connection token");
-        let connection = conversation.connection.insert(connection);
-        match self.participants.send_message(connection, text, client_token, deadline, report).await {
-            Ok(()) => Ok(Said::Yes),
-            Err(error) if error.kind() == Kind::ChatEnded => Ok(Said::No),
-            Err(error) => Err(error),
-        }
     }
 
     /// A new chat, whose first message this is.
@@ -279,6 +234,7 @@ impl Conversations {
                         connection: Some(connection),
                         generation,
                         plain: false,
+                        channel: Some(inbound.message.channel),
                     };
                     self.store.delivered(inbound, Some(&conversation), deadline).await?;
                     report.contact_id = conversation.contact_id;
@@ -308,7 +264,8 @@ impl Conversations {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Option<Error>> {
-        match self.store.intend(inbound, turn.item, turn.again, deadline).await? {
+        let again = turn.again == Some("may_have_been_delivered");
+        match self.store.intend(inbound, turn.item, again, deadline).await? {
             Delivered::No => (),
             Delivered::Yes => return Self::duplicate(report).map(|()| None),
             Delivered::Perhaps => return Err(perhaps()),
@@ -377,7 +334,7 @@ impl Conversations {
             let before = conversation.connection.as_ref().map(|connection| connection.token.clone());
             let text = cut(format!("{note} {}", inbound.message.text.trim()).trim().to_owned());
             let token = inbound.client_token(&["message"]);
-            if let Said::Yes = self.say(&mut conversation, &text, &token, deadline, report).await? {
+            if let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await? {
                 report.contact_id.clone_from(&conversation.contact_id);
                 let after = conversation.connection.as_ref().map(|connection| &connection.token);
                 changed = (after != before.as_ref()).then_some(&conversation);
@@ -623,7 +580,7 @@ fn media_word(media: &Media) -> String {
 }
 
 /// Connect takes 16,384 bytes; no provider's message is as long, but links add to it.
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     let most = *CONTENT_BYTES.end();
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));

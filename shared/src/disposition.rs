@@ -20,18 +20,32 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// quarters of an hour. Until then a corrected role or flow is enough.
 const PATIENCE: u32 = 8;
 
+/// The same where an agent waits for the customer's answer, and should know that none will come: eight minutes. That is
+/// longer than a copy of the settings is used.
+const AGENTS_PATIENCE: u32 = 6;
+
 /// Decides. `receipts` is how often the queue has handed the item over.
 pub fn next(error: &Error, receipts: u32) -> Next {
     let (first, patience) = match error.kind() {
         // Rates are counted by the second, and outages last for minutes.
-        Kind::Throttled | Kind::ConnectUnavailable | Kind::Timeout | Kind::StoreUnavailable | Kind::NotStored => {
-            (2, None)
-        }
+        Kind::Throttled
+        | Kind::ConnectUnavailable
+        | Kind::ProviderUnavailable
+        | Kind::Timeout
+        | Kind::StoreUnavailable
+        | Kind::NotStored => (2, None),
         // Chats end in minutes. However long it takes: an hour at quota must dead-letter nothing.
         Kind::ChatQuotaExceeded => (30, None),
-        Kind::ConnectMisconfigured | Kind::SettingsUnavailable => (20, Some("connect_misconfigured")),
-        Kind::ChatEnded => (5, Some("chat_ended")),
-        Kind::Internal => (5, Some("internal")),
+        Kind::ConnectMisconfigured => (20, Some(("connect_misconfigured", PATIENCE))),
+        Kind::SettingsUnavailable => (20, Some(("settings_unavailable", PATIENCE))),
+        Kind::ChatEnded => (5, Some(("chat_ended", PATIENCE))),
+        Kind::Internal => (5, Some(("internal", PATIENCE))),
+        Kind::SendMisconfigured => (20, Some(("send_misconfigured", AGENTS_PATIENCE))),
+        // The flow's first words may be a moment faster than the record of their chat, and that is written again for as
+        // long as the table can't be.
+        Kind::UnknownConversation => (5, Some(("unknown_conversation", PATIENCE))),
+        Kind::SendRefused => return Next::DeadLetter("send_refused"),
+        Kind::OptedOut => return Next::DeadLetter("opted_out"),
         Kind::OutcomeUnknown => return Next::DeadLetter("may_have_been_delivered"),
         Kind::ConnectRejected => return Next::DeadLetter("connect_rejected"),
         Kind::Validation => return Next::DeadLetter("malformed"),
@@ -48,8 +62,11 @@ pub fn next(error: &Error, receipts: u32) -> Next {
         | Kind::PayloadTooLarge => return Next::DeadLetter("refused"),
     };
     match patience {
-        Some(reason) if receipts >= PATIENCE => Next::DeadLetter(reason),
-        _ => Next::Later(growing(Duration::from_secs(first), receipts)),
+        Some((reason, patience)) if receipts >= patience => Next::DeadLetter(reason),
+        // Who asks for time gets it.
+        _ => Next::Later(
+            growing(Duration::from_secs(first), receipts).max(error.wait().unwrap_or_default().min(LONGEST)),
+        ),
     }
 }
 
@@ -89,6 +106,7 @@ mod tests {
             (Kind::ChatQuotaExceeded, 1, 15_000, 30_000),
             (Kind::ChatQuotaExceeded, 999, 450_000, 900_000),
             (Kind::ConnectMisconfigured, 7, 450_000, 900_000),
+            (Kind::SendMisconfigured, 5, 160_000, 320_000),
             (Kind::Timeout, u32::MAX, 450_000, 900_000),
         ] {
             for _ in 0..50 {
@@ -99,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_time_gets_it() {
+        let asks = |seconds| Error::new(Kind::Throttled, "x").retry_after(Duration::from_secs(seconds));
+        assert_eq!(next(&asks(120), 1), Next::Later(Duration::from_secs(120)));
+        assert_eq!(next(&asks(86_400), 1), Next::Later(LONGEST));
+        assert!(matches!(next(&asks(1), 6), Next::Later(wait) if wait >= Duration::from_secs(32)));
+    }
+
+    #[test]
     fn what_cannot_pass_is_put_aside() {
         for (kind, receipts, reason) in [
             (Kind::ConnectRejected, 1, "connect_rejected"),
@@ -106,6 +132,11 @@ mod tests {
             (Kind::Validation, 1, "malformed"),
             (Kind::Unverified, 1, "unverified"),
             (Kind::ConnectMisconfigured, 8, "connect_misconfigured"),
+            (Kind::SettingsUnavailable, 8, "settings_unavailable"),
+            (Kind::SendMisconfigured, 6, "send_misconfigured"),
+            (Kind::UnknownConversation, 8, "unknown_conversation"),
+            (Kind::SendRefused, 1, "send_refused"),
+            (Kind::OptedOut, 1, "opted_out"),
             (Kind::ChatEnded, 8, "chat_ended"),
             (Kind::Internal, 9, "internal"),
         ] {

@@ -60,6 +60,16 @@ pub enum Kind {
     OutcomeUnknown,
     /// The table of conversations can't be read or written.
     StoreUnavailable,
+    /// Nobody knows yet, or any more, whose chat a reply is from.
+    UnknownConversation,
+    /// The SMS provider failed or can't be reached, and has not taken the text.
+    ProviderUnavailable,
+    /// The SMS provider refuses the text for good, or it is none that can be sent.
+    SendRefused,
+    /// The account's credentials or rights at the SMS provider don't do for sending.
+    SendMisconfigured,
+    /// The customer wants no texts.
+    OptedOut,
     /// A defect of ours.
     Internal,
 }
@@ -73,6 +83,8 @@ pub enum Fault {
     Owner,
     /// Amazon Connect, or another AWS service.
     Aws,
+    /// The SMS provider, or the customer behind it.
+    Provider,
     /// The bridge itself.
     Bridge,
 }
@@ -103,6 +115,11 @@ impl Kind {
             Self::ChatEnded => "CHAT_ENDED",
             Self::OutcomeUnknown => "MAY_HAVE_BEEN_DELIVERED",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::UnknownConversation => "UNKNOWN_CONVERSATION",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::SendRefused => "SEND_REFUSED",
+            Self::SendMisconfigured => "SEND_MISCONFIGURED",
+            Self::OptedOut => "OPTED_OUT",
             Self::Internal => "INTERNAL",
         }
     }
@@ -128,7 +145,12 @@ impl Kind {
             | Self::NotStored
             | Self::ChatEnded
             | Self::OutcomeUnknown
-            | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::StoreUnavailable
+            | Self::UnknownConversation
+            | Self::ProviderUnavailable
+            | Self::SendRefused
+            | Self::SendMisconfigured
+            | Self::OptedOut => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -149,21 +171,33 @@ impl Kind {
             | Self::MethodNotAllowed
             | Self::PayloadTooLarge
             | Self::ConnectRejected => Fault::Caller,
-            Self::ChatQuotaExceeded | Self::ConnectMisconfigured | Self::SettingsUnavailable => Fault::Owner,
+            Self::ChatQuotaExceeded
+            | Self::ConnectMisconfigured
+            | Self::SettingsUnavailable
+            | Self::SendMisconfigured => Fault::Owner,
             Self::Throttled
             | Self::ConnectUnavailable
             | Self::Timeout
             | Self::NotStored
             | Self::ChatEnded
             | Self::OutcomeUnknown
-            | Self::StoreUnavailable => Fault::Aws,
+            | Self::StoreUnavailable
+            | Self::UnknownConversation => Fault::Aws,
+            Self::ProviderUnavailable | Self::SendRefused | Self::OptedOut => Fault::Provider,
             Self::Internal => Fault::Bridge,
         }
     }
 
     /// Whether the same call, made again within seconds, may succeed.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Throttled | Self::ConnectUnavailable | Self::NotStored | Self::StoreUnavailable)
+        matches!(
+            self,
+            Self::Throttled
+                | Self::ConnectUnavailable
+                | Self::NotStored
+                | Self::StoreUnavailable
+                | Self::ProviderUnavailable
+        )
     }
 }
 

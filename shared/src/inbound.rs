@@ -32,6 +32,9 @@ pub struct Inbound {
     /// with another message. See [`Self::signed_once`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<String>,
+    /// What replies are sent from, where that is not our address: see [`Message::reply_from`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_from: Option<String>,
 }
 
 /// What one of our addresses has for itself: see [`Number`].
@@ -72,7 +75,15 @@ impl Inbound {
     /// A message that the account's secret has proved.
     pub fn new(account: &Account, message: Message) -> Self {
         let number = account.number(&message.to).map(OurNumber::from).unwrap_or_default();
-        Self { v: VERSION, account: account.name.clone(), provider: account.provider(), message, number, once: None }
+        Self {
+            v: VERSION,
+            account: account.name.clone(),
+            provider: account.provider(),
+            number,
+            once: None,
+            reply_from: message.reply_from.clone(),
+            message,
+        }
     }
 
     /// Notes a nonce or token id that the provider uses once, such as Plivo's, whose V2 signature covers the URL and the
@@ -90,8 +101,9 @@ impl Inbound {
 
     /// Reads a queue item. The error repeats nothing of it.
     pub fn from_item(item: &str) -> Result<Self> {
-        let item: Self = serde_json::from_str(item)
+        let mut item: Self = serde_json::from_str(item)
             .map_err(|_| Error::new(Kind::Validation, "The queue item is no message of this bridge"))?;
+        item.message.reply_from.clone_from(&item.reply_from);
         match item.v {
             VERSION => Ok(item),
             _ => Err(Error::new(Kind::Validation, "The queue item is of another version of the bridge")),
@@ -140,7 +152,7 @@ pub fn flush_key(item: &str) -> Option<String> {
 
 /// Hex SHA-256 of the parts, delimited as a JSON list, so that no two lists run together: ids are seen by tooling, and no
 /// phone number may stand in them.
-fn hash(parts: &[&str]) -> String {
+pub(crate) fn hash(parts: &[&str]) -> String {
     let list = serde_json::Value::from(parts).to_string();
     hex::encode(digest::digest(&digest::SHA256, list.as_bytes()))
 }

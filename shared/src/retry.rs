@@ -25,26 +25,45 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Calls `attempt` until it succeeds, fails for good, or tries or time run out. The last error is returned, but for a
 /// spent budget: that is [`Kind::Timeout`], unless Connect was throttling, which says more.
-pub async fn until<T>(deadline: Deadline, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+pub async fn until<T>(deadline: Deadline, attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    // While time is short, half of it, so that one hung connection leaves room for another try.
+    run(deadline, SHORTEST_ATTEMPT, |left| ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT)), attempt).await
+}
+
+/// As [`until`], for tries that know themselves when to end, and what that means: none is begun with less than `shortest`
+/// left.
+pub async fn in_own_time<T>(
+    deadline: Deadline,
+    shortest: Duration,
+    attempt: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    run(deadline, shortest, |_| Duration::MAX, attempt).await
+}
+
+async fn run<T>(
+    deadline: Deadline,
+    shortest: Duration,
+    limit: impl Fn(Duration) -> Duration,
+    mut attempt: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
     let mut tried = 0;
     loop {
         let left = deadline.remaining();
-        if left < SHORTEST_ATTEMPT {
+        if left < shortest {
             return Err(spent());
         }
-        // While time is short, half of it, so that one hung connection leaves room for another try.
-        let limit = ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT));
+        let limit = limit(left);
         let (hung, error) = match tokio::time::timeout(limit, attempt()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => (false, error),
             Err(_) => (true, Error::new(Kind::ConnectUnavailable, "Amazon Connect did not answer")),
         };
         tried += 1;
-        if !error.kind().is_retryable() {
+        if !error.kind().is_retryable() || error.wait().is_some_and(|wait| wait > LONGEST_WAIT) {
             return Err(error);
         }
         let wait = if hung { Duration::ZERO } else { jitter(tried) };
-        let no_time = deadline.remaining() < wait + SHORTEST_ATTEMPT;
+        let no_time = deadline.remaining() < wait + shortest;
         match error.kind() {
             _ if tried < ATTEMPTS && !no_time => tokio::time::sleep(wait).await,
             Kind::ConnectUnavailable if hung || no_time => return Err(spent().caused_by(error)),

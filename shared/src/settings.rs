@@ -415,6 +415,15 @@ impl<'a> Fields<'a> {
         keys
     }
 
+    /// An optional key that has to be read. One that can't be is told as a warning: the account does without.
+    pub(crate) fn key<K>(&self, name: &'static str, read: impl FnOnce(&str) -> Option<K>) -> Option<K> {
+        let key = read(self.secret(name)?.expose());
+        if key.is_none() {
+            self.warn(name, "is no usable key");
+        }
+        key
+    }
+
     /// Secrets that a webhook names by an id.
     pub(crate) fn secrets_by_id(&self, name: &'static str) -> BTreeMap<String, Secret> {
         match self.get(name) {
@@ -508,11 +517,24 @@ impl<'a> Fields<'a> {
 
     /// Notes an error if some of the fields are there and others are not.
     pub(crate) fn require_together(&self, names: &[&str]) {
-        let present = |name: &&&str| self.object.get(**name).is_some_and(|value| !value.is_null());
-        let count = names.iter().filter(present).count();
+        let count = names.iter().filter(|name| self.has(name)).count();
         if count != 0 && count != names.len() {
             self.problem(&names.join(" and "), "go together: one is missing");
         }
+    }
+
+    /// Notes what keeps an account from sending, if one of `wanting` shows that it is meant to.
+    pub(crate) fn warn_of_missing(&self, wanting: &[&str], needed: &[&str]) {
+        if wanting.iter().any(|name| self.has(name)) {
+            for name in needed.iter().filter(|name| !self.has(name)) {
+                self.warn(name, "is missing, so the account can't send");
+            }
+        }
+    }
+
+    /// Whether the field is there, with whatever value but null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
     }
 }
 

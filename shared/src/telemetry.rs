@@ -30,7 +30,8 @@ pub fn init() {
         .ok()
         .and_then(|level| level.parse::<LevelFilter>().ok())
         .unwrap_or(LevelFilter::INFO);
-    let ours = ["shared", "start_chat", "receive_message", "deliver_message"].map(|target| (target, level));
+    let ours =
+        ["shared", "start_chat", "receive_message", "deliver_message", "send_reply"].map(|target| (target, level));
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -55,6 +56,10 @@ pub struct Report {
     pub connect_latency: Option<Duration>,
     /// How often Connect was called.
     pub connect_calls: u32,
+    /// Time spent waiting for the SMS provider, all tries together; none when it was not called.
+    pub provider_latency: Option<Duration>,
+    /// How often it was called.
+    pub provider_calls: u32,
     /// How old a webhook's signature was, in seconds, where the provider signs a time.
     pub signature_age_s: Option<i64>,
     /// How long a queue item had waited when its work began.
@@ -72,6 +77,8 @@ impl Report {
             contact_id: None,
             connect_latency: None,
             connect_calls: 0,
+            provider_latency: None,
+            provider_calls: 0,
             signature_age_s: None,
             queued: None,
             counts: Vec::new(),
@@ -100,6 +107,12 @@ impl Report {
         *self.connect_latency.get_or_insert_default() += took;
     }
 
+    /// Notes one more call of the SMS provider.
+    pub fn provider_called(&mut self, took: Duration) {
+        self.provider_calls += 1;
+        *self.provider_latency.get_or_insert_default() += took;
+    }
+
     /// Writes the log line and the metrics line. `rejected` is the metric that counts refusals, by code.
     pub fn finish(self, request_id: &str, status: u16, error: Option<&Error>, rejected: &'static str) {
         let code = error.map_or("OK", |error| error.kind().code());
@@ -121,7 +134,7 @@ impl Report {
                 let cause = cause(error);
                 match error.kind().fault() {
                     Fault::Caller => line!(info, cause, "request refused"),
-                    Fault::Aws => line!(warn, cause, "request failed"),
+                    Fault::Aws | Fault::Provider => line!(warn, cause, "request failed"),
                     Fault::Owner | Fault::Bridge => line!(error, cause, "request failed"),
                 }
             }
@@ -147,6 +160,8 @@ impl Report {
         let connect_ms = self.connect_latency.map(milliseconds);
         let calls = self.connect_calls;
         let service = self.service;
+        let provider_ms = self.provider_latency.map(milliseconds);
+        let provider_calls = self.provider_latency.map(|_| self.provider_calls);
         let queued_ms = self.queued.map(milliseconds);
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
         let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
@@ -163,6 +178,8 @@ impl Report {
                     duration_ms,
                     connect_ms,
                     connect_calls = calls,
+                    provider_ms,
+                    provider_calls,
                     notes,
                     cause,
                     $text
@@ -171,7 +188,7 @@ impl Report {
         }
         match error.map(|error| error.kind().fault()) {
             None => line!(info, "item done"),
-            Some(Fault::Aws | Fault::Caller) => line!(warn, "item failed"),
+            Some(Fault::Aws | Fault::Provider | Fault::Caller) => line!(warn, "item failed"),
             Some(Fault::Owner | Fault::Bridge) => line!(error, "item failed"),
         }
         if let Some(metrics) = self.metrics(error.map(|_| (failed, code))) {
@@ -196,6 +213,10 @@ impl Report {
         if let Some(latency) = self.connect_latency {
             line.insert("ConnectLatency".to_owned(), json!(milliseconds(latency)));
             plain.push(json!({ "Name": "ConnectLatency", "Unit": "Milliseconds" }));
+        }
+        if let Some(latency) = self.provider_latency {
+            line.insert("ProviderLatency".to_owned(), json!(milliseconds(latency)));
+            plain.push(json!({ "Name": "ProviderLatency", "Unit": "Milliseconds" }));
         }
         if let Some(queued) = self.queued {
             line.insert("QueueTime".to_owned(), json!(milliseconds(queued)));

@@ -1,35 +1,22 @@
 //! A batch of the inbound FIFO queue: each customer's messages are brought to Connect, in their order.
 //!
-//! The way of an item: [`Inbound::from_item`] → [`Conversations::collect`] (parts of long messages) →
-//! [`Conversations::deliver_in_turn`] → done, or what [`disposition`] says: back to the queue and not before a while, or
-//! to the dead-letter queue. A group stops at its first failure: what comes after it must wait for it. Other groups of the
-//! batch go on.
+//! The way of an item, in [`batch`]: [`Inbound::from_item`] → [`Conversations::collect`] (parts of long messages) →
+//! [`Conversations::deliver_in_turn`].
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use futures_util::{FutureExt, future::join_all};
 use lambda_runtime::LambdaEvent;
 use shared::{
-    Error, Kind, Result,
-    aws::queue::{Handle, Queues},
+    Result,
+    aws::queue::Queues,
+    batch::{self, Done, Failed, Place, Turn, Work},
     config,
-    conversation::{Collected, Conversations, Flush, Turn},
+    conversation::{Collected, Conversations, Flush},
     deadline::Deadline,
-    disposition::{self, Next},
     inbound::{self, Inbound},
     telemetry::Report,
 };
-
-const SERVICE: &str = "deliver-message";
-/// The metric that counts failed tries, by code.
-const FAILED: &str = "DeliveryFailed";
-
-/// No item is begun with less time than this left: it goes back as it is.
-const SHORTEST: Duration = Duration::from_millis(500);
-
-/// What is kept of an invocation's time, at most, for sending back or putting aside what could not be delivered in it.
-const RESERVE: Duration = Duration::from_secs(2);
 
 /// The function.
 pub struct DeliverMessage {
@@ -37,26 +24,13 @@ pub struct DeliverMessage {
     queues: Queues,
 }
 
-/// An item that could not be delivered.
-struct Failed {
-    error: Error,
+/// What a message was made of that could not be delivered.
+#[derive(Default)]
+pub struct Joined {
     /// What to put aside, where it is not the item's own body.
     body: Option<String>,
     /// The parts that it was joined from.
     parts: Option<String>,
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self { error, body: None, parts: None }
-    }
-}
-
-/// What an item's work came to.
-enum Done {
-    Yes,
-    /// It is to come back then.
-    NotYet(Duration),
 }
 
 impl DeliverMessage {
@@ -82,84 +56,26 @@ impl DeliverMessage {
 
     /// Works through one batch. It never fails: what could not be done is in the answer, item by item.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible> {
-        let deadline = Deadline::of_invocation(event.context.deadline);
-        let request_id = &event.context.request_id;
-        let mut groups: Vec<(&str, Vec<&SqsMessage>)> = Vec::new();
-        for item in &event.payload.records {
-            // A standard queue has no groups; then every item is one.
-            let group = item.attributes.get("MessageGroupId").or(item.message_id.as_ref()).map_or("", String::as_str);
-            match groups.iter_mut().find(|(known, _)| *known == group) {
-                Some((_, items)) => items.push(item),
-                None => groups.push((group, vec![item])),
-            }
-        }
-        let failed = join_all(groups.iter().map(|(_, items)| self.group(items, request_id, deadline))).await;
-        let mut answer = SqsBatchResponse::default();
-        for id in failed.into_iter().flatten() {
-            answer.add_failure(id);
-        }
-        Ok(answer)
+        batch::run(self, event).await
+    }
+}
+
+impl Work for DeliverMessage {
+    const SERVICE: &'static str = "deliver-message";
+    const FAILED: &'static str = "DeliveryFailed";
+    type Left = Joined;
+
+    fn queues(&self) -> &Queues {
+        &self.queues
     }
 
-    /// One customer's items, in order. Returns the ids of those that are not done with.
-    async fn group(&self, items: &[&SqsMessage], request_id: &str, deadline: Deadline) -> Vec<String> {
-        let mut left = items;
-        while let Some((item, rest)) = left.split_first() {
-            let Some(wait) = self.item(item, request_id, deadline).await else {
-                left = rest;
-                continue;
-            };
-            let handles: Vec<_> = left.iter().filter_map(|item| handle(item)).collect();
-            if let Err(error) = self.queues.delay(&handles, wait, deadline).await {
-                tracing::warn!(request_id, ?error, "the queue's own visibility timeout applies");
-            }
-            return left.iter().filter_map(|item| item.message_id.clone()).collect();
-        }
-        Vec::new()
+    fn place(&self, item: &SqsMessage) -> Place {
+        // A standard queue has no groups; then every item is one.
+        let group = item.attributes.get("MessageGroupId").or(item.message_id.as_ref()).cloned().unwrap_or_default();
+        Place { group, time: None }
     }
 
-    /// One item; `Some` is how long it must wait for its next try.
-    async fn item(&self, item: &SqsMessage, request_id: &str, deadline: Deadline) -> Option<Duration> {
-        let left = deadline.remaining();
-        if left < SHORTEST {
-            return Some(Duration::ZERO);
-        }
-        let mut report = Report::new(SERVICE);
-        report.queued = number(item, "SentTimestamp").map(since);
-        let receipts = number(item, "ApproximateReceiveCount").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
-        let work_deadline = Deadline::after(left.saturating_sub(RESERVE.min(left / 4)));
-        let work = AssertUnwindSafe(self.work(item, work_deadline, &mut report)).catch_unwind();
-        let outcome = match tokio::time::timeout(work_deadline.remaining(), work).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Error::internal("the handler panicked").into()),
-            Err(_) => Err(Error::new(Kind::Timeout, "The item took too long").into()),
-        };
-        let (outcome, wait, error) = match outcome {
-            Ok(Done::Yes) => ("done", None, None),
-            Ok(Done::NotYet(wait)) => ("waits", Some(wait), None),
-            Err(failed) => match disposition::next(&failed.error, receipts) {
-                Next::Later(wait) => ("later", Some(wait), Some(failed.error)),
-                Next::DeadLetter(reason) => {
-                    let aside = self.put_aside(item, &failed, reason, deadline).await;
-                    report.note(reason);
-                    match aside {
-                        Ok(()) => {
-                            report.count("DeadLettered", 1);
-                            ("dead letter", None, Some(failed.error))
-                        }
-                        Err(error) => {
-                            tracing::error!(request_id, ?error, "not put aside: the item goes back to the queue");
-                            ("later", Some(disposition::pause(receipts)), Some(failed.error))
-                        }
-                    }
-                }
-            },
-        };
-        report.finish_item(request_id, outcome, receipts, error.as_ref(), FAILED);
-        wait
-    }
-
-    async fn work(&self, item: &SqsMessage, deadline: Deadline, report: &mut Report) -> Result<Done, Failed> {
+    async fn work(&self, item: &SqsMessage, deadline: Deadline, report: &mut Report) -> Result<Done, Failed<Joined>> {
         let body = item.body.as_deref().unwrap_or_default();
         let queue = item.event_source_arn.as_deref().unwrap_or_default();
         if let Some(key) = inbound::flush_key(body) {
@@ -192,16 +108,10 @@ impl DeliverMessage {
                 return Ok(Done::Yes);
             }
         };
-        let turn = Turn {
-            item: item.message_id.as_deref().unwrap_or_default(),
-            again: item
-                .message_attributes
-                .get("reason")
-                .is_some_and(|reason| reason.string_value.as_deref() == Some("may_have_been_delivered")),
-        };
+        let turn = Turn::of(item);
         if let Err(error) = self.conversations.deliver_in_turn(&message, turn, deadline, report).await {
             let body = if parts.is_some() { Some(message.to_item()?) } else { None };
-            return Err(Failed { error, body, parts });
+            return Err(Failed { error, left: Joined { body, parts }, reason: None });
         }
         if let Some(key) = parts {
             self.conversations.handed_on(&key, deadline).await?;
@@ -209,29 +119,19 @@ impl DeliverMessage {
         Ok(Done::Yes)
     }
 
-    async fn put_aside(&self, item: &SqsMessage, failed: &Failed, reason: &str, deadline: Deadline) -> Result<()> {
-        let body = failed.body.as_deref().or(item.body.as_deref()).unwrap_or_default();
-        let group = item.attributes.get("MessageGroupId").map(String::as_str);
-        // The item's id and not the message's: an item that was put back and fails again is a dead letter again.
-        let id = item.message_id.as_deref().unwrap_or_default();
-        self.queues.dead_letter(body, group, id, reason, deadline).await?;
-        match &failed.parts {
-            Some(key) => self.conversations.handed_on(key, deadline).await,
-            None => Ok(()),
+    async fn give_up(
+        &self,
+        item: &SqsMessage,
+        failed: &Failed<Joined>,
+        reason: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<bool> {
+        self.queues.dead_letter(item, failed.left.body.as_deref(), reason, deadline).await?;
+        report.count("DeadLettered", 1);
+        if let Some(key) = &failed.left.parts {
+            self.conversations.handed_on(key, deadline).await?;
         }
+        Ok(true)
     }
-}
-
-fn handle(item: &SqsMessage) -> Option<Handle<'_>> {
-    Some(Handle { queue_arn: item.event_source_arn.as_deref()?, receipt: item.receipt_handle.as_deref()? })
-}
-
-fn number(item: &SqsMessage, attribute: &str) -> Option<u64> {
-    item.attributes.get(attribute)?.parse().ok()
-}
-
-fn since(milliseconds: u64) -> Duration {
-    let then = Duration::from_millis(milliseconds);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(then)
 }

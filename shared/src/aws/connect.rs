@@ -17,9 +17,7 @@ use aws_sdk_connect::{
     },
 };
 
-use aws_smithy_http_client::tls;
-
-use super::failure::classify;
+use super::{failure::classify, fresh_connections};
 use crate::{
     chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, TEXT_PLAIN, Websocket},
     deadline::Deadline,
@@ -59,10 +57,6 @@ pub enum EventOutcome {
 /// How long `SendChatIntegrationEvent` may take, since it gets one try only.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that were idle for longer are not used where a call can't be repeated: Lambda freezes the process between
-/// invocations, and a connection that died meanwhile takes the request with it.
-const FRESH: Duration = Duration::from_secs(5);
-
 /// The Connect API, for one instance.
 pub struct Connect {
     client: Client,
@@ -76,11 +70,7 @@ impl Connect {
     /// A client; no call is made.
     pub fn new(config: &SdkConfig, instance_id: impl Into<String>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let fresh = aws_smithy_http_client::Builder::new()
-            .pool_idle_timeout(FRESH)
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-            .build_https();
-        let events = aws_sdk_connect::config::Builder::from(config).http_client(fresh).build();
+        let events = aws_sdk_connect::config::Builder::from(config).http_client(fresh_connections()).build();
         Self { client: Client::new(config), events: Client::from_conf(events), instance_id: instance_id.into(), region }
     }
 

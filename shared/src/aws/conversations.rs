@@ -8,6 +8,8 @@
 //! | `optout#<group id>` | the customer wants no messages | for ever |
 //! | `lease#<group id>` | one direct delivery at a time | for one invocation |
 //! | `parts#<hash>` | parts of a long message | 2 days |
+//! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
+//! | `replies#<InitialContactId>` | one reply of a conversation at a time | for one invocation, or until it is tried again |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
 //!
 //! Group and deduplication ids are hashes ([`Inbound::group_id`]). A chat lasts 7 days at most (`ChatDurationInMinutes`),
@@ -43,7 +45,7 @@ const INTENT: &str = "intent";
 
 /// Conversations, delivered messages and opt-outs.
 pub struct Store {
-    table: Table,
+    pub(super) table: Table,
 }
 
 /// A customer's last chat. Not `Debug`.
@@ -59,6 +61,9 @@ pub struct Conversation {
     pub generation: i64,
     /// Connect refused to go on from this chat (`PERSISTENT_CHAT`): the next one is a plain one.
     pub plain: bool,
+    /// The network of the customer's last message: one number may be texted by SMS and by WhatsApp, and replies go back the
+    /// way that the last message came.
+    pub channel: Option<Channel>,
 }
 
 /// A connection token.
@@ -104,9 +109,11 @@ pub struct Addressee {
     pub account: String,
     /// Our address.
     pub business: String,
+    /// The provider's own id of it, where it sends from that.
+    pub business_id: Option<String>,
     /// The customer's.
     pub customer: String,
-    /// The network that the chat's first message came over.
+    /// The network that the chat's last message came over.
     pub channel: Channel,
     /// For [`Store::customer`].
     pub group_id: String,
@@ -176,7 +183,7 @@ impl Store {
         let done = Item::default().text("state", DELIVERED).until(now() + REMEMBERED);
         let mut writes = vec![Write::put(message_key(inbound), done)];
         if let Some(conversation) = conversation {
-            writes.push(put_conversation(inbound, conversation));
+            writes.push(put_conversation(&inbound.group_id(), conversation));
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
         }
         self.table.write(&writes, deadline).await.map(drop)
@@ -184,7 +191,7 @@ impl Store {
 
     /// Records what is new of the conversation before anything is done on the strength of it: one call.
     pub async fn save(&self, inbound: &Inbound, conversation: &Conversation, deadline: Deadline) -> Result<()> {
-        self.table.write(&[put_conversation(inbound, conversation)], deadline).await.map(drop)
+        self.table.write(&[put_conversation(&inbound.group_id(), conversation)], deadline).await.map(drop)
     }
 
     /// Records that a call is about to be made which must not be repeated: one call of the table, unless something is on
@@ -235,16 +242,7 @@ impl Store {
     /// is after the customer was connected: the flow's first words may be a moment faster.
     pub async fn by_contact(&self, contact_id: &str, deadline: Deadline) -> Result<Option<Addressee>> {
         let found = self.table.read(&[contact_key(contact_id)], deadline).await?.pop().flatten();
-        Ok(found.and_then(|item| {
-            Some(Addressee {
-                provider: word(item.get("provider")?)?,
-                account: item.get("account")?.to_owned(),
-                business: item.get("business")?.to_owned(),
-                customer: item.get("customer")?.to_owned(),
-                channel: word(item.get("channel")?)?,
-                group_id: item.get("conversation")?.to_owned(),
-            })
-        }))
+        Ok(found.as_ref().and_then(read_addressee))
     }
 
     /// A customer's last chat, and whether the customer has opted out: one call.
@@ -318,11 +316,11 @@ fn customer_key(group_id: &str) -> String {
     format!("customer#{group_id}")
 }
 
-fn opt_out_key(group_id: &str) -> String {
+pub(super) fn opt_out_key(group_id: &str) -> String {
     format!("optout#{group_id}")
 }
 
-fn contact_key(contact_id: &str) -> String {
+pub(super) fn contact_key(contact_id: &str) -> String {
     format!("contact#{contact_id}")
 }
 
@@ -334,6 +332,18 @@ fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(Value::from(text)).ok()
 }
 
+pub(super) fn read_addressee(item: &Item) -> Option<Addressee> {
+    Some(Addressee {
+        provider: word(item.get("provider")?)?,
+        account: item.get("account")?.to_owned(),
+        business: item.get("business")?.to_owned(),
+        business_id: item.get("business_id").map(str::to_owned),
+        customer: item.get("customer")?.to_owned(),
+        channel: word(item.get("channel")?)?,
+        group_id: item.get("conversation")?.to_owned(),
+    })
+}
+
 fn read_conversation(item: &Item) -> Conversation {
     Conversation {
         contact_id: item.get("contact").map(str::to_owned),
@@ -343,22 +353,24 @@ fn read_conversation(item: &Item) -> Conversation {
             .map(|token| Connection { token: Secret::new(token), until: item.get_number("connection_until") }),
         generation: item.get_number("generation").unwrap_or_default(),
         plain: item.get("plain").is_some(),
+        channel: item.get("channel").and_then(word),
     }
 }
 
-fn put_conversation(inbound: &Inbound, conversation: &Conversation) -> Write {
+pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> Write {
     let connection = conversation.connection.as_ref();
     let mut item = Item::default()
         .maybe("contact", conversation.contact_id.as_deref())
         .maybe("participant", conversation.participant_token.as_ref().map(Secret::expose))
         .maybe("connection", connection.map(|connection| connection.token.expose()))
+        .maybe("channel", conversation.channel.map(Channel::as_str))
         .maybe("plain", conversation.plain.then_some("true"))
         .number("generation", conversation.generation)
         .until(now() + REMEMBERED);
     if let Some(until) = connection.and_then(|connection| connection.until) {
         item = item.number("connection_until", until);
     }
-    Write::put(customer_key(&inbound.group_id()), item)
+    Write::put(customer_key(group_id), item)
 }
 
 fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
@@ -366,6 +378,7 @@ fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
         .text("provider", inbound.provider.as_str())
         .text("account", &inbound.account)
         .text("business", &inbound.message.to)
+        .maybe("business_id", inbound.reply_from.as_deref())
         .text("customer", &inbound.message.from)
         .text("channel", inbound.message.channel.as_str())
         .text("conversation", inbound.group_id())

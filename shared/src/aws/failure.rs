@@ -60,6 +60,39 @@ impl Failure {
     }
 }
 
+/// Whether the code says that a rate limit was met.
+pub(super) fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "TooManyRequestsException"
+            | "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "ThrottledRequestException"
+            | "RequestThrottledException"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "SlowDown"
+    )
+}
+
+/// Whether the code says that credentials, rights or resources are wrong, which the owner can mend.
+pub(super) fn is_owners(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDeniedException"
+            | "ResourceNotFoundException"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "IncompleteSignature"
+            | "ExpiredTokenException"
+            | "InvalidClientTokenId"
+            | "MissingAuthenticationToken"
+            | "NotAuthorized"
+            | "OptInRequired"
+    )
+}
+
 /// Names a failed call's kind. The codes are those of the API reference ("Common Errors" and each operation's list);
 /// `TooManyRequestsException` is named in `StartChatContact`'s description only.
 pub(super) fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
@@ -73,39 +106,13 @@ where
     };
     let kind = match (code.as_deref(), status) {
         (Some("LimitExceededException"), _) => Kind::ChatQuotaExceeded,
-        (
-            Some(
-                "TooManyRequestsException"
-                | "ThrottlingException"
-                | "Throttling"
-                | "ThrottledException"
-                | "RequestThrottledException"
-                | "RequestThrottled"
-                | "RequestLimitExceeded"
-                | "SlowDown",
-            ),
-            _,
-        )
-        | (_, Some(429)) => Kind::Throttled,
+        (Some(code), _) if is_throttling(code) => Kind::Throttled,
+        (_, Some(429)) => Kind::Throttled,
         (Some("InvalidRequestException" | "InvalidParameterException" | "ValidationException"), _) => {
             Kind::ConnectRejected
         }
         (_, Some(401 | 403 | 404)) => Kind::ConnectMisconfigured,
-        (
-            Some(
-                "AccessDeniedException"
-                | "ResourceNotFoundException"
-                | "UnrecognizedClientException"
-                | "InvalidSignatureException"
-                | "IncompleteSignature"
-                | "ExpiredTokenException"
-                | "InvalidClientTokenId"
-                | "MissingAuthenticationToken"
-                | "NotAuthorized"
-                | "OptInRequired",
-            ),
-            _,
-        ) => Kind::ConnectMisconfigured,
+        (Some(code), _) if is_owners(code) => Kind::ConnectMisconfigured,
         (Some("InternalServiceException" | "InternalFailure" | "ServiceUnavailable"), _) => Kind::ConnectUnavailable,
         (_, Some(400..=499)) => Kind::ConnectRejected,
         // Everything else is a 5xx, or was not answered: refused, reset, cut short, not understood.

@@ -5,17 +5,35 @@ pub mod conversations;
 mod failure;
 pub mod participant;
 pub mod queue;
+pub mod replies;
 pub mod settings;
 pub mod sns;
 mod table;
+pub mod texting;
 pub mod tokens;
+
+use std::time::Duration;
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
 };
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::error::{Error, Kind, Result};
+
+/// Connections that were idle for longer are not used where a call can't be repeated: Lambda freezes the process between
+/// invocations, and a connection that died meanwhile takes the request with it.
+pub(crate) const FRESH: Duration = Duration::from_secs(5);
+
+/// What calls that can't be repeated are made with.
+fn fresh_connections() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(FRESH)
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https()
+}
 
 /// What every client has in common. The SDK's own retries are off: its classifier would repeat
 /// `LimitExceededException`, which no repetition can cure, and it knows nothing of the invocation's deadline.

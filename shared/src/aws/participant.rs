@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{
     connect::Timed,
-    conversations::Connection,
+    conversations::{Connection, Conversation},
     failure::{Failure, classify},
 };
 use crate::{
@@ -31,6 +31,15 @@ pub enum Left {
     Now,
     /// It had ended before, or the token is none any more: the service answers both with `AccessDeniedException`.
     Before,
+}
+
+/// Whether a message was said in the customer's chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It was.
+    Yes,
+    /// The chat has ended.
+    No,
 }
 
 /// The Participant Service.
@@ -114,6 +123,38 @@ impl Participants {
             }
         })
         .await
+    }
+
+    /// Says a text in the customer's chat. A connection token that is refused may only be old, whatever its record says:
+    /// a new one tells, and is the conversation's from then on.
+    pub async fn say(
+        &self,
+        conversation: &mut Conversation,
+        text: &str,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Said> {
+        let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Said::No) };
+        if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over()) {
+            match self.send_message(connection, text, client_token, deadline, report).await {
+                Ok(()) => return Ok(Said::Yes),
+                Err(error) if error.kind() == Kind::ChatEnded => (),
+                Err(error) => return Err(error),
+            }
+        }
+        let connection = match self.refresh(participant_token.expose(), deadline, report).await {
+            Ok(connection) => connection,
+            Err(error) if error.kind() == Kind::ChatEnded => return Ok(Said::No),
+            Err(error) => return Err(error),
+        };
+        report.note("new connection token");
+        let connection = conversation.connection.insert(connection);
+        match self.send_message(connection, text, client_token, deadline, report).await {
+            Ok(()) => Ok(Said::Yes),
+            Err(error) if error.kind() == Kind::ChatEnded => Ok(Said::No),
+            Err(error) => Err(error),
+        }
     }
 
     /// `SendMessage` of a plain text. The same `client_token` is said once, however often it is sent.

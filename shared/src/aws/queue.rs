@@ -7,6 +7,7 @@ use std::{
 };
 
 use aws_config::SdkConfig;
+use aws_lambda_events::sqs::SqsMessage;
 use aws_sdk_sqs::{
     Client,
     types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry},
@@ -111,11 +112,6 @@ impl Queues {
         Self { client: Client::new(config), dead_letter_url, urls: Mutex::default() }
     }
 
-    /// Whether there is a place for what can't be delivered.
-    pub fn has_dead_letters(&self) -> bool {
-        self.dead_letter_url.is_some()
-    }
-
     /// Makes items of one queue invisible for this long, from now (`ChangeMessageVisibility`; at most 12 hours). Of one
     /// group all must wait alike: an item that is in flight holds up those before it, too.
     pub async fn delay(&self, items: &[Handle<'_>], wait: Duration, deadline: Deadline) -> Result<()> {
@@ -148,29 +144,35 @@ impl Queues {
         Ok(())
     }
 
-    /// Puts an item aside, with its reason as the message attribute `reason`. Its body is as it came, so it can be put
-    /// back ("Start message move task", with the inbound queue as destination).
+    /// Puts an item aside, with its reason as the message attribute `reason`. Its other attributes are as they came (with
+    /// raw delivery they are part of what a topic says), and so is its body, unless `body` replaces it: it can be put back
+    /// ("Start message move task", with the queue that it came from as destination).
     pub async fn dead_letter(
         &self,
-        body: &str,
-        group_id: Option<&str>,
-        deduplication_id: &str,
+        item: &SqsMessage,
+        body: Option<&str>,
         reason: &str,
         deadline: Deadline,
     ) -> Result<()> {
         let url = self.dead_letter_url.as_deref().ok_or_else(|| Error::internal("DEAD_LETTER_QUEUE_URL is not set"))?;
-        let attribute = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(reason)
-            .build()
-            .map_err(Error::internal)?;
-        let mut request =
-            self.client.send_message().queue_url(url).message_body(body).message_attributes("reason", attribute);
+        let attribute = |text: &str| {
+            let attribute = MessageAttributeValue::builder().data_type("String").string_value(text);
+            attribute.build().map_err(Error::internal)
+        };
+        // The item's id and not the message's: an item that was put back and fails again is a dead letter again.
+        let id = item.message_id.as_deref().unwrap_or_default();
+        let body = body.or(item.body.as_deref()).unwrap_or_default();
+        let mut request = self.client.send_message().queue_url(url).message_body(body);
+        let texts =
+            item.message_attributes.iter().filter_map(|(name, value)| Some((name, value.string_value.as_ref()?)));
+        for (name, text) in texts.filter(|(name, text)| *name != "reason" && !text.is_empty()) {
+            request = request.message_attributes(name, attribute(text)?);
+        }
+        request = request.message_attributes("reason", attribute(reason)?);
         if url.ends_with(".fifo") {
             // A repeat within five minutes, by a delivery that was cut short, is dropped.
-            request = request
-                .message_group_id(group_id.unwrap_or(deduplication_id))
-                .message_deduplication_id(deduplication_id);
+            let group = item.attributes.get("MessageGroupId").map_or(id, String::as_str);
+            request = request.message_group_id(group).message_deduplication_id(id);
         }
         retry::until(deadline, async || {
             Box::pin(request.clone().send())

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem},
+    types::{AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use jiff::Timestamp;
@@ -103,6 +103,8 @@ pub(super) enum Condition {
     Free,
     /// The item has this text.
     Text(&'static str, String),
+    /// No such item, or one past its time, or one that has this text.
+    FreeOrText(&'static str, String),
     /// The item has this number.
     Number(&'static str, i64),
 }
@@ -111,18 +113,30 @@ pub(super) enum Condition {
 #[derive(Clone)]
 pub(super) struct Write {
     key: String,
-    /// `None` deletes.
-    item: Option<Item>,
+    change: Change,
     condition: Condition,
+}
+
+#[derive(Clone)]
+enum Change {
+    Put(Item),
+    Delete,
+    /// Only the condition counts.
+    Nothing,
 }
 
 impl Write {
     pub(super) fn put(key: impl Into<String>, item: Item) -> Self {
-        Self { key: key.into(), item: Some(item), condition: Condition::None }
+        Self { key: key.into(), change: Change::Put(item), condition: Condition::None }
     }
 
     pub(super) fn delete(key: impl Into<String>) -> Self {
-        Self { key: key.into(), item: None, condition: Condition::None }
+        Self { key: key.into(), change: Change::Delete, condition: Condition::None }
+    }
+
+    /// Changes nothing, but the others are only written where the condition holds.
+    pub(super) fn check(key: impl Into<String>, condition: Condition) -> Self {
+        Self { key: key.into(), change: Change::Nothing, condition }
     }
 
     /// Only where the condition holds.
@@ -185,7 +199,7 @@ impl Table {
             Self::Memory(items) => Ok(write_memory(&mut lock(items), writes)),
             Self::Dynamo { client, name } => {
                 retry(deadline, async || match writes {
-                    [Write { key, item: Some(item), condition }] => {
+                    [Write { key, change: Change::Put(item), condition }] => {
                         let mut request = client.put_item().table_name(name).set_item(Some(to_dynamo(key, item)));
                         if let Some((expression, names, values)) = expression(condition) {
                             request = request
@@ -230,6 +244,9 @@ fn write_memory(items: &mut HashMap<String, Item>, writes: &[Write]) -> bool {
             Condition::None => true,
             Condition::Free => known.is_none_or(Item::is_over),
             Condition::Text(name, text) => known.is_some_and(|item| item.get(name) == Some(text)),
+            Condition::FreeOrText(name, text) => {
+                known.is_none_or(|item| item.is_over() || item.get(name) == Some(text))
+            }
             Condition::Number(name, number) => known.is_some_and(|item| item.get_number(name) == Some(*number)),
         }
     };
@@ -240,10 +257,11 @@ fn write_memory(items: &mut HashMap<String, Item>, writes: &[Write]) -> bool {
         items.retain(|_, item| !item.is_over());
     }
     for write in writes {
-        match &write.item {
-            Some(item) => items.insert(write.key.clone(), item.clone()),
-            None => items.remove(&write.key),
-        };
+        match &write.change {
+            Change::Put(item) => drop(items.insert(write.key.clone(), item.clone())),
+            Change::Delete => drop(items.remove(&write.key)),
+            Change::Nothing => (),
+        }
     }
     true
 }
@@ -254,27 +272,23 @@ fn transact(table: &str, write: &Write) -> Result<TransactWriteItem> {
         None => (None, None, None),
     };
     let item = TransactWriteItem::builder();
-    Ok(match &write.item {
-        Some(content) => item.put(
-            Put::builder()
+    let key = AttributeValue::S(write.key.clone());
+    // Three types of the SDK with the same methods.
+    macro_rules! conditioned {
+        ($builder:expr) => {
+            $builder
                 .table_name(table)
-                .set_item(Some(to_dynamo(&write.key, content)))
                 .set_condition_expression(condition)
                 .set_expression_attribute_names(names)
                 .set_expression_attribute_values(values)
                 .build()
-                .map_err(Error::internal)?,
-        ),
-        None => item.delete(
-            Delete::builder()
-                .table_name(table)
-                .key(KEY, AttributeValue::S(write.key.clone()))
-                .set_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values)
-                .build()
-                .map_err(Error::internal)?,
-        ),
+                .map_err(Error::internal)?
+        };
+    }
+    Ok(match &write.change {
+        Change::Put(content) => item.put(conditioned!(Put::builder().set_item(Some(to_dynamo(&write.key, content))))),
+        Change::Delete => item.delete(conditioned!(Delete::builder().key(KEY, key))),
+        Change::Nothing => item.condition_check(conditioned!(ConditionCheck::builder().key(KEY, key))),
     }
     .build())
 }
@@ -282,17 +296,25 @@ fn transact(table: &str, write: &Write) -> Result<TransactWriteItem> {
 type Expression = (String, HashMap<String, String>, HashMap<String, AttributeValue>);
 
 fn expression(condition: &Condition) -> Option<Expression> {
+    const FREE: &str = "attribute_not_exists(pk) OR #e <= :e";
     let (expression, name, value) = match condition {
         Condition::None => return None,
-        Condition::Free => ("attribute_not_exists(pk) OR #n <= :v", EXPIRES_AT, AttributeValue::N(now().to_string())),
-        Condition::Text(name, text) => ("#n = :v", *name, AttributeValue::S(text.clone())),
-        Condition::Number(name, number) => ("#n = :v", *name, AttributeValue::N(number.to_string())),
+        Condition::Free => (FREE.to_owned(), None, None),
+        Condition::Text(name, text) => ("#n = :v".to_owned(), Some(*name), Some(AttributeValue::S(text.clone()))),
+        Condition::FreeOrText(name, text) => {
+            (format!("{FREE} OR #n = :v"), Some(*name), Some(AttributeValue::S(text.clone())))
+        }
+        Condition::Number(name, number) => {
+            ("#n = :v".to_owned(), Some(*name), Some(AttributeValue::N(number.to_string())))
+        }
     };
-    Some((
-        expression.to_owned(),
-        HashMap::from([("#n".to_owned(), name.to_owned())]),
-        HashMap::from([(":v".to_owned(), value)]),
-    ))
+    let mut names: HashMap<_, _> = name.map(|name| ("#n".to_owned(), name.to_owned())).into_iter().collect();
+    let mut values: HashMap<_, _> = value.map(|value| (":v".to_owned(), value)).into_iter().collect();
+    if expression.contains("#e") {
+        names.insert("#e".to_owned(), EXPIRES_AT.to_owned());
+        values.insert(":e".to_owned(), AttributeValue::N(now().to_string()));
+    }
+    Some((expression, names, values))
 }
 
 fn to_dynamo(key: &str, item: &Item) -> HashMap<String, AttributeValue> {
@@ -307,10 +329,11 @@ fn to_dynamo(key: &str, item: &Item) -> HashMap<String, AttributeValue> {
 }
 
 /// Every name that an item of ours may have: what is read keeps no others.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 22] = [
     EXPIRES_AT,
     "account",
     "business",
+    "business_id",
     "by",
     "channel",
     "connection",
@@ -320,10 +343,12 @@ const NAMES: [&str; 19] = [
     "customer",
     "generation",
     "message",
+    "part",
     "parts",
     "participant",
     "plain",
     "provider",
+    "reason",
     "since",
     "state",
     "version",

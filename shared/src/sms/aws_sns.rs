@@ -5,7 +5,8 @@
 //! | time to answer | HTTPS: 15 s | <https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html> |
 //! | re-delivery | HTTPS: 3 times, 20 s apart, at most an hour; queue and function: 23 days | <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html> |
 //! | message | 256 KB | <https://docs.aws.amazon.com/general/latest/gr/sns.html> |
-//! | text we send | SMS 1600 characters, WhatsApp 4096 | <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html> |
+//! | SMS that we send | 1600 characters | <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html> |
+//! | WhatsApp text that we send | 4096 characters | Meta's: see [`super::meta`] |
 //! | media of an SMS | none come in | <https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms.html> |
 //!
 //! The envelope, as it is POSTed (with `Content-Type: text/plain`), as it lies in a queue, and as `Records[].Sns` of a
@@ -45,6 +46,8 @@
 //! to the first.
 //!
 //! The age of a signature counts for HTTPS only: a queue may hold a message for days.
+//!
+//! How texts are sent: [`crate::aws::texting`].
 
 use std::{collections::BTreeMap, fmt};
 
@@ -63,6 +66,7 @@ use super::{
     message::{Channel, Event, Message, utc},
     meta,
     provider::Provider,
+    segments::Limit,
     url::BaseUrl,
     webhook::{Arrival, Proof, Rejection, Verified, Webhook},
 };
@@ -78,6 +82,11 @@ const SUBSCRIPTION: &str = "SubscriptionConfirmation";
 const UNSUBSCRIPTION: &str = "UnsubscribeConfirmation";
 /// The longest certificate that is read; AWS's have 2 KB.
 const MAX_PEM: usize = 16 * 1024;
+
+/// See the page's table.
+pub(super) fn limit(channel: Channel) -> Limit {
+    if channel == Channel::Whatsapp { meta::LIMIT } else { Limit::Units(1600) }
+}
 
 /// What an account is told by: the topics that may speak for it.
 #[derive(Clone, Debug)]
@@ -373,12 +382,25 @@ fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
             .as_str()
             .and_then(|entry| serde_json::from_str(entry).ok())
             .ok_or_else(|| Error::invalid("whatsAppWebhookEntry", "must be the text of a JSON object"))?;
-        return meta::read_entries(&[entry], "aws-social");
+        let mut events = meta::read_entries(&[entry], "aws-social")?;
+        for event in &mut events {
+            if let Event::Message(message) = event {
+                message.reply_from = message.account.as_deref().and_then(|id| phone_number_arn(&object, id));
+            }
+        }
+        return Ok(events);
     }
     if !["inboundMessageId", "originationNumber"].iter().any(|name| object.contains_key(*name)) {
         return Ok(vec![Event::ignored("not a customer's message")]);
     }
     read_sms(&object, envelope).map(|message| vec![message.into()])
+}
+
+/// The name that AWS has for a number of Meta's, which is what its API sends from.
+fn phone_number_arn(object: &Map<String, Value>, meta_id: &str) -> Option<String> {
+    let numbers = object.get("context")?.get("MetaPhoneNumberIds")?.as_array()?;
+    let number = numbers.iter().find(|number| number.get("metaPhoneNumberId").and_then(Value::as_str) == Some(meta_id));
+    Some(number?.get("arn")?.as_str()?.to_owned())
 }
 
 /// <https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html>. It tells no time, so it is SNS's.

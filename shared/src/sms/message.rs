@@ -285,6 +285,10 @@ pub struct Message {
     /// The SNS message that it came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sns_message_id: Option<String>,
+    /// The provider's own id of `to`, where replies are sent from that. Not part of the normal form: it travels in
+    /// [`crate::inbound::Inbound`].
+    #[serde(skip)]
+    pub reply_from: Option<String>,
 }
 
 impl Message {
@@ -323,6 +327,7 @@ impl Message {
             alt_ids: None,
             event_id: None,
             sns_message_id: None,
+            reply_from: None,
         }
     }
 

@@ -24,17 +24,30 @@
 //!
 //! The signature covers the body's bytes and no time: a replay is stopped by the message id. Media come as ids, which
 //! the Graph API exchanges for links that live five minutes.
+//!
+//! A text is sent so (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages>;
+//! `recipient` in place of `to` for a user who shows no number), and answered 200 `{"messages":[{"id":"wamid.…"}],…}`, or
+//! `{"error":{"message":"(#130429) Rate limit hit","type":"OAuthException","code":130429,"fbtrace_id":"…",…}}`. There is no
+//! idempotency key. AWS End User Messaging Social takes the same body.
+//!
+//! ```text
+//! POST https://graph.facebook.com/v25.0/106540352242922/messages      Bearer: access token
+//! {"messaging_product":"whatsapp","recipient_type":"individual","text":{"body":"Hello","preview_url":false},
+//!  "to":"16505551234","type":"text"}
+//! ```
 
 use std::borrow::Cow;
 
 use aws_lc_rs::{constant_time, hmac};
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     message::{Channel, Event, FromKind, Location, Media, Message, plus, utc},
+    segments::Limit,
+    send::{NotTaken, Reason, Request, Text, code_at, misconfigured, without_plus},
     signalwire::lower_hex,
     webhook::{Proof, Rejection, Verified, Webhook},
 };
@@ -47,8 +60,13 @@ use crate::{
 const SIGNATURE: &str = "x-hub-signature-256";
 const SIGNATURE_PREFIX: &str = "sha256=";
 const OBJECT: &str = "whatsapp_business_account";
+/// Available until 29 July 2028: <https://developers.facebook.com/docs/graph-api/changelog>. v26.0 is the latest.
+const API_VERSION: &str = "v25.0";
 /// Meta's own is a number; it comes back to whoever asked, so nothing but a short plain word does.
 const CHALLENGE_LENGTH: usize = 128;
+
+/// See the page's table.
+pub(crate) const LIMIT: Limit = Limit::Characters(4096);
 
 /// What a Meta app has.
 #[derive(Clone, Debug)]
@@ -292,6 +310,7 @@ impl Inbox {
         message.location = content.location;
         message.button_payload = content.button_payload;
         message.received_at = object.get("timestamp").and_then(time).map(utc);
+        message.reply_from = Some(account.clone());
         message.account = Some(account);
         message.in_reply_to = object.get("context").and_then(|context| id(context.get("id")));
         Ok(message.into())
@@ -474,6 +493,56 @@ fn contact_line(card: &Value) -> String {
     let parts: Vec<_> =
         name.into_iter().chain(company).chain(all("phones", "phone")).chain(all("emails", "email")).collect();
     format!("[contact] {}", parts.join(", ")).trim_end().to_owned()
+}
+
+/// The request that sends a text: from the number that the customer wrote to, else from the account's only one.
+pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
+    let token = credentials.access_token.as_ref().ok_or_else(|| misconfigured("access_token is missing"))?;
+    let only = match credentials.phone_number_ids.as_slice() {
+        [id] => Some(id.as_str()),
+        _ => None,
+    };
+    let id = text.from_id.or(only).ok_or_else(|| misconfigured("which of phone_number_ids sends is not known"))?;
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(misconfigured("the number's id can't stand in a URL"));
+    }
+    let path = format!("/{API_VERSION}/{id}/messages");
+    Request::json("https://graph.facebook.com", path, &message(text)).bearer(token.expose())
+}
+
+/// The message object, which AWS End User Messaging Social takes too.
+pub(crate) fn message(text: &Text<'_>) -> Value {
+    let recipient = if FromKind::of(text.to) == Some(FromKind::Bsuid) { "recipient" } else { "to" };
+    json!({
+        "messaging_product": "whatsapp", "recipient_type": "individual", recipient: without_plus(text.to),
+        "type": "text", "text": { "body": text.body, "preview_url": false },
+    })
+}
+
+/// What the answer means, by the codes of
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>: "build your app's error
+/// handling logic around code values".
+pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    NotTaken::read(status, code_at(body, "/error/code"), |code| match code {
+        // "User's number has stopped marketing messages": a reply is none, but who gets this is not to be texted.
+        "131050" => Some(Reason::OptedOut),
+        // "API Too Many Calls", "Rate limit issues", "Rate limit hit", "Spam rate limit hit", "(Business Account,
+        // Consumer Account) pair rate limit hit", "Account register deregister rate limit exceeded".
+        "4" | "80007" | "130429" | "131048" | "131056" | "133016" => Some(Reason::Throttled),
+        // "API Service" (down or overloaded), "Service unavailable", "Account in maintenance mode", "Server Temporarily
+        // Unavailable".
+        "2" | "131016" | "131057" | "133004" => Some(Reason::Unavailable),
+        // "AuthException", "API Method" (capability or permissions), "Permission Denied", "Parameter value is not valid"
+        // (the number was deleted), "Access token has expired", "Temporarily blocked for policies violations", "Access
+        // denied", "Account has been locked", "Business eligibility payment issue", "Phone number not registered".
+        "0" | "3" | "10" | "33" | "190" | "368" | "131005" | "131031" | "131042" | "133010" => {
+            Some(Reason::Misconfigured)
+        }
+        // "API Permission": 200 to 299.
+        code if code.len() == 3 && code.starts_with('2') => Some(Reason::Misconfigured),
+        // 131047, for one: "Re-engagement message", more than 24 hours after the customer's last.
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     aws_sns,
-    message::{Event, Media, Message},
-    meta, signalwire, telnyx, twilio, vonage, vonage_messages,
+    message::{Channel, Event, Media, Message},
+    meta,
+    segments::Limit,
+    send::{NotTaken, Request, Text},
+    signalwire, telnyx, twilio, vonage, vonage_messages,
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -300,6 +303,60 @@ impl Credentials {
         }
     }
 
+    /// The longest text that one request may carry.
+    pub fn limit(&self, channel: Channel) -> Limit {
+        match self {
+            Self::Twilio(_) => twilio::LIMIT,
+            Self::Signalwire(_) => signalwire::LIMIT,
+            Self::Telnyx(_) => telnyx::LIMIT,
+            Self::Vonage(_) => vonage::LIMIT,
+            Self::VonageMessages(_) => vonage_messages::limit(channel),
+            Self::AwsSns(_) => aws_sns::limit(channel),
+            Self::Meta(_) => meta::LIMIT,
+        }
+    }
+
+    /// Whether the provider sends a text once, however often it is handed over with the same [`Text::key`]. Where it does
+    /// not, a text that may have been sent is not sent again.
+    pub fn knows_repeats(&self) -> bool {
+        match self {
+            Self::Telnyx(_) => true,
+            Self::Twilio(_)
+            | Self::Signalwire(_)
+            | Self::Vonage(_)
+            | Self::VonageMessages(_)
+            | Self::AwsSns(_)
+            | Self::Meta(_) => false,
+        }
+    }
+
+    /// The request that sends a text. `None`: not by HTTP, but by [`crate::aws::texting`].
+    pub(crate) fn request(&self, text: &Text<'_>) -> Result<Option<Request>> {
+        match self {
+            Self::Twilio(credentials) => twilio::request(credentials, text).map(Some),
+            Self::Signalwire(credentials) => signalwire::request(credentials, text).map(Some),
+            Self::Telnyx(credentials) => telnyx::request(credentials, text).map(Some),
+            Self::Vonage(credentials) => vonage::request(credentials, text).map(Some),
+            Self::VonageMessages(credentials) => vonage_messages::request(credentials, text).map(Some),
+            Self::AwsSns(_) => Ok(None),
+            Self::Meta(credentials) => meta::request(credentials, text).map(Some),
+        }
+    }
+
+    /// What the answer to such a request means.
+    pub(crate) fn read_answer(&self, status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+        match self {
+            Self::Twilio(_) => twilio::read_answer(status, body),
+            Self::Signalwire(_) => signalwire::read_answer(status, body),
+            Self::Telnyx(_) => telnyx::read_answer(status, body),
+            Self::Vonage(_) => vonage::read_answer(status, body),
+            Self::VonageMessages(_) => vonage_messages::read_answer(status, body),
+            // Its answers are the SDK's to read.
+            Self::AwsSns(_) => NotTaken::read(status, None, |_| None),
+            Self::Meta(_) => meta::read_answer(status, body),
+        }
+    }
+
     /// The certificate that the webhook says it is signed with, once its URL and the webhook's topic have passed their
     /// checks. Only AWS SNS has one.
     pub(super) fn certificate_url(&self, webhook: &Webhook) -> Option<String> {
@@ -313,10 +370,16 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::{Answer, Provider};
     use crate::{
         error::Kind,
-        sms::message::{Event, Media},
+        sms::{
+            message::{Channel, Event, Media},
+            segments::Limit,
+            testing::accounts,
+        },
     };
 
     #[test]
@@ -343,6 +406,20 @@ mod tests {
         assert_eq!(Answer::to(Provider::Telnyx, &[]).body, r#"{"success":true}"#);
         let meta = Answer::to(Provider::Meta, &[Event::Challenge("1158201444".into())]);
         assert_eq!((meta.content_type, meta.body.as_ref()), ("text/plain", "1158201444"));
+    }
+
+    #[test]
+    fn limits_are_each_providers() {
+        let limit = |account: Value, channel| accounts(json!([account]))[0].credentials.limit(channel);
+        let sns = || json!({"provider": "aws-sns", "topic_arns": ["arn:aws:sns:us-east-1:123456789012:sms"]});
+        assert_eq!(limit(sns(), Channel::Sms), Limit::Units(1600));
+        assert_eq!(limit(sns(), Channel::Whatsapp), Limit::Characters(4096));
+        let meta = json!({"provider": "meta", "app_secrets": ["s"]});
+        assert_eq!(limit(meta, Channel::Whatsapp), Limit::Characters(4096));
+        let telnyx = json!({"provider": "telnyx", "public_keys": ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="]});
+        assert_eq!(limit(telnyx, Channel::Sms), Limit::Segments(10));
+        let twilio = json!({"provider": "twilio", "auth_tokens": ["t"]});
+        assert_eq!(limit(twilio, Channel::Whatsapp), Limit::Units(1600));
     }
 
     #[test]

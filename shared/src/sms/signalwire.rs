@@ -5,7 +5,7 @@
 //! | time to answer | 15 s, not verified | as Twilio |
 //! | re-delivery | the number's fallback URL once | <https://developer.signalwire.com/compatibility-api> |
 //! | message id | a UUID | the same |
-//! | text we send | 1600 characters | the same |
+//! | text we send | 1600 characters, else error 21617 | <https://developer.signalwire.com/rest/compatibility-api/overview/error-codes> |
 //!
 //! ```text
 //! MessageSid=b8d5c1f2-…&SmsSid=b8d5c1f2-…&AccountSid=720796a0-…&ApiVersion=2010-04-01&From=%2B14133881111
@@ -19,14 +19,26 @@
 //!
 //! The key is the project's signing key, not its API token. As Twilio's, the signature covers no time. Media links are
 //! open to anyone.
+//!
+//! A text is sent and answered as Twilio's are
+//! (<https://developer.signalwire.com/rest/compatibility-api/endpoints/create-message>), errors included: 4xx
+//! `{"code":21610,"message":"…","status":400}`. There is no idempotency key.
+//!
+//! ```text
+//! POST https://acme.signalwire.com/api/laml/2010-04-01/Accounts/720796a0-…/Messages.json      Basic: project and token
+//! To=%2B14133881111&From=%2B12028831111&Body=Hello
+//! ```
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
     form::Form,
     message::{Channel, Event, Media, Message},
+    segments::Limit,
+    send::{NotTaken, Request, Text, misconfigured},
     twilio,
     webhook::{Proof, Rejection, Shape, Verified, Webhook},
 };
@@ -42,6 +54,11 @@ const COMPATIBLE_SIGNATURE: &str = "x-twilio-signature";
 /// Beside the SHA-1 one on JSON webhooks: `@signalwire/sdk` checks it first and falls back to the other.
 const SHA256_SIGNATURE: &str = "x-signalwire-sha256-signature";
 const MESSAGE_ID_LENGTH: usize = 36;
+/// What a space's name is the first label of.
+const DOMAIN: &str = ".signalwire.com";
+
+/// "1600 character limit"; those of GSM-7's extension table are counted twice, to be safe.
+pub(super) const LIMIT: Limit = Limit::Units(1600);
 
 /// What a SignalWire project has.
 #[derive(Clone, Debug)]
@@ -65,6 +82,10 @@ impl Credentials {
             api_token: fields.secret("api_token"),
         };
         fields.require_one_of(&["signing_keys"]);
+        fields.warn_of_missing(&["space", "api_token"], &["space", "project_id", "api_token"]);
+        if credentials.space.as_deref().is_some_and(|space| label(space).is_none()) {
+            fields.warn("space", "is no space's name, so the account can't send");
+        }
         credentials
     }
 
@@ -187,6 +208,33 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     message.segments = find("segments").and_then(|count| count.parse().ok());
     message.account = find("project_id").map(str::to_owned);
     Ok(message.into())
+}
+
+/// The request that sends a text.
+pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
+    let (Some(space), Some(project), Some(token)) =
+        (&credentials.space, &credentials.project_id, &credentials.api_token)
+    else {
+        return Err(misconfigured("space, project_id or api_token is missing"));
+    };
+    let space = label(space).ok_or_else(|| misconfigured("space is no space's name"))?;
+    twilio::create_message(&format!("https://{space}{DOMAIN}"), "/api/laml", project, text)?.basic(project, token)
+}
+
+/// What the answer means. SignalWire's codes are Twilio's, as far as it has them: among others 21610, "Attempt to send
+/// to unsubscribed recipient", and 21611, "This 'From' number has exceeded the maximum number of queued messages".
+pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    twilio::read_answer(status, body)
+}
+
+/// `acme` of `acme` or `acme.signalwire.com`. It becomes part of a host, so it is one label (RFC 1123, section 2.1).
+fn label(space: &str) -> Option<&str> {
+    let label = space.strip_suffix(DOMAIN).unwrap_or(space);
+    let is_label = (1..=63).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-');
+    is_label.then_some(label)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! | re-delivery | 3 attempts per URL, then the failover URL, then none; out of order and twice are possible | the same |
 //! | signature | Ed25519, at most 300 s old | the same; telnyx-python 4.189, telnyx-node 7.24 |
 //! | recipients of a group MMS | 8 | <https://developers.telnyx.com/docs/messaging/messages/group-messaging> |
-//! | text we send | 10 parts, not verified | |
+//! | text we send | 10 parts, not verified; more is error 40302 | <https://developers.telnyx.com/docs/messaging/messages/error-codes> |
+//! | idempotency key | 1 to 255 of `A-Za-z0-9_:-`, remembered for 24 h | <https://developers.telnyx.com/docs/development/api-fundamentals/idempotency> |
 //!
 //! Always JSON by POST. Long messages come already joined. `message.sent` and `message.finalized` report on ours.
 //!
@@ -26,15 +27,28 @@
 //!
 //! The webhook names no account that the settings know: accounts of one key are told apart by their `numbers` alone.
 //! Media links are open to anyone, and expire.
+//!
+//! A text is sent so (<https://developers.telnyx.com/api-reference/messages/send-a-message>; the header is a parameter of
+//! telnyx-python's 4.189 `messages.send`), and answered 200 `{"data":{"id":"…","to":[{"status":"queued"}],"parts":1}}`, or
+//! `{"errors":[{"code":"40300","title":"Blocked due to STOP message","detail":"…"}]}`. A repeat must have the same body,
+//! byte for byte; only a success is remembered.
+//!
+//! ```text
+//! POST https://api.telnyx.com/v2/messages      Bearer: API key      Idempotency-Key: 3b5f…
+//! {"from":"+17735550002","text":"Hello","to":"+13125550001","type":"SMS"}
+//! ```
 
 use aws_lc_rs::signature::{ED25519, ED25519_PUBLIC_KEY_LEN, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderName, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     message::{Channel, Event, Media, Message, OptOut, utc},
+    segments::Limit,
+    send::{NotTaken, Reason, Request, Text, code_at, misconfigured},
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -48,6 +62,10 @@ const TIMESTAMP: &str = "telnyx-timestamp";
 const SIGNATURE_LENGTH: usize = 64;
 /// Unix seconds have 10 digits until the year 2286.
 const TIMESTAMP_LENGTH: usize = 12;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// See the page's table.
+pub(super) const LIMIT: Limit = Limit::Segments(10);
 
 type PublicKey = [u8; ED25519_PUBLIC_KEY_LEN];
 
@@ -260,6 +278,45 @@ fn our_number<'a>(to: &'a [Address], account: &Account) -> Option<&'a str> {
         .or_else(|| numbered().find(has_webhook))
         .or_else(|| numbered().next())
         .and_then(Address::number)
+}
+
+/// The request that sends a text. A reply to an MMS is an SMS too: it holds no media.
+pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
+    let key = credentials.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
+    let body = json!({ "from": text.from, "to": text.to, "text": text.body, "type": "SMS" });
+    Request::json("https://api.telnyx.com", "/v2/messages", &body)
+        .bearer(key.expose())?
+        .header(IDEMPOTENCY_KEY, text.key)
+}
+
+/// What the answer means, by the codes of <https://developers.telnyx.com/development/api-fundamentals/api-errors> and
+/// <https://developers.telnyx.com/docs/messaging/messages/error-codes>.
+pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    let code = code_at(body, "/errors/0/code");
+    if status == StatusCode::CONFLICT {
+        // What the first request with a key does while it is under way is not documented. If it is this, as in the
+        // IETF's draft (draft-ietf-httpapi-idempotency-key-header), the text may yet be sent.
+        return Err(NotTaken { reason: Reason::Unknown, code });
+    }
+    NotTaken::read(status, code, |code| match code {
+        // "Blocked due to STOP message".
+        "40300" => Some(Reason::OptedOut),
+        // "Too many requests", "Message queue full".
+        "10011" | "40318" => Some(Reason::Throttled),
+        // "Request timeout".
+        "10008" => Some(Reason::Unknown),
+        // "Authentication failed", "Authorization failed", "Resource not found" (of our URL, or the number's profile).
+        "10009" | "10010" | "10005" => Some(Reason::Misconfigured),
+        // "Number not messaging enabled", "Invalid 'from' address", "Alpha sender not configured", the messaging
+        // profile's secret or being disabled, "Messaging disabled on account", "Temporarily unusable 'from' address",
+        // "No usable numbers on messaging profile", "Toll-free number not yet verified".
+        "40100" | "40305" | "40306" | "40311" | "40312" | "40313" | "40314" | "40320" | "40321" | "40329" => {
+            Some(Reason::Misconfigured)
+        }
+        // "Account level errors": a revoked key, no funds, a blocked or unverified account.
+        code if code.len() == 5 && code.starts_with("20") => Some(Reason::Misconfigured),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{
     aws_sns::Certificate,
-    message::{Event, Message},
+    message::{Channel, Event, Message},
     provider::{Answer, Provider},
+    send::{Reason, Text},
     url::BaseUrl,
     webhook::{Arrival, Webhook},
 };
@@ -24,6 +25,55 @@ pub(super) const NOW: i64 = 1_790_000_000;
 
 /// A time at which the certificates of the tests are valid: they were made after [`NOW`].
 pub(super) const CLOCK: i64 = 1_800_000_000;
+
+/// What is sent in the tests, to the customer of their webhooks.
+pub(super) const TEXT: Text<'static> = Text {
+    channel: Channel::Sms,
+    from: "+12028831111",
+    from_id: None,
+    to: "+14133881111",
+    body: "Hello & bye",
+    key: "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f",
+};
+
+/// A request, whole: URL, content type, other headers, body.
+type Sent = (String, String, Vec<(String, String)>, String);
+
+/// The request that sends a text.
+#[expect(clippy::needless_pass_by_value, reason = "tests write `send_request(json!(…), …)`")]
+pub(super) fn send_request(account: Value, text: &Text<'_>) -> Result<Sent> {
+    let request = accounts(json!([account]))[0].credentials.request(text)?.expect("a request over HTTP");
+    let headers = request.headers.iter().map(|(name, value)| {
+        assert!(value.is_sensitive(), "{name} would be logged");
+        (name.to_string(), value.to_str().unwrap().to_owned())
+    });
+    let url = format!("{}{}", request.host, request.path);
+    Ok((url, request.content_type.to_owned(), headers.collect(), request.body.clone()))
+}
+
+/// Checks that an account can't send as it is set up, and that it is told why without its secrets.
+pub(super) fn assert_cannot_send(account: Value, text: &Text<'_>, why: &str) {
+    let error = send_request(account, text).expect_err(why);
+    assert_eq!(error.kind(), Kind::SendMisconfigured);
+    assert_eq!(format!("{error:?}"), format!("SEND_MISCONFIGURED (caused by: {why})"));
+}
+
+/// Checks what answers mean: status, body, and the reason why the text was not taken, if it was not.
+#[expect(clippy::needless_pass_by_value, reason = "tests write `assert_answers(json!(…), …)`")]
+pub(super) fn assert_answers(account: Value, answers: &[(u16, &str, Option<Reason>)]) {
+    let account = &accounts(json!([account]))[0];
+    for (status, body, reason) in answers {
+        let outcome = account.credentials.read_answer(StatusCode::from_u16(*status).unwrap(), body.as_bytes());
+        assert_eq!(outcome.err().map(|not_taken| not_taken.reason), *reason, "{status} {body}");
+    }
+}
+
+/// What the owner is told of an account that works all the same.
+#[expect(clippy::needless_pass_by_value, reason = "tests write `warnings(json!(…))`")]
+pub(super) fn warnings(account: Value) -> Vec<String> {
+    let document = json!({ "accounts": [account] }).to_string();
+    Settings::from_json(document.as_bytes()).unwrap_or_else(|error| panic!("{error:?}")).warnings().to_vec()
+}
 
 /// Accounts as the settings document would have them.
 #[expect(clippy::needless_pass_by_value, reason = "tests write `accounts(json!(…))`")]

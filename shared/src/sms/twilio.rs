@@ -25,16 +25,27 @@
 //! id past the memory of delivered ids, which is why an id longer than Twilio's is refused.
 //!
 //! Media links are open to anyone unless the owner switched authentication for them on.
+//!
+//! A text is sent so (<https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>), and
+//! answered 201 `{"sid":"SM…",…}`, or 4xx `{"code":21610,"message":"…","status":400}`. There is no idempotency key.
+//!
+//! ```text
+//! POST https://api.twilio.com/2010-04-01/Accounts/AC…/Messages.json      Basic: AC… and token, or SK… and secret
+//! To=%2B14133881111&From=%2B12028831111&Body=Hello
+//! ```
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
     form::Form,
     message::{Channel, Event, FromKind, Location, Media, Message, OptOut, plus},
+    segments::Limit,
+    send::{NotTaken, Reason, Request, Text, code_at, misconfigured},
     webhook::{Proof, Rejection, Shape, Verified, Webhook},
 };
 use crate::{
@@ -47,6 +58,9 @@ const SIGNATURE: &str = "x-twilio-signature";
 const SIGNATURE_SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 const BODY_HASH: &str = "bodySHA256";
 const MESSAGE_ID_LENGTH: usize = 34;
+
+/// "up to 1,600 characters"; those of GSM-7's extension table are counted twice, to be safe.
+pub(super) const LIMIT: Limit = Limit::Units(1600);
 
 /// What a Twilio account has.
 #[derive(Clone, Debug)]
@@ -74,6 +88,7 @@ impl Credentials {
         };
         fields.require_one_of(&["auth_tokens", "shared_keys"]);
         fields.require_together(&["api_key_sid", "api_key_secret"]);
+        fields.warn_of_missing(&["api_key_sid"], &["account_sid"]);
         credentials
     }
 
@@ -275,6 +290,44 @@ pub(super) fn read_message(form: &Form<'_>, provider: &'static str, message_id: 
         .filter(|id| *id != message.from && FromKind::of(id) == Some(FromKind::Bsuid))
         .map(|id| vec![id.to_owned()]);
     Ok(message.into())
+}
+
+/// The request that sends a text.
+pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
+    let account = credentials.account_sid.as_deref().ok_or_else(|| misconfigured("account_sid is missing"))?;
+    let request = create_message("https://api.twilio.com", "", account, text)?;
+    match (&credentials.api_key_sid, &credentials.api_key_secret, credentials.auth_tokens.first()) {
+        (Some(key), Some(secret), _) => request.basic(key, secret),
+        (_, _, Some(token)) => request.basic(account, token),
+        _ => Err(misconfigured("auth_tokens, or api_key_sid and api_key_secret, are missing")),
+    }
+}
+
+/// The form that SignalWire takes likewise.
+pub(super) fn create_message(host: &str, prefix: &str, account: &str, text: &Text<'_>) -> Result<Request> {
+    if !account.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(misconfigured("the account's id can't stand in a URL"));
+    }
+    let address = |address: &str| match text.channel {
+        Channel::Whatsapp => format!("whatsapp:{address}"),
+        Channel::Rcs => format!("rcs:{address}"),
+        Channel::Sms | Channel::Mms => address.to_owned(),
+    };
+    let fields = [("To", &*address(text.to)), ("From", &*address(text.from)), ("Body", text.body)];
+    Ok(Request::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))
+}
+
+/// What the answer means, by the codes of <https://www.twilio.com/docs/api/errors>.
+pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    NotTaken::read(status, code_at(body, "/code"), |code| match code {
+        // "Attempt to send to unsubscribed recipient".
+        "21610" => Some(Reason::OptedOut),
+        // "Too Many Requests"; WhatsApp's "Rate limit exceeded" for a sender, and "Channel … throughput".
+        "20429" | "63018" => Some(Reason::Throttled),
+        // A queue of this sender is full ("Message queue full", "SMS queue is full").
+        "30001" | "21611" => Some(Reason::Throttled),
+        _ => None,
+    })
 }
 
 /// `whatsapp:+14155550100` → `("whatsapp", "+14155550100")`

@@ -30,6 +30,20 @@
 //! * An id with `&` or `=` would be a second id for one message: refused.
 //!
 //! Whatever the age allowed, a replay is stopped by the message's id.
+//!
+//! A text is sent so (<https://developer.vonage.com/api/sms>). The answer is 200 whatever became of it; one item for each
+//! part that Vonage made of it says more:
+//! `{"message-count":"1","messages":[{"to":"447700900001","message-id":"0C…","status":"0",…}]}`, or
+//! `{"message-count":"1","messages":[{"status":"4","error-text":"Bad Credentials"}]}`
+//! (<https://developer.vonage.com/messaging/sms/guides/troubleshooting-sms>). There is no idempotency key, and no status
+//! for a customer who has opted out: Vonage takes the text and says so in the delivery receipt
+//! (<https://developer.vonage.com/en/opt-out-assist/guides/messaging-opted-out-numbers>).
+//!
+//! ```text
+//! POST https://rest.nexmo.com/sms/json
+//! {"api_key":"abcd1234","api_secret":"…","client-ref":"3b5f…","from":"447700900000","text":"Hello",
+//!  "to":"447700900001","type":"text"}
+//! ```
 
 use std::{
     borrow::Cow,
@@ -39,17 +53,20 @@ use std::{
 
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use aws_lc_rs::{constant_time, hmac};
+use http::StatusCode;
 use jiff::{civil::DateTime, tz::Offset};
 use md5::{Digest as _, Md5};
 use serde::{
-    Deserializer as _,
+    Deserialize, Deserializer as _,
     de::{Error as _, MapAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     form::Form,
     message::{Channel, Concat, Event, Message, plus, utc},
+    segments::{self, Encoding, Limit},
+    send::{NotTaken, Reason, Request, Text, misconfigured, without_plus},
     webhook::{Proof, Rejection, Shape, Verified, Webhook},
 };
 use crate::{
@@ -59,6 +76,9 @@ use crate::{
 };
 
 const SIGNATURE: &str = "sig";
+
+/// See the page's table.
+pub(super) const LIMIT: Limit = Limit::Units(1600);
 
 /// What a Vonage account has.
 #[derive(Clone, Debug)]
@@ -352,6 +372,74 @@ fn has_port(header: &[u8]) -> bool {
         elements = rest.get(usize::from(*length)..).unwrap_or_default();
     }
     false
+}
+
+/// The request that sends a text.
+pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
+    let (Some(key), Some(secret)) = (&credentials.api_key, &credentials.api_secret) else {
+        return Err(misconfigured("api_key or api_secret is missing"));
+    };
+    let is_gsm7 = segments::size(text.body).encoding == Encoding::Gsm7;
+    let body = json!({
+        "api_key": key, "api_secret": secret.expose(),
+        "from": without_plus(text.from), "to": without_plus(text.to),
+        "text": text.body, "type": if is_gsm7 { "text" } else { "unicode" },
+        // Comes back in delivery receipts; at most 100 characters.
+        "client-ref": text.key,
+    });
+    Ok(Request::json("https://rest.nexmo.com", "/sms/json", &body))
+}
+
+/// The answer, as far as it is read. Not `Debug`: it quotes the customer's number.
+#[derive(Deserialize)]
+struct Answer {
+    messages: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    status: Value,
+}
+
+/// What the answer means. A text is taken whole or not at all, as far as Vonage says so: if some of its parts were taken
+/// and others not, or nothing can be read, it may have been sent.
+pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    NotTaken::read(status, None, |_| None)?;
+    let unknown = |code| NotTaken { reason: Reason::Unknown, code };
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| unknown(None))?;
+    let statuses: Option<Vec<String>> = answer
+        .messages
+        .into_iter()
+        .map(|part| match part.status {
+            Value::String(status) => Some(status),
+            Value::Number(status) => Some(status.to_string()),
+            _ => None,
+        })
+        .collect();
+    let (taken, failed): (Vec<_>, Vec<_>) =
+        statuses.ok_or_else(|| unknown(None))?.into_iter().partition(|status| status == "0");
+    match (failed.into_iter().next(), taken.is_empty()) {
+        (None, false) => Ok(()),
+        (Some(status), true) => Err(NotTaken { reason: reason(&status), code: Some(status) }),
+        (status, _) => Err(unknown(status)),
+    }
+}
+
+/// <https://developer.vonage.com/api-errors/sms>
+fn reason(status: &str) -> Reason {
+    match status {
+        // "Throttled", "Too Many Existing Binds".
+        "1" | "10" => Reason::Throttled,
+        // "Internal Error".
+        "5" => Reason::Unavailable,
+        // "Invalid Credentials", "Partner Account Barred", "Partner Quota Violation" (no credit), "Account Not Enabled
+        // For HTTP", "Invalid Signature", "Invalid Sender Address", "Non-Whitelisted Destination" (of a trial account),
+        // "Signature And API Secret Disallowed".
+        "4" | "8" | "9" | "11" | "14" | "15" | "29" | "32" => Reason::Misconfigured,
+        // "Missing Parameters", "Invalid Parameters", "Invalid Message", "Number Barred", "Message Too Long", "Invalid
+        // Network Code", "Invalid Callback URL", "Number De-activated".
+        _ => Reason::Refused,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 //! | re-delivery | after any answer but 2xx; for 24 h, not verified | <https://developer.vonage.com/en/messages/concepts/signed-webhooks> |
 //! | signature | a JWT with HS256, whatever the dashboard's signature method; we take it at most 300 s old | the same |
 //! | media | open to anyone for 48 h, or with the application's JWT where the owner chose so | <https://developer.vonage.com/messages/concepts/secure-inbound-media> |
-//! | text we send | 1000 characters over SMS, 4096 over WhatsApp, not verified | |
+//! | text we send over SMS | 1000 characters, not verified; vonage-messages 1.8.1 (Python) allows 3200 | |
+//! | over WhatsApp | 4096 characters | vonage-messages 1.8.1 |
+//! | over RCS | 3072 characters | <https://developer.vonage.com/en/messages/guides/rcs/rcs-text-message-types> |
 //!
 //! Always JSON by POST, in the form of version 1 (the application's setting; version 0.1 is refused as malformed):
 //!
@@ -34,18 +36,40 @@
 //! contradiction to "no identifier in a payload alone makes a webhook fail": these stand inside what the secret signed.
 //! Vonage uses one signature secret for all applications of an API key, so they tell those apart. An account that names
 //! neither takes what its secret signed.
+//!
+//! A text is sent so (<https://developer.vonage.com/api/messages>; numbers without '+',
+//! <https://developer.vonage.com/fr/messages/guides/handling-whatsapp-usernames-and-bsuids> for a WhatsApp user who shows
+//! none), and answered 202 `{"message_uuid":"…"}`, or 4xx with a problem of RFC 7807 whose type ends in a code:
+//! `{"type":"https://developer.vonage.com/api-errors/messages#1000","title":"Throttled","detail":"…","instance":"…"}`.
+//! There is no idempotency key, and no code for a customer who has opted out: Vonage takes the text and says so in the
+//! status webhook (<https://developer.vonage.com/en/opt-out-assist/guides/messaging-opted-out-numbers>).
+//!
+//! ```text
+//! POST https://api.nexmo.com/v1/messages      Bearer: a JWT that the application's private key signs
+//! {"channel":"sms","client_ref":"3b5f…","from":"447700900000","message_type":"text","text":"Hello","to":"447700900001"}
+//! ```
+//!
+//! The JWT is what vonage-jwt 1.1.5 (Python) makes: RS256 over `application_id`, `iat`, `jti` and `exp`, 15 minutes ahead.
+//! (Basic authentication would want the `api_secret`, which these settings don't have.)
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::{constant_time, digest, hmac, rand::SystemRandom, rsa, signature::RSA_PKCS1_SHA256};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::StatusCode;
 use jiff::Timestamp;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use x509_parser::pem::parse_x509_pem;
 
 use super::{
     message::{Channel, Event, Location, Media, Message, plus, utc},
+    segments::Limit,
+    send::{NotTaken, Reason, Request, Text, code_at, misconfigured, without_plus},
     webhook::{Proof, Rejection, Verified, Webhook},
 };
 use crate::{
@@ -59,6 +83,17 @@ const RUNTIME_AUTHORIZATION: &str = "x-vonage-webhook-auth-token";
 const ISSUER: &str = "Vonage";
 /// Vonage's have about 500 characters.
 const TOKEN_LENGTH: usize = 4096;
+/// How long a token of ours is valid, in seconds: as in Vonage's SDKs.
+const VALIDITY: i64 = 15 * 60;
+
+/// See the page's table. A reply to an MMS is an SMS.
+pub(super) fn limit(channel: Channel) -> Limit {
+    match channel {
+        Channel::Sms | Channel::Mms => Limit::Units(1000),
+        Channel::Whatsapp => Limit::Characters(4096),
+        Channel::Rcs => Limit::Characters(3072),
+    }
+}
 
 /// What a Vonage application has.
 #[derive(Clone, Debug)]
@@ -68,7 +103,7 @@ pub struct Credentials {
     /// Takes only what is signed for it, and sends.
     pub application_id: Option<String>,
     /// Sends.
-    pub private_key: Option<Secret>,
+    pub private_key: Option<PrivateKey>,
     /// Sign webhooks.
     pub signature_secrets: Vec<Secret>,
 }
@@ -78,11 +113,11 @@ impl Credentials {
         let credentials = Self {
             api_key: fields.text("api_key"),
             application_id: fields.text("application_id"),
-            private_key: fields.secret("private_key"),
+            private_key: fields.key("private_key", PrivateKey::read),
             signature_secrets: fields.secrets("signature_secrets"),
         };
         fields.require_one_of(&["signature_secrets"]);
-        if credentials.private_key.is_some() && credentials.application_id.is_none() {
+        if fields.has("private_key") && credentials.application_id.is_none() {
             fields.problem("application_id", "is required with private_key");
         }
         credentials
@@ -107,6 +142,40 @@ impl Credentials {
             };
         // Newer settings may know it.
         if is_ours { Ok(()) } else { Err(Rejection::Mismatch) }
+    }
+}
+
+/// An application's key.
+#[derive(Clone)]
+pub struct PrivateKey(Arc<rsa::KeyPair>);
+
+impl PrivateKey {
+    /// Reads PEM, be it PKCS#8 (`PRIVATE KEY`: what Vonage's dashboard makes) or PKCS#1 (`RSA PRIVATE KEY`).
+    fn read(pem: &str) -> Option<Self> {
+        let (_, pem) = parse_x509_pem(pem.trim().as_bytes()).ok()?;
+        let pair = match pem.label.as_str() {
+            "PRIVATE KEY" => rsa::KeyPair::from_pkcs8(&pem.contents),
+            "RSA PRIVATE KEY" => rsa::KeyPair::from_der(&pem.contents),
+            _ => return None,
+        };
+        Some(Self(Arc::new(pair.ok()?)))
+    }
+
+    /// A JWT with these claims.
+    fn sign(&self, claims: &Value) -> Result<String> {
+        let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let signed = format!("{}.{}", part(&json!({ "alg": "RS256", "typ": "JWT" })), part(claims));
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .map_err(|_| Error::internal("the private key does not sign"))?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
     }
 }
 
@@ -395,6 +464,47 @@ fn segments(sms: &Value) -> Option<u32> {
     let count = ["num_messages", "total_count"].into_iter().find_map(|name| sms.get(name))?;
     let count = count.as_u64().and_then(|count| count.try_into().ok()).or_else(|| count.as_str()?.parse().ok());
     count.filter(|count| *count > 1)
+}
+
+/// The request that sends a text.
+pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
+    let (Some(application), Some(key)) = (&credentials.application_id, &credentials.private_key) else {
+        return Err(misconfigured("application_id, or a private_key that can be read, is missing"));
+    };
+    let now = Timestamp::now().as_second();
+    let token = key.sign(&json!({
+        "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
+    }))?;
+    let channel = match text.channel {
+        Channel::Sms | Channel::Mms => "sms",
+        Channel::Whatsapp => "whatsapp",
+        Channel::Rcs => "rcs",
+    };
+    let body = json!({
+        "message_type": "text", "channel": channel, "text": text.body,
+        "from": without_plus(text.from), "to": without_plus(text.to),
+        // Comes back in status webhooks; at most 100 characters.
+        "client_ref": text.key,
+    });
+    Request::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token)
+}
+
+/// What the answer means, by the codes of <https://developer.vonage.com/api-errors/messages> and
+/// <https://developer.vonage.com/api-errors>.
+pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    let code = code_at(body, "/type").and_then(|url| url.rsplit(['#', '/']).next().map(str::to_owned));
+    NotTaken::read(status, code, |code| match code {
+        // "Throttled".
+        "1000" => Some(Reason::Throttled),
+        // "Internal error"; "Communication Failed - Message was not submitted".
+        "1030" | "1100" => Some(Reason::Unavailable),
+        // "Partner account barred", "Partner quota exceeded" (no credit), "Account not enabled for REST", "Illegal
+        // Sender Address", "Facility not allowed", "Non White-listed Destination" (of a trial account).
+        "1060" | "1070" | "1080" | "1120" | "1140" | "1160" => Some(Reason::Misconfigured),
+        "low-balance" | "unauthorized" | "forbidden" | "not-found" | "unprovisioned" | "account-suspended"
+        | "jwt-expired" | "jwt-revoked" | "invalid-api-key" | "invalid-signature" => Some(Reason::Misconfigured),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ pub fn exception(kind: Kind) -> &'static str {
         | Kind::ChatEnded
         | Kind::OutcomeUnknown
         | Kind::StoreUnavailable
+        | Kind::UnknownConversation
+        | Kind::ProviderUnavailable
+        | Kind::SendRefused
+        | Kind::SendMisconfigured
+        | Kind::OptedOut
         | Kind::Internal => "InternalServiceException",
         Kind::OriginNotAllowed
         | Kind::InstanceNotAllowed

@@ -14,7 +14,11 @@ use crate::{
     error::Kind,
     sms::{
         message::{Channel, Event, FromKind, Location, Media, Message},
-        testing::{accounts, assert_refused, receive, receive_one, run_vectors, webhook},
+        send::{Reason, Text},
+        testing::{
+            TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
+            send_request, webhook,
+        },
         webhook::{Rejection, Webhook},
     },
 };
@@ -881,4 +885,75 @@ proptest! {
         }
         prop_assert!(changed.verify(&accounts(json!([account()])), None).is_err());
     }
+}
+
+fn sender(ids: &[&str]) -> Value {
+    json!({"provider": "meta", "app_secrets": [SECRET], "access_token": "EAAB", "phone_number_ids": ids})
+}
+
+#[test]
+fn a_text_is_sent_from_the_number_that_the_customer_wrote_to() {
+    for (ids, from_id, to, field, recipient) in [
+        (&["1", NUMBER_ID][..], Some(NUMBER_ID), "+14133881111", "to", "14133881111"),
+        (&[], Some(NUMBER_ID), "14133881111", "to", "14133881111"),
+        (&[NUMBER_ID], None, BSUID, "recipient", BSUID),
+    ] {
+        let text = Text { channel: Channel::Whatsapp, from_id, to, ..TEXT };
+        let (url, content_type, headers, body) = send_request(sender(ids), &text).unwrap();
+        assert_eq!(url, "https://graph.facebook.com/v25.0/106540352242922/messages");
+        assert_eq!(content_type, "application/json");
+        assert_eq!(headers, [("authorization".to_owned(), "Bearer EAAB".to_owned())]);
+        let expected = json!({
+            "messaging_product": "whatsapp", "recipient_type": "individual", field: recipient, "type": "text",
+            "text": {"body": "Hello & bye", "preview_url": false},
+        });
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_account_that_only_receives_does_not_send() {
+    let text = Text { channel: Channel::Whatsapp, ..TEXT };
+    assert_cannot_send(account(), &text, "access_token is missing");
+    for ids in [&[][..], &["1", "2"]] {
+        assert_cannot_send(sender(ids), &text, "which of phone_number_ids sends is not known");
+    }
+    for id in ["", "1/../2", "1?x", "1#", "ä"] {
+        let text = Text { from_id: Some(id), ..text };
+        assert_cannot_send(sender(&["1"]), &text, "the number's id can't stand in a URL");
+    }
+}
+
+#[test]
+fn answers_are_understood() {
+    let error = |code: u32| format!(r#"{{"error":{{"message":"(#{code}) …","type":"OAuthException","code":{code}}}}}"#);
+    assert_answers(
+        sender(&[NUMBER_ID]),
+        &[
+            (200, r#"{"messaging_product":"whatsapp","messages":[{"id":"wamid.HBgL"}]}"#, None),
+            (400, &error(131_050), Some(Reason::OptedOut)),
+            (400, &error(131_047), Some(Reason::Refused)),
+            (400, &error(131_026), Some(Reason::Refused)),
+            (400, &error(100), Some(Reason::Refused)),
+            (401, &error(190), Some(Reason::Misconfigured)),
+            (400, &error(190), Some(Reason::Misconfigured)),
+            (500, &error(3), Some(Reason::Misconfigured)),
+            (403, &error(10), Some(Reason::Misconfigured)),
+            (400, &error(200), Some(Reason::Misconfigured)),
+            (400, &error(299), Some(Reason::Misconfigured)),
+            (400, &error(33), Some(Reason::Misconfigured)),
+            (400, &error(133_010), Some(Reason::Misconfigured)),
+            (400, &error(4), Some(Reason::Throttled)),
+            (400, &error(80_007), Some(Reason::Throttled)),
+            (400, &error(130_429), Some(Reason::Throttled)),
+            (400, &error(131_048), Some(Reason::Throttled)),
+            (400, &error(131_056), Some(Reason::Throttled)),
+            (400, &error(133_016), Some(Reason::Throttled)),
+            (400, &error(2), Some(Reason::Unavailable)),
+            (500, &error(131_000), Some(Reason::Unavailable)),
+            (400, &error(131_016), Some(Reason::Unavailable)),
+            (503, "", Some(Reason::Unavailable)),
+            (502, "", Some(Reason::Unknown)),
+        ],
+    );
 }

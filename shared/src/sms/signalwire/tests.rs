@@ -11,7 +11,11 @@ use crate::{
     error::Kind,
     sms::{
         message::{Channel, Event, OptOut},
-        testing::{accounts, assert_refused, receive, receive_one, run_vectors, webhook},
+        send::{Reason, Text},
+        testing::{
+            TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
+            send_request, warnings, webhook,
+        },
         webhook::{Rejection, Webhook},
     },
 };
@@ -333,4 +337,67 @@ proptest! {
         }
         prop_assert!(request.verify(&candidates, None).is_err());
     }
+}
+
+fn sender(space: &str) -> Value {
+    json!({"provider": "signalwire", "signing_keys": [KEY], "space": space, "project_id": PROJECT, "api_token": "PT1"})
+}
+
+#[test]
+fn a_text_is_twilios_form() {
+    let expected = (
+        format!("https://acme.signalwire.com/api/laml/2010-04-01/Accounts/{PROJECT}/Messages.json"),
+        "application/x-www-form-urlencoded".to_owned(),
+        vec![("authorization".to_owned(), format!("Basic {}", STANDARD.encode(format!("{PROJECT}:PT1"))))],
+        "To=%2B14133881111&From=%2B12028831111&Body=Hello+%26+bye".to_owned(),
+    );
+    for space in ["acme", "acme.signalwire.com"] {
+        assert_eq!(send_request(sender(space), &TEXT).unwrap(), expected);
+        assert!(warnings(sender(space)).is_empty());
+    }
+    let short = send_request(sender("acme"), &Text { from: "12345", ..TEXT }).unwrap();
+    assert!(short.3.contains("&From=12345&"));
+}
+
+#[test]
+fn a_space_can_name_no_other_host() {
+    for space in ["evil.example/", "evil.example", "a@evil.example", "a:1", "-a", "a-", "a b", ".signalwire.com", "ä"]
+    {
+        assert_cannot_send(sender(space), &TEXT, "space is no space's name");
+        assert_eq!(warnings(sender(space)), ["accounts[0]: space is no space's name, so the account can't send"]);
+    }
+    let long = "a".repeat(64);
+    assert_cannot_send(sender(&long), &TEXT, "space is no space's name");
+}
+
+#[test]
+fn an_account_that_only_receives_does_not_send() {
+    let why = "space, project_id or api_token is missing";
+    assert_cannot_send(account(), &TEXT, why);
+    for name in ["space", "project_id", "api_token"] {
+        let mut half = sender("acme");
+        half.as_object_mut().unwrap().remove(name);
+        assert_eq!(warnings(half.clone()), [format!("accounts[0]: {name} is missing, so the account can't send")]);
+        assert_cannot_send(half, &TEXT, why);
+    }
+    // A project may be named to tell accounts apart.
+    assert!(warnings(json!({"provider": "signalwire", "signing_keys": [KEY], "project_id": PROJECT})).is_empty());
+}
+
+#[test]
+fn answers_are_understood() {
+    let error = |code: u32| format!(r#"{{"code":{code},"message":"…","more_info":"…","status":422}}"#);
+    assert_answers(
+        sender("acme"),
+        &[
+            (201, r#"{"sid":"b8d5c1f2","status":"queued"}"#, None),
+            (422, &error(21610), Some(Reason::OptedOut)),
+            (422, &error(21611), Some(Reason::Throttled)),
+            (422, &error(21617), Some(Reason::Refused)),
+            (401, "", Some(Reason::Misconfigured)),
+            (429, "", Some(Reason::Throttled)),
+            (500, "", Some(Reason::Unavailable)),
+            (504, "", Some(Reason::Unknown)),
+        ],
+    );
 }

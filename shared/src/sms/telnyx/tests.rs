@@ -14,7 +14,11 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         message::{Channel, Event, FromKind, Message, OptOut},
-        testing::{NOW, accounts, assert_refused, receive, receive_one, run_vectors, webhook},
+        send::{Reason, Text},
+        testing::{
+            NOW, TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
+            send_request, webhook,
+        },
         webhook::{Rejection, Webhook},
     },
 };
@@ -548,4 +552,55 @@ proptest! {
         }
         prop_assert!(changed.verify(&candidates(), None).is_err());
     }
+}
+
+fn sender() -> Value {
+    json!({"provider": "telnyx", "public_keys": [public_key(1)], "api_key": "KEY1"})
+}
+
+#[test]
+fn a_text_is_json_with_an_idempotency_key() {
+    for (channel, from) in [(Channel::Sms, TEXT.from), (Channel::Mms, TEXT.from), (Channel::Sms, "12345")] {
+        let (url, content_type, headers, body) = send_request(sender(), &Text { channel, from, ..TEXT }).unwrap();
+        assert_eq!((url.as_str(), content_type.as_str()), ("https://api.telnyx.com/v2/messages", "application/json"));
+        let key = TEXT.key.to_owned();
+        assert_eq!(
+            headers,
+            [("authorization".to_owned(), "Bearer KEY1".to_owned()), ("idempotency-key".to_owned(), key)]
+        );
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body, json!({"from": from, "to": "+14133881111", "text": "Hello & bye", "type": "SMS"}));
+    }
+    assert!(accounts(json!([sender()]))[0].credentials.knows_repeats());
+}
+
+#[test]
+fn an_account_that_only_receives_does_not_send() {
+    assert_cannot_send(json!({"provider": "telnyx", "public_keys": [public_key(1)]}), &TEXT, "api_key is missing");
+}
+
+#[test]
+fn answers_are_understood() {
+    let error = |code: &str| format!(r#"{{"errors":[{{"code":"{code}","title":"…","detail":"…"}}]}}"#);
+    assert_answers(
+        sender(),
+        &[
+            (200, r#"{"data":{"id":"84cca175","to":[{"status":"queued"}],"parts":1}}"#, None),
+            (403, &error("40300"), Some(Reason::OptedOut)),
+            (422, &error("40310"), Some(Reason::Refused)),
+            (400, &error("40302"), Some(Reason::Refused)),
+            (401, &error("10009"), Some(Reason::Misconfigured)),
+            (422, &error("40305"), Some(Reason::Misconfigured)),
+            (400, &error("20100"), Some(Reason::Misconfigured)),
+            (400, &error("40312"), Some(Reason::Misconfigured)),
+            (429, &error("10011"), Some(Reason::Throttled)),
+            (400, &error("40318"), Some(Reason::Throttled)),
+            (408, &error("10008"), Some(Reason::Unknown)),
+            (409, "", Some(Reason::Unknown)),
+            (500, &error("10007"), Some(Reason::Unavailable)),
+            (503, "", Some(Reason::Unavailable)),
+            (502, "", Some(Reason::Unknown)),
+            (400, r#"{"errors":[]}"#, Some(Reason::Refused)),
+        ],
+    );
 }

@@ -11,7 +11,11 @@ use crate::{
     error::Kind,
     sms::{
         message::{Channel, Event, FromKind, Location, Message, OptOut},
-        testing::{accounts, assert_refused, receive, receive_one, run_vectors, webhook},
+        send::{Reason, Text},
+        testing::{
+            TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
+            send_request, warnings, webhook,
+        },
         webhook::{Rejection, Webhook},
     },
 };
@@ -643,4 +647,77 @@ proptest! {
         let same = part == 0 && meaning(&changed) == meaning(&request);
         prop_assert_eq!(changed.verify(&candidates, None).is_ok(), same);
     }
+}
+
+fn sender() -> Value {
+    json!({"provider": "twilio", "account_sid": "AC1", "auth_tokens": [TOKEN, "previous"]})
+}
+
+fn with_fields(mut account: Value, fields: &Value) -> Value {
+    account.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    account
+}
+
+#[test]
+fn a_text_is_a_form() {
+    let basic = |user: &str, password: &str| STANDARD.encode(format!("{user}:{password}"));
+    for (account, channel, from, to, authorization, addresses) in [
+        (sender(), Channel::Sms, TEXT.from, TEXT.to, basic("AC1", TOKEN), "To=%2B14133881111&From=%2B12028831111"),
+        (sender(), Channel::Mms, "12345", TEXT.to, basic("AC1", TOKEN), "To=%2B14133881111&From=12345"),
+        (
+            with_fields(sender(), &json!({"api_key_sid": "SK1", "api_key_secret": "s"})),
+            Channel::Whatsapp,
+            TEXT.from,
+            "US.13491208655302741918",
+            basic("SK1", "s"),
+            "To=whatsapp%3AUS.13491208655302741918&From=whatsapp%3A%2B12028831111",
+        ),
+        (sender(), Channel::Rcs, "agent", TEXT.to, basic("AC1", TOKEN), "To=rcs%3A%2B14133881111&From=rcs%3Aagent"),
+    ] {
+        let text = Text { channel, from, to, ..TEXT };
+        let expected = (
+            "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json".to_owned(),
+            "application/x-www-form-urlencoded".to_owned(),
+            vec![("authorization".to_owned(), format!("Basic {authorization}"))],
+            format!("{addresses}&Body=Hello+%26+bye"),
+        );
+        assert_eq!(send_request(account, &text).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_account_that_only_receives_does_not_send() {
+    assert_cannot_send(account(), &TEXT, "account_sid is missing");
+    let hostile = with_fields(sender(), &json!({"account_sid": "AC1/../AC2"}));
+    assert_cannot_send(hostile, &TEXT, "the account's id can't stand in a URL");
+    let shared = json!({"provider": "twilio", "account_sid": "AC1", "shared_keys": {"KY1": "key"}});
+    assert_cannot_send(shared, &TEXT, "auth_tokens, or api_key_sid and api_key_secret, are missing");
+    let key = with_fields(account(), &json!({"api_key_sid": "SK1", "api_key_secret": "s"}));
+    assert_eq!(warnings(key), ["accounts[0]: account_sid is missing, so the account can't send"]);
+    assert!(warnings(account()).is_empty() && warnings(sender()).is_empty());
+}
+
+#[test]
+fn answers_are_understood() {
+    let error = |code: u32| format!(r#"{{"code":{code},"message":"+14133881111 …","more_info":"…","status":400}}"#);
+    assert_answers(
+        sender(),
+        &[
+            (201, r#"{"sid":"SM1","status":"queued","error_code":null}"#, None),
+            (200, "", None),
+            (400, &error(21610), Some(Reason::OptedOut)),
+            (400, &error(21211), Some(Reason::Refused)),
+            (400, "<html>", Some(Reason::Refused)),
+            (401, &error(20003), Some(Reason::Misconfigured)),
+            (404, &error(20404), Some(Reason::Misconfigured)),
+            (429, &error(20429), Some(Reason::Throttled)),
+            (400, &error(63018), Some(Reason::Throttled)),
+            (400, &error(21611), Some(Reason::Throttled)),
+            (500, &error(20500), Some(Reason::Unavailable)),
+            (503, "", Some(Reason::Unavailable)),
+            (502, "", Some(Reason::Unknown)),
+            (504, "", Some(Reason::Unknown)),
+            (307, "", Some(Reason::Misconfigured)),
+        ],
+    );
 }

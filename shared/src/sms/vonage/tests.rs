@@ -17,7 +17,11 @@ use crate::{
     sms::{
         message::{Channel, Concat, Event, FromKind, Message, OptOut},
         provider::Credentials,
-        testing::{NOW, accounts, assert_refused, receive, receive_one, run_vectors, webhook},
+        send::{Reason, Text},
+        testing::{
+            NOW, TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
+            send_request, webhook,
+        },
         webhook::{Rejection, Webhook},
     },
 };
@@ -771,4 +775,92 @@ proptest! {
         let same = meaning(way, &changed) == meaning(way, &request);
         prop_assert_eq!(changed.verify(&account(method), None).is_ok(), same);
     }
+}
+
+fn sender() -> Value {
+    json!({"provider": "vonage", "signature_secrets": [SECRET], "api_key": "abcd1234", "api_secret": "s3cret"})
+}
+
+#[test]
+fn a_text_is_json_with_its_encoding() {
+    let gsm7 = "Grüße {100 €} ^~\\|[] £\r\n";
+    for (from, to, text, encoding, sent_from) in [
+        (TEXT.from, TEXT.to, "Hello & bye", "text", "12028831111"),
+        ("12345", "14133881111", gsm7, "text", "12345"),
+        ("Acme", TEXT.to, "“Hello”", "unicode", "Acme"),
+        (TEXT.from, TEXT.to, "ç", "unicode", "12028831111"),
+        (TEXT.from, TEXT.to, "👍", "unicode", "12028831111"),
+        (TEXT.from, TEXT.to, "`", "unicode", "12028831111"),
+    ] {
+        let (url, content_type, headers, body) =
+            send_request(sender(), &Text { from, to, body: text, ..TEXT }).unwrap();
+        assert_eq!((url.as_str(), content_type.as_str()), ("https://rest.nexmo.com/sms/json", "application/json"));
+        assert_eq!(headers, []);
+        let expected = json!({
+            "api_key": "abcd1234", "api_secret": "s3cret", "from": sent_from, "to": "14133881111", "text": text,
+            "type": encoding, "client-ref": TEXT.key,
+        });
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_account_that_only_receives_does_not_send() {
+    let account = json!({"provider": "vonage", "signature_secrets": [SECRET], "api_key": "abcd1234"});
+    assert_cannot_send(account, &TEXT, "api_key or api_secret is missing");
+}
+
+#[test]
+fn an_answer_of_200_may_be_a_refusal() {
+    let parts = |statuses: &[&str]| {
+        let parts: Vec<_> = statuses.iter().map(|status| json!({"to": "14133881111", "status": status})).collect();
+        json!({"message-count": statuses.len().to_string(), "messages": parts}).to_string()
+    };
+    for (statuses, reason) in [
+        (&["0"][..], None),
+        (&["0", "0", "0"], None),
+        (&["1"], Some(Reason::Throttled)),
+        (&["10"], Some(Reason::Throttled)),
+        (&["5"], Some(Reason::Unavailable)),
+        (&["4"], Some(Reason::Misconfigured)),
+        (&["8"], Some(Reason::Misconfigured)),
+        (&["9"], Some(Reason::Misconfigured)),
+        (&["11"], Some(Reason::Misconfigured)),
+        (&["14"], Some(Reason::Misconfigured)),
+        (&["15"], Some(Reason::Misconfigured)),
+        (&["29"], Some(Reason::Misconfigured)),
+        (&["32"], Some(Reason::Misconfigured)),
+        (&["2"], Some(Reason::Refused)),
+        (&["3"], Some(Reason::Refused)),
+        (&["6"], Some(Reason::Refused)),
+        (&["7"], Some(Reason::Refused)),
+        (&["12"], Some(Reason::Refused)),
+        (&["22"], Some(Reason::Refused)),
+        (&["23"], Some(Reason::Refused)),
+        (&["33"], Some(Reason::Refused)),
+        (&["99"], Some(Reason::Refused)),
+        (&["1", "1"], Some(Reason::Throttled)),
+        // Partly taken.
+        (&["0", "1"], Some(Reason::Unknown)),
+        (&["1", "0"], Some(Reason::Unknown)),
+        (&["0", "7"], Some(Reason::Unknown)),
+        // Nothing is said.
+        (&[], Some(Reason::Unknown)),
+    ] {
+        assert_answers(sender(), &[(200, &parts(statuses), reason)]);
+    }
+    assert_answers(
+        sender(),
+        &[
+            (200, r#"{"messages":[{"status":0}]}"#, None),
+            (200, r#"{"messages":[{"status":null}]}"#, Some(Reason::Unknown)),
+            (200, r#"{"messages":[{}]}"#, Some(Reason::Unknown)),
+            (200, "<html>", Some(Reason::Unknown)),
+            (200, "", Some(Reason::Unknown)),
+            (401, "", Some(Reason::Misconfigured)),
+            (429, "", Some(Reason::Throttled)),
+            (503, "", Some(Reason::Unavailable)),
+            (502, "", Some(Reason::Unknown)),
+        ],
+    );
 }

@@ -17,7 +17,12 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         message::{Channel, Event, FromKind, Location, Message, OptOut},
-        testing::{NOW, accounts, assert_refused, receive, receive_one, run_vectors, webhook},
+        segments::Limit,
+        send::{Reason, Text},
+        testing::{
+            NOW, TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
+            send_request, warnings, webhook,
+        },
         webhook::{Rejection, Webhook},
     },
 };
@@ -819,4 +824,117 @@ proptest! {
             });
         prop_assert_eq!(changed.verify(&candidates(), None).is_ok(), same);
     }
+}
+
+const FIXTURE: &str = include_str!("../aws_sns/fixtures/test-only.key.pem");
+
+/// Without the words before it.
+fn private_key() -> &'static str {
+    &FIXTURE[FIXTURE.find("-----BEGIN").unwrap()..]
+}
+
+fn sender(private_key: &str) -> Value {
+    json!({"provider": "vonage-messages", "signature_secrets": [SECRET], "application_id": APPLICATION,
+           "private_key": private_key})
+}
+
+/// The same key as PKCS#1: what the PKCS#8 of an RSA key of 2048 bits wraps in 26 bytes (RFC 5208, section 5).
+fn pkcs1() -> String {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(FIXTURE.as_bytes()).unwrap();
+    format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+        STANDARD.encode(&pem.contents[26..])
+    )
+}
+
+#[test]
+fn a_text_is_json_with_a_token_of_ours() {
+    let public_key = {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(FIXTURE.as_bytes()).unwrap();
+        let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&pem.contents).unwrap();
+        aws_lc_rs::signature::KeyPair::public_key(&pair).as_ref().to_vec()
+    };
+    let verifier =
+        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256, public_key);
+    let mut ids = std::collections::BTreeSet::new();
+    for (key, channel, sent_over, from, to) in [
+        (private_key().to_owned(), Channel::Sms, "sms", "+12028831111", "+14133881111"),
+        (pkcs1(), Channel::Mms, "sms", "+12028831111", "+14133881111"),
+        (private_key().to_owned(), Channel::Whatsapp, "whatsapp", "+12028831111", "US.13491208655302741918"),
+        (private_key().to_owned(), Channel::Rcs, "rcs", "Acme", "+14133881111"),
+    ] {
+        let text = Text { channel, from, to, ..TEXT };
+        let (url, content_type, headers, body) = send_request(sender(&key), &text).unwrap();
+        assert_eq!((url.as_str(), content_type.as_str()), ("https://api.nexmo.com/v1/messages", "application/json"));
+        let expected = json!({
+            "channel": sent_over, "message_type": "text", "text": "Hello & bye", "client_ref": TEXT.key,
+            "from": from.trim_start_matches('+'), "to": to.trim_start_matches('+'),
+        });
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+
+        let [(name, token)] = headers.as_slice() else { panic!("{headers:?}") };
+        assert_eq!(name, "authorization");
+        let token = token.strip_prefix("Bearer ").unwrap();
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        verifier.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        let (header, claims) = signed.split_once('.').unwrap();
+        let decode = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        assert_eq!(decode(header), json!({"alg": "RS256", "typ": "JWT"}));
+        let claims = decode(claims);
+        let issued = claims["iat"].as_i64().unwrap();
+        assert!((jiff::Timestamp::now().as_second() - issued).abs() < 60);
+        let id = claims["jti"].as_str().unwrap().to_owned();
+        assert_eq!(claims, json!({"application_id": APPLICATION, "iat": issued, "exp": issued + 900, "jti": id}));
+        assert!(ids.insert(id), "a token's id is its own");
+    }
+}
+
+#[test]
+fn an_account_that_only_receives_does_not_send() {
+    let why = "application_id, or a private_key that can be read, is missing";
+    assert_cannot_send(account(), &TEXT, why);
+    let short = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
+    let public = private_key().replace("PRIVATE KEY", "PUBLIC KEY");
+    for unusable in ["-----BEGIN PRIVATE KEY-----\n", "no key at all", short, public.as_str()] {
+        assert_eq!(warnings(sender(unusable)), ["accounts[0]: private_key is no usable key"]);
+        assert_cannot_send(sender(unusable), &TEXT, why);
+    }
+    let usable = accounts(json!([sender(private_key())]));
+    assert!(warnings(sender(private_key())).is_empty());
+    assert!(format!("{:?}", usable[0].credentials).contains("private_key: Some([redacted])"));
+}
+
+#[test]
+fn how_long_a_text_may_be_depends_on_the_channel() {
+    let limit = |channel| accounts(json!([sender(private_key())]))[0].credentials.limit(channel);
+    assert_eq!(limit(Channel::Sms), Limit::Units(1000));
+    assert_eq!(limit(Channel::Mms), Limit::Units(1000));
+    assert_eq!(limit(Channel::Whatsapp), Limit::Characters(4096));
+    assert_eq!(limit(Channel::Rcs), Limit::Characters(3072));
+}
+
+#[test]
+fn answers_are_understood() {
+    let error = |fragment: &str| {
+        format!(r#"{{"type":"https://developer.vonage.com/api-errors{fragment}","title":"…","detail":"…"}}"#)
+    };
+    assert_answers(
+        sender(private_key()),
+        &[
+            (202, r#"{"message_uuid":"aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"}"#, None),
+            (429, &error("/messages#1000"), Some(Reason::Throttled)),
+            (422, &error("/messages#1000"), Some(Reason::Throttled)),
+            (500, &error("/messages#1030"), Some(Reason::Unavailable)),
+            (422, &error("/messages#1100"), Some(Reason::Unavailable)),
+            (422, &error("/messages#1050"), Some(Reason::Refused)),
+            (422, &error("/messages#1020"), Some(Reason::Refused)),
+            (402, &error("/messages#1070"), Some(Reason::Misconfigured)),
+            (422, &error("/messages#1120"), Some(Reason::Misconfigured)),
+            (402, &error("#low-balance"), Some(Reason::Misconfigured)),
+            (401, &error("#unauthorized"), Some(Reason::Misconfigured)),
+            (422, "no JSON", Some(Reason::Refused)),
+            (503, "", Some(Reason::Unavailable)),
+            (502, "", Some(Reason::Unknown)),
+        ],
+    );
 }

@@ -1,0 +1,17 @@
+//! The `send-reply` Lambda function.
+
+use lambda_runtime::service_fn;
+use send_reply::SendReply;
+use shared::{aws, config, gateway, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    gateway::quiet_panics();
+    let function = start().await.inspect_err(|error| tracing::error!(cause = error.message(), "cannot start"))?;
+    lambda_runtime::run(service_fn(|event| function.handle(event))).await
+}
+
+async fn start() -> shared::Result<SendReply> {
+    Ok(SendReply::new(config::SendReply::from_env()?, &aws::sdk_config().await?))
+}

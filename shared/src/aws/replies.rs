@@ -1,0 +1,251 @@
+//! What is remembered of replies, beside the conversations in the same table: how far each one is, and whose turn it is.
+//!
+//! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
+//! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not. A lease lets
+//! one reply of a conversation be sent at a time. One that has to wait, for a provider that throttles, leaves the lease to
+//! itself, so that the agent's next reply doesn't overtake it.
+
+use uuid::Uuid;
+
+use super::{
+    conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
+    table::{Condition, Item, Write, now},
+};
+use crate::{deadline::Deadline, error::Result};
+
+/// As long as delivered messages are: section 7 of the design.
+const REMEMBERED: i64 = 30 * 24 * 60 * 60;
+
+/// How long a reply that waits keeps others from overtaking it: longer than any of its waits.
+const HELD: i64 = 20 * 60;
+
+const SENDING: &str = "sending";
+const WAITING: &str = "waiting";
+const SENT: &str = "sent";
+const GIVEN_UP: &str = "given up";
+
+/// A reply's name in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyId<'a> {
+    /// The chat's `InitialContactId`.
+    pub contact_id: &'a str,
+    /// The streamed item's id.
+    pub item_id: &'a str,
+}
+
+impl ReplyId<'_> {
+    fn key(&self) -> String {
+        format!("reply#{}", self.item_id)
+    }
+
+    fn lease_key(&self) -> String {
+        format!("replies#{}", self.contact_id)
+    }
+}
+
+/// How far a reply is. Parts are counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing was done.
+    None,
+    /// The parts before this one were taken, and this one was not.
+    Waiting(usize),
+    /// The parts before this one were taken; this one may have been: whoever was at it is gone.
+    Sending(usize),
+    /// Somebody is at it.
+    Busy,
+    /// All parts were taken.
+    Sent,
+    /// It can't be sent, from this part on.
+    GivenUp {
+        /// The part.
+        part: usize,
+        /// The queue item that it was given up with.
+        item: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is on record of a reply.
+pub struct ReplyRecord {
+    /// Whom it goes to; none where the chat isn't known yet.
+    pub addressee: Option<Addressee>,
+    /// How far it is.
+    pub progress: Progress,
+    /// Who wrote that; a write depends on it.
+    by: Option<String>,
+}
+
+/// The right to send a reply.
+pub struct ReplyLease<'a> {
+    id: ReplyId<'a>,
+    owner: String,
+}
+
+impl ReplyLease<'_> {
+    /// Whose it is.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+}
+
+/// Whether a reply may be sent.
+pub enum Begun<'a> {
+    /// It may; the part is on record as about to be sent.
+    Yes(ReplyLease<'a>),
+    /// The customer wants no texts.
+    OptedOut,
+    /// Another reply of the conversation is being sent.
+    Busy,
+    /// An earlier reply waits to be sent again, or somebody else has done something about this one.
+    NotItsTurn,
+}
+
+impl Store {
+    /// What is known of a reply: one call.
+    pub async fn reply(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
+        let found = self.table.read(&[contact_key(id.contact_id), id.key(), id.lease_key()], deadline).await?;
+        let mut found = found.into_iter();
+        let addressee = found.next().flatten().as_ref().and_then(read_addressee);
+        let Some(record) = found.next().flatten() else {
+            return Ok(ReplyRecord { addressee, progress: Progress::None, by: None });
+        };
+        let by = record.get("by").map(str::to_owned);
+        let lease = found.next().flatten();
+        let is_at_it = lease.is_some_and(|lease| lease.get("by") == by.as_deref());
+        let part = record.get_number("part").and_then(|part| usize::try_from(part).ok()).unwrap_or_default();
+        let progress = match record.get("state") {
+            Some(SENT) => Progress::Sent,
+            Some(WAITING) => Progress::Waiting(part),
+            Some(GIVEN_UP) => Progress::GivenUp {
+                part,
+                item: by.clone().unwrap_or_default(),
+                reason: record.get("reason").unwrap_or_default().to_owned(),
+            },
+            Some(SENDING) if is_at_it => Progress::Busy,
+            _ => Progress::Sending(part),
+        };
+        Ok(ReplyRecord { addressee, progress, by })
+    }
+
+    /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is
+    /// not to be had.
+    pub async fn begin_reply<'a>(
+        &self,
+        id: ReplyId<'a>,
+        known: &ReplyRecord,
+        group_id: &str,
+        part: usize,
+        deadline: Deadline,
+    ) -> Result<Begun<'a>> {
+        let owner = format!("{}#{}", id.item_id, Uuid::new_v4().simple());
+        let as_known = match &known.by {
+            Some(by) => Condition::Text("by", by.clone()),
+            None => Condition::Free,
+        };
+        let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
+        let lease = Item::default().text("by", &owner).until(now() + left + 2);
+        // A lease that this very reply has kept for itself is its own.
+        let free = Condition::FreeOrText("by", id.item_id.to_owned());
+        let writes = [
+            Write::put(id.lease_key(), lease).only_if(free),
+            put_progress(id, SENDING, part, &owner).only_if(as_known),
+            Write::check(opt_out_key(group_id), Condition::Free),
+        ];
+        if self.table.write(&writes, deadline).await? {
+            return Ok(Begun::Yes(ReplyLease { id, owner }));
+        }
+        let keys = [id.lease_key(), id.key(), opt_out_key(group_id)];
+        let mut found = self.table.read(&keys, deadline).await?.into_iter();
+        let lease = found.next().flatten();
+        let record = found.next().flatten();
+        let lease_by = lease.as_ref().and_then(|lease| lease.get("by"));
+        let record_by = record.as_ref().and_then(|record| record.get("by"));
+        // Ours: an earlier try's answer was lost.
+        if lease_by == Some(&owner) {
+            return Ok(Begun::Yes(ReplyLease { id, owner }));
+        }
+        if found.next().flatten().is_some() {
+            return Ok(Begun::OptedOut);
+        }
+        let is_kept = lease_by.is_some_and(|by| !by.contains('#') && by != id.item_id);
+        Ok(if is_kept || record_by != known.by.as_deref() { Begun::NotItsTurn } else { Begun::Busy })
+    }
+
+    /// The part before this one was taken, and this one is about to be sent: one call. `false`: the lease was taken away.
+    pub async fn next_part(&self, lease: &ReplyLease<'_>, part: usize, deadline: Deadline) -> Result<bool> {
+        let mine = Condition::Text("by", lease.owner.clone());
+        let write = put_progress(lease.id, SENDING, part, &lease.owner).only_if(mine);
+        self.table.write(&[write], deadline).await
+    }
+
+    /// All parts were taken: one call. The lease is given back.
+    pub async fn reply_sent(&self, lease: &ReplyLease<'_>, parts: usize, deadline: Deadline) -> Result<()> {
+        let done = put_progress(lease.id, SENT, parts, &lease.owner);
+        self.with_lease(done, lease.id, &lease.owner, None, deadline).await
+    }
+
+    /// This part was surely not taken, and is to be sent later. Until then no other reply of the conversation is.
+    pub async fn postpone_reply(&self, lease: &ReplyLease<'_>, part: usize, deadline: Deadline) -> Result<()> {
+        let waiting = put_progress(lease.id, WAITING, part, &lease.owner);
+        let kept = Item::default().text("by", lease.id.item_id).until(now() + HELD);
+        self.with_lease(waiting, lease.id, &lease.owner, Some(kept), deadline).await
+    }
+
+    /// It can't be sent, from this part on. The conversation's next reply may be.
+    pub async fn give_reply_up(
+        &self,
+        id: ReplyId<'_>,
+        lease_by: &str,
+        part: usize,
+        item: &str,
+        reason: &str,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let item = progress(GIVEN_UP, part, item).text("reason", reason);
+        self.with_lease(Write::put(id.key(), item), id, lease_by, None, deadline).await
+    }
+
+    /// Writes a record, and gives the lease back or leaves it to somebody, if it is still `by`'s.
+    async fn with_lease(
+        &self,
+        record: Write,
+        id: ReplyId<'_>,
+        by: &str,
+        kept: Option<Item>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let lease = match kept {
+            Some(item) => Write::put(id.lease_key(), item),
+            None => Write::delete(id.lease_key()),
+        };
+        let mine = Condition::Text("by", by.to_owned());
+        if self.table.write(&[record.clone(), lease.only_if(mine)], deadline).await? {
+            return Ok(());
+        }
+        self.table.write(&[record], deadline).await.map(drop)
+    }
+
+    /// The chat has ended: the customer's next message starts another one. One call, or two.
+    pub async fn close(&self, contact_id: &str, deadline: Deadline) -> Result<bool> {
+        let Some(addressee) = self.by_contact(contact_id, deadline).await? else { return Ok(false) };
+        let (mut conversation, _) = self.customer(&addressee.group_id, deadline).await?;
+        if conversation.contact_id.as_deref() != Some(contact_id) || conversation.participant_token.is_none() {
+            return Ok(false);
+        }
+        conversation.participant_token = None;
+        conversation.connection = None;
+        let same = Condition::Text("contact", contact_id.to_owned());
+        self.table.write(&[put_conversation(&addressee.group_id, &conversation).only_if(same)], deadline).await
+    }
+}
+
+fn progress(state: &'static str, part: usize, by: &str) -> Item {
+    let part = i64::try_from(part).unwrap_or(i64::MAX);
+    Item::default().text("state", state).number("part", part).text("by", by).until(now() + REMEMBERED)
+}
+
+fn put_progress(id: ReplyId<'_>, state: &'static str, part: usize, by: &str) -> Write {
+    Write::put(id.key(), progress(state, part, by))
+}

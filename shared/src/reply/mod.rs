@@ -1,0 +1,299 @@
+//! What an agent, a bot or the flow says reaches the customer's phone: the way back.
+//!
+//! The way of a reply: [`streamed::Streamed::read`] (what Connect said, and whether it is for the customer) →
+//! [`text`] (its words) → [`Replies::deliver`] → the record of how far it is ([`crate::aws::replies`]) → the parts that fit
+//! the provider ([`crate::sms::segments`]) → [`crate::sender::Sender`], one after the other.
+//!
+//! A part is handed over once. Where a call was not answered, or its caller died, it may have been: then it is handed over
+//! again only if the provider knows a repeat ([`crate::sms::provider::Credentials::knows_repeats`]); else the reply ends
+//! there, and the agent is told. What can't be sent for good the agent reads in the chat, as said by the customer's
+//! participant: `[not delivered] …`, with the words that were not sent, and why.
+
+mod interactive;
+mod markdown;
+pub mod streamed;
+pub mod text;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::SdkConfig;
+
+use crate::{
+    aws::{
+        conversations::{Addressee, Store},
+        participant::{Participants, Said},
+        replies::{Begun, Progress, ReplyId, ReplyRecord},
+        settings::SettingsSource,
+    },
+    batch::{Done, Failed, Turn},
+    config,
+    conversation::cut,
+    deadline::Deadline,
+    error::{Error, Kind, Result},
+    inbound::hash,
+    reply::streamed::{Content, Streamed},
+    sender::Sender,
+    settings::Account,
+    sms::{
+        segments,
+        send::{Text, misconfigured},
+    },
+    telemetry::Report,
+};
+
+/// How long one reply waits for another one that is being sent.
+const IN_TURN: Duration = Duration::from_secs(5);
+
+/// How soon it looks again, at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// When a reply comes back for whose first part there is no time.
+const NO_TIME: Duration = Duration::from_secs(1);
+
+/// What is kept of the time for the record of a part.
+const RECORD: Duration = Duration::from_millis(1500);
+
+/// Brings agents' words to customers.
+pub struct Replies {
+    store: Store,
+    participants: Participants,
+    settings: SettingsSource,
+    sender: Sender,
+}
+
+/// A reply that ended before its end.
+#[derive(Default)]
+pub struct Undelivered {
+    /// Who has the right to send it.
+    lease_by: String,
+    /// The first part that was not taken.
+    part: usize,
+    /// The words from there on. None: it is nothing that has words.
+    words: Option<String>,
+    /// Whose chat it is.
+    group_id: Option<String>,
+}
+
+type Outcome = Result<Done, Failed<Undelivered>>;
+
+impl Replies {
+    /// Makes the clients; no call is made.
+    pub fn new(sdk: &SdkConfig, config: config::SendReply) -> Self {
+        Self {
+            store: Store::new(sdk, config.conversations_table.as_deref()),
+            participants: Participants::new(sdk),
+            settings: SettingsSource::new(config.settings, sdk),
+            sender: Sender::new(sdk),
+        }
+    }
+
+    /// With another sender.
+    #[must_use]
+    pub fn with_sender(mut self, sender: Sender) -> Self {
+        self.sender = sender;
+        self
+    }
+
+    /// Does what an item asks for.
+    pub async fn deliver(&self, item: &Streamed, turn: Turn<'_>, deadline: Deadline, report: &mut Report) -> Outcome {
+        report.contact_id = Some(item.initial_contact_id.clone()).filter(|id| !id.is_empty());
+        // Here, where a panic is an item's failure, and not where the batch is put in order.
+        let content = item.content();
+        let text = match &content {
+            Content::Nothing(why) => {
+                report.note(why);
+                return Ok(Done::Yes);
+            }
+            Content::Ended => {
+                let closed = self.store.close(&item.initial_contact_id, deadline).await?;
+                report.note(if closed { "conversation closed" } else { "no open conversation" });
+                return Ok(Done::Yes);
+            }
+            Content::Text(text) => Some(text.as_str()),
+            Content::Unsendable => None,
+        };
+        let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
+        let known = self.store.reply(id, deadline).await?;
+        let Some(addressee) = &known.addressee else {
+            return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
+        };
+        let account = self.account(addressee).await;
+        let parts: Vec<String> = match (&account, text) {
+            (Ok(account), Some(text)) => segments::split(text, account.credentials.limit(addressee.channel)),
+            (_, text) => text.map(str::to_owned).into_iter().collect(),
+        };
+        let undelivered = |part: usize, lease_by: &str| Undelivered {
+            lease_by: lease_by.to_owned(),
+            part,
+            // All of them, where how they were parted is no longer known.
+            words: text.map(|_| parts.get(part..).filter(|rest| !rest.is_empty()).unwrap_or(&parts).join("\n")),
+            group_id: Some(addressee.group_id.clone()),
+        };
+        let ended = |error: Error, part: usize| Failed { error, left: undelivered(part, id.item_id), reason: None };
+        let part = match &known.progress {
+            Progress::None => 0,
+            Progress::Waiting(part) => *part,
+            Progress::Sent => return Ok(Self::duplicate(report)),
+            Progress::Busy => return Ok(Done::NotItsTurn),
+            Progress::GivenUp { part, item, .. } if turn.again.is_some() && item != turn.item => *part,
+            Progress::GivenUp { item, .. } if item != turn.item => return Ok(Self::duplicate(report)),
+            Progress::GivenUp { part, reason, .. } => {
+                let error = Error::new(Kind::SendRefused, "The reply was given up");
+                return Err(Failed { reason: Some(reason.clone()), ..ended(error, *part) });
+            }
+            Progress::Sending(part) => *part,
+        };
+        let account = match account {
+            Ok(account) => account,
+            Err(error) => return Err(ended(error, part)),
+        };
+        if matches!(known.progress, Progress::Sending(_)) && !account.credentials.knows_repeats() {
+            let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
+            return Err(ended(error.caused_by("a delivery ended between the call and its record"), part));
+        }
+        if text.is_none() {
+            let error = Error::new(Kind::SendRefused, "It can't be put into words");
+            return Err(ended(error.caused_by("a content type that no phone can show"), part));
+        }
+        let shortest = self.sender.shortest() + RECORD;
+        if deadline.remaining() < shortest {
+            return Ok(Done::NotYet(NO_TIME));
+        }
+        let lease = match self.begin(id, &known, &addressee.group_id, part, deadline).await? {
+            Begun::Yes(lease) => lease,
+            Begun::OptedOut => return Err(ended(Error::new(Kind::OptedOut, "The customer has opted out"), part)),
+            Begun::Busy | Begun::NotItsTurn => return Ok(Done::NotItsTurn),
+        };
+        let mut part = part;
+        while let Some(body) = parts.get(part) {
+            if deadline.remaining() < shortest {
+                self.store.postpone_reply(&lease, part, deadline).await?;
+                return Ok(Done::NotYet(Duration::ZERO));
+            }
+            let key = key(id, part);
+            let send = Text {
+                channel: addressee.channel,
+                from: &addressee.business,
+                from_id: addressee.business_id.as_deref(),
+                to: &addressee.customer,
+                body,
+                key: &key,
+            };
+            let time = Deadline::after(deadline.remaining().saturating_sub(RECORD));
+            if let Err(error) = self.sender.send(&account, &send, time, report).await {
+                // What can't be repeated is decided here: nobody may try it again.
+                let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
+                if !is_over {
+                    self.store.postpone_reply(&lease, part, deadline).await?;
+                    return Err(ended(error, part));
+                }
+                return Err(Failed { error, left: undelivered(part, lease.owner()), reason: None });
+            }
+            report.count("TextSent", 1);
+            part += 1;
+            if part < parts.len() && !self.store.next_part(&lease, part, deadline).await? {
+                report.note("the lease was taken away");
+                return Ok(Done::NotItsTurn);
+            }
+        }
+        self.store.reply_sent(&lease, part, deadline).await?;
+        report.count("ReplyDelivered", 1);
+        Ok(Done::Yes)
+    }
+
+    /// Takes the right to send, once nobody else of the conversation has it.
+    async fn begin<'a>(
+        &self,
+        id: ReplyId<'a>,
+        known: &ReplyRecord,
+        group_id: &str,
+        part: usize,
+        deadline: Deadline,
+    ) -> Result<Begun<'a>> {
+        let until = Deadline::after(IN_TURN.min(deadline.remaining().saturating_sub(RECORD)));
+        loop {
+            let begun = self.store.begin_reply(id, known, group_id, part, deadline).await?;
+            let wait = LOOK_AGAIN.mul_f64(0.5 + fastrand::f64() / 2.0);
+            if !matches!(begun, Begun::Busy) || until.remaining() < wait {
+                return Ok(begun);
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn account(&self, addressee: &Addressee) -> Result<Arc<Account>> {
+        let settings = self.settings.current().await?;
+        let account = settings.account(&addressee.account).filter(|account| account.provider() == addressee.provider);
+        account.cloned().ok_or_else(|| misconfigured("the settings no longer have the account"))
+    }
+
+    fn duplicate(report: &mut Report) -> Done {
+        report.note("a duplicate");
+        report.count("ReplyDuplicate", 1);
+        Done::Yes
+    }
+
+    /// The reply will not be sent: it is so recorded, and the agent is told, once.
+    pub async fn give_up(
+        &self,
+        item: &Streamed,
+        turn: Turn<'_>,
+        failed: &Failed<Undelivered>,
+        reason: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        let Undelivered { lease_by, part, words, group_id } = &failed.left;
+        let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
+        let words = match words {
+            Some(words) => words.clone(),
+            None => match item.content() {
+                Content::Text(words) => words,
+                Content::Unsendable => "a message of a kind that can't be sent as a text".to_owned(),
+                Content::Ended | Content::Nothing(_) => return Ok(()),
+            },
+        };
+        let group_id = match group_id {
+            Some(group_id) => group_id.clone(),
+            None => match self.store.by_contact(id.contact_id, deadline).await? {
+                Some(addressee) => addressee.group_id,
+                None => return Ok(()),
+            },
+        };
+        self.store.give_reply_up(id, lease_by, *part, turn.item, reason, deadline).await?;
+        report.count("ReplyNotDelivered", 1);
+        let (mut conversation, _) = self.store.customer(&group_id, deadline).await?;
+        if conversation.contact_id.as_deref() != Some(id.contact_id) {
+            report.note("the agent was not told: the chat has ended");
+            return Ok(());
+        }
+        let text = cut(format!("[not delivered] {words}\n({})", why(reason)));
+        let token = hash(&["not delivered", id.contact_id, id.item_id]);
+        let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
+        report.note(match said {
+            Ok(Said::Yes) => "the agent was told",
+            Ok(Said::No) => "the agent was not told: the chat has ended",
+            // No later try would be taken either, and the owner must know.
+            Err(error) if error.kind() == Kind::ConnectRejected => "the agent was not told: Connect refuses it",
+            Err(error) => return Err(error),
+        });
+        Ok(())
+    }
+}
+
+/// What an agent reads of a reason.
+fn why(reason: &str) -> &'static str {
+    match reason {
+        "opted_out" => "the customer has opted out of messages",
+        "may_have_been_delivered" => {
+            "the provider did not answer: the customer may have received the first part of this"
+        }
+        "send_refused" => "the provider refused it",
+        _ => "the bridge could not send it",
+    }
+}
+
+/// What a provider that knows repeats tells this part by.
+fn key(id: ReplyId<'_>, part: usize) -> String {
+    hash(&["part", id.contact_id, id.item_id, &part.to_string()])
+}

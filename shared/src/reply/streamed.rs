@@ -1,0 +1,373 @@
+//! An item of a chat as Connect streams it to SNS, and what of it is for the customer's phone (administrator guide, "SNS
+//! payload" of message streaming).
+//!
+//! A queue that the topic feeds holds the SNS notification, or with raw delivery the item itself; the attributes are in
+//! the one, or are the queue message's own.
+//!
+//! ```json
+//! {"AbsoluteTime":"2024-03-20T09:36:56.174Z","Content":"Hello","ContentType":"text/plain","Id":"00c35ebd-…",
+//!  "Type":"MESSAGE","ParticipantId":"…","DisplayName":"Ana","ParticipantRole":"AGENT","InitialContactId":"…",
+//!  "ContactId":"…"}
+//! ```
+
+use std::collections::HashMap;
+
+use aws_lambda_events::sqs::SqsMessage;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::text;
+use crate::error::{Error, Result};
+
+const CHAT_ENDED: &str = "application/vnd.amazonaws.connect.event.chat.ended";
+
+/// Longer than any id of Connect's.
+const ID_BYTES: usize = 256;
+
+/// An item of a chat. Not `Debug`: it holds what somebody wrote.
+pub struct Streamed {
+    /// The item's id: SNS may bring it more than once.
+    pub id: String,
+    /// The chat: a transfer gives it another `ContactId`, and leaves this one as it is.
+    pub initial_contact_id: String,
+    /// When it was written. SNS does not keep the order.
+    pub time: Option<Timestamp>,
+    said: Said,
+}
+
+/// What was said, not yet in words: [`Streamed::content`].
+enum Said {
+    Message { content_type: String, content: String },
+    Attachments(Vec<String>),
+    Ended,
+    Nothing(&'static str),
+}
+
+/// What an item is to the customer's phone.
+pub enum Content {
+    /// Words to send.
+    Text(String),
+    /// A message that can't be put into words.
+    Unsendable,
+    /// The chat has ended.
+    Ended,
+    /// Nothing to send, and why.
+    Nothing(&'static str),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Notification {
+    message: String,
+    #[serde(default)]
+    message_attributes: HashMap<String, Attribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    value: Option<String>,
+}
+
+/// All that an item may have. A null counts as absent.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Item {
+    id: Option<String>,
+    initial_contact_id: Option<String>,
+    absolute_time: Option<String>,
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    content_type: Option<String>,
+    content: Option<String>,
+    participant_role: Option<String>,
+    attachments: Option<Vec<Attachment>>,
+    message_metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attachment {
+    attachment_name: Option<String>,
+    status: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    message_completed: Option<bool>,
+}
+
+impl Streamed {
+    /// Reads a queue message. The error repeats nothing of it.
+    pub fn read(message: &SqsMessage) -> Result<Self> {
+        let body = message.body.as_deref().unwrap_or_default();
+        let wrong = || Error::invalid("The queue item", "is no item of a chat");
+        // An item has no `Message`.
+        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(body) {
+            Ok(notification) => (
+                serde_json::from_str(&notification.message).map_err(|_| wrong())?,
+                notification
+                    .message_attributes
+                    .into_iter()
+                    .filter_map(|(name, attribute)| Some((name, attribute.value?)))
+                    .collect(),
+            ),
+            Err(_) => (
+                serde_json::from_str(body).map_err(|_| wrong())?,
+                message
+                    .message_attributes
+                    .iter()
+                    .filter_map(|(name, attribute)| Some((name.clone(), attribute.string_value.clone()?)))
+                    .collect(),
+            ),
+        };
+        let initial_contact_id = item.initial_contact_id.clone().or_else(|| attributes.remove("InitialContactId"));
+        let role = item.participant_role.clone().or_else(|| attributes.remove("ParticipantRole"));
+        let visibility = attributes.remove("MessageVisibility");
+        let time = item.absolute_time.as_deref().and_then(|time| time.parse().ok());
+        let given_id = item.id.clone();
+        let said = item.said(role.as_deref(), visibility.as_deref())?;
+        // What is sent must be told from what was sent before. Receipts have no id of their own.
+        let id = match (&said, given_id) {
+            (Said::Nothing(_) | Said::Ended, None) => String::new(),
+            (_, given) => named(given, "Id")?,
+        };
+        let initial_contact_id = match (&said, initial_contact_id) {
+            (Said::Nothing(_), None) => String::new(),
+            (_, given) => named(given, "InitialContactId")?,
+        };
+        Ok(Self { id, initial_contact_id, time, said })
+    }
+
+    /// What to do about it.
+    pub fn content(&self) -> Content {
+        match &self.said {
+            Said::Message { content_type, content } => match text::of_message(content_type, content) {
+                Some(text) if text.trim().is_empty() => Content::Nothing("empty"),
+                Some(text) => Content::Text(text),
+                None => Content::Unsendable,
+            },
+            Said::Attachments(names) => Content::Text(text::of_attachments(names.iter().map(String::as_str))),
+            Said::Ended => Content::Ended,
+            Said::Nothing(why) => Content::Nothing(why),
+        }
+    }
+}
+
+fn named(id: Option<String>, name: &'static str) -> Result<String> {
+    id.filter(|id| (1..=ID_BYTES).contains(&id.len())).ok_or_else(|| Error::invalid(name, "is missing"))
+}
+
+impl Item {
+    /// "Forward messages to the end customer … where visibility is CUSTOMER or ALL, and the participant role is not
+    /// CUSTOMER" (administrator guide). What tells no visibility is not sent: it may be between agents.
+    fn said(self, role: Option<&str>, visibility: Option<&str>) -> Result<Said> {
+        let kind = self.kind.as_deref().unwrap_or_default();
+        let content_type = self.content_type.unwrap_or_default();
+        if content_type.eq_ignore_ascii_case(CHAT_ENDED) {
+            return Ok(Said::Ended);
+        }
+        if !matches!(kind, "MESSAGE" | "ATTACHMENT") {
+            return Ok(Said::Nothing("not a message"));
+        }
+        if role == Some("CUSTOMER") {
+            return Ok(Said::Nothing("the customer's own"));
+        }
+        match visibility {
+            Some("CUSTOMER" | "ALL") => (),
+            Some(_) => return Ok(Said::Nothing("not for the customer")),
+            None => return Err(Error::invalid("MessageVisibility", "is missing")),
+        }
+        if kind == "ATTACHMENT" {
+            let attachments = self.attachments.unwrap_or_default().into_iter();
+            // Connect says it once more when it has been scanned.
+            let names: Vec<_> = attachments
+                .filter(|attachment| attachment.status.as_deref().is_none_or(|status| status == "APPROVED"))
+                .map(|attachment| attachment.attachment_name.unwrap_or_else(|| "file".to_owned()))
+                .collect();
+            return Ok(if names.is_empty() {
+                Said::Nothing("no approved attachment")
+            } else {
+                Said::Attachments(names)
+            });
+        }
+        // Fragments of a bot's answer: the whole of it follows under the same id (amazon-connect-chatjs 5,
+        // `PartialMessageUtil`).
+        if self.message_metadata.is_some_and(|metadata| metadata.message_completed == Some(false)) {
+            return Ok(Said::Nothing("a fragment"));
+        }
+        Ok(Said::Message { content_type, content: self.content.unwrap_or_default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::Kind;
+
+    /// Of the administrator guide, shortened.
+    fn item(changes: &Value) -> Value {
+        let mut item = json!({
+            "AbsoluteTime": "2024-03-20T09:36:56.174Z", "Content": "Hello", "ContentType": "text/plain", "Id": "i-1",
+            "Type": "MESSAGE", "ParticipantId": "p-1", "DisplayName": "Ana", "ParticipantRole": "AGENT",
+            "InitialContactId": "c-1", "ContactId": "c-2",
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            item[name] = value.clone();
+        }
+        item
+    }
+
+    /// As the topic hands it over: within a notification, or raw.
+    fn read(item: &Value, attributes: &[(&str, &str)], raw: bool) -> Result<Streamed> {
+        let attributes: BTreeMap<_, _> = attributes.iter().copied().collect();
+        let mut message = SqsMessage::default();
+        if raw {
+            message.body = Some(item.to_string());
+            let attributes: Value = attributes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), json!({ "stringValue": value, "dataType": "String" })))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            message.message_attributes = serde_json::from_value(attributes).unwrap();
+        } else {
+            let attributes: Value = attributes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), json!({ "Type": "String", "Value": value })))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            let notification = json!({
+                "Type": "Notification", "MessageId": "m-1", "TopicArn": "arn:aws:sns:us-east-1:123456789012:chat",
+                "Message": item.to_string(), "Timestamp": "2024-03-20T09:36:56.200Z", "MessageAttributes": attributes,
+            });
+            message.body = Some(notification.to_string());
+        }
+        Streamed::read(&message)
+    }
+
+    fn content(item: &Value, attributes: &[(&str, &str)]) -> String {
+        let [wrapped, raw] = [false, true].map(|raw| match read(item, attributes, raw) {
+            Ok(streamed) => match streamed.content() {
+                Content::Text(text) => format!("text: {text}"),
+                Content::Unsendable => "unsendable".to_owned(),
+                Content::Ended => "ended".to_owned(),
+                Content::Nothing(why) => format!("nothing: {why}"),
+            },
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Validation);
+                format!("error: {}", error.message())
+            }
+        });
+        assert_eq!(wrapped, raw);
+        wrapped
+    }
+
+    const ALL: [(&str, &str); 1] = [("MessageVisibility", "ALL")];
+
+    #[test]
+    fn an_item_is_read_with_its_chat_and_time() {
+        for raw in [false, true] {
+            let streamed = read(&item(&json!({})), &ALL, raw).unwrap();
+            assert_eq!((streamed.id.as_str(), streamed.initial_contact_id.as_str()), ("i-1", "c-1"));
+            assert_eq!(streamed.time, Some("2024-03-20T09:36:56.174Z".parse().unwrap()));
+            let elsewhere = [ALL[0], ("InitialContactId", "c-9"), ("ParticipantRole", "CUSTOMER")];
+            let streamed = read(&item(&json!({ "InitialContactId": null })), &elsewhere, raw).unwrap();
+            assert_eq!(streamed.initial_contact_id, "c-9");
+        }
+    }
+
+    #[test]
+    fn only_what_is_for_the_customer_is_text() {
+        for (label, changes, visibility, expected) in [
+            ("an agent's", json!({}), Some("ALL"), "text: Hello"),
+            ("for the customer only", json!({}), Some("CUSTOMER"), "text: Hello"),
+            ("between agents", json!({}), Some("AGENT"), "nothing: not for the customer"),
+            ("of no visibility", json!({}), None, "error: MessageVisibility is missing"),
+            ("of an unknown one", json!({}), Some("SUPERVISOR"), "nothing: not for the customer"),
+            ("the flow's", json!({ "ParticipantRole": "SYSTEM" }), Some("ALL"), "text: Hello"),
+            ("a supervisor's", json!({ "ParticipantRole": "SUPERVISOR" }), Some("ALL"), "text: Hello"),
+            ("a bot's", json!({ "ParticipantRole": "CUSTOM_BOT" }), Some("ALL"), "text: Hello"),
+            ("the customer's", json!({ "ParticipantRole": "CUSTOMER" }), Some("ALL"), "nothing: the customer's own"),
+            ("blank", json!({ "Content": " \n" }), Some("ALL"), "nothing: empty"),
+            ("without content", json!({ "Content": null }), Some("ALL"), "nothing: empty"),
+            ("JSON", json!({ "ContentType": "application/json", "Content": "{}" }), Some("ALL"), "unsendable"),
+            (
+                "typing",
+                json!({ "Type": "EVENT", "ContentType": "application/vnd.amazonaws.connect.event.typing" }),
+                Some("ALL"),
+                "nothing: not a message",
+            ),
+            (
+                "left",
+                json!({ "Type": "EVENT", "ContentType": "application/vnd.amazonaws.connect.event.participant.left" }),
+                Some("ALL"),
+                "nothing: not a message",
+            ),
+            ("a receipt", json!({ "Type": "MESSAGEMETADATA" }), Some("ALL"), "nothing: not a message"),
+            (
+                "a fragment",
+                json!({ "ParticipantRole": "SYSTEM",
+                        "MessageMetadata": { "MessageCompleted": false, "ChunkNumber": 1 } }),
+                Some("ALL"),
+                "nothing: a fragment",
+            ),
+            (
+                "the whole of it",
+                json!({ "ParticipantRole": "SYSTEM",
+                        "MessageMetadata": { "MessageCompleted": true, "ChunkNumber": 3 } }),
+                Some("ALL"),
+                "text: Hello",
+            ),
+            ("with receipts asked for", json!({ "MessageMetadata": { "Receipts": [] } }), Some("ALL"), "text: Hello"),
+        ] {
+            let attributes: Vec<_> = visibility.map(|value| ("MessageVisibility", value)).into_iter().collect();
+            assert_eq!(content(&item(&changes), &attributes), expected, "{label}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_chat_names_nobody() {
+        let ended = json!({ "AbsoluteTime": "2024-03-20T09:36:56.174Z", "Id": "i-9", "Type": "EVENT",
+                            "ContentType": "application/vnd.amazonaws.connect.event.chat.ended", "InitialContactId": "c-1" });
+        assert_eq!(content(&ended, &[]), "ended");
+        assert_eq!(content(&ended, &[("MessageVisibility", "ALL")]), "ended");
+    }
+
+    #[test]
+    fn attachments_are_named_once_they_are_approved() {
+        let attachment = |statuses: &[Option<&str>]| {
+            let attachments: Vec<_> = statuses
+                .iter()
+                .map(|status| json!({ "AttachmentName": "x.png", "ContentType": "image/png", "Status": status }))
+                .collect();
+            json!({ "Id": "i-1", "Type": "ATTACHMENT", "ParticipantRole": "AGENT", "InitialContactId": "c-1",
+                    "Attachments": attachments })
+        };
+        let one = "text: [attachment: x.png]";
+        assert_eq!(content(&attachment(&[Some("APPROVED")]), &ALL), one);
+        assert_eq!(content(&attachment(&[None]), &ALL), one);
+        assert_eq!(content(&attachment(&[Some("APPROVED"), Some("REJECTED")]), &ALL), one);
+        for statuses in [&[][..], &[Some("IN_PROGRESS")], &[Some("REJECTED")]] {
+            assert_eq!(content(&attachment(statuses), &ALL), "nothing: no approved attachment", "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_item_is_refused_in_fixed_words() {
+        for body in ["", "Hello secret", "[]", "null", r#"{"Message":"secret"}"#, r#"{"Message":"[1]"}"#] {
+            let mut message = SqsMessage::default();
+            message.body = Some(body.to_owned());
+            let error = Streamed::read(&message).err().unwrap();
+            assert_eq!(error.message(), "The queue item is no item of a chat", "{body}");
+        }
+        for (name, long) in [("Id", json!("")), ("Id", json!(null)), ("InitialContactId", json!("x".repeat(257)))] {
+            let error = content(&item(&json!({ (name): long })), &ALL);
+            assert_eq!(error, format!("error: {name} is missing"));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The plain text of a chat message, whatever its content type.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::{interactive, markdown};
+
+/// Characters of a file name that are shown; of a longer one, its beginning and its end.
+const MOST_OF_NAME: usize = 80;
+
+/// The text of a message, by its content type (`ContentType` of a streamed item, any case, parameters ignored); `None`
+/// where the type is unknown or an interactive message has nothing to read. May be blank where `content` is.
+///
+/// Source of the types: `SupportedMessagingContentTypes` of `StartChatContact`. Line ends become `\n`, NULs go.
+pub fn of_message(content_type: &str, content: &str) -> Option<String> {
+    let content = content.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/plain" => Some(content),
+        "text/markdown" => Some(markdown::text_of(&content)),
+        "application/vnd.amazonaws.connect.message.interactive" => interactive::text_of(&content),
+        "application/vnd.amazonaws.connect.message.interactive.response" => interactive::response_text_of(&content),
+        _ => None,
+    }
+}
+
+/// The names of attachments, each in brackets on a line of its own.
+pub fn of_attachments<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let lines: Vec<String> = names
+        .map(|name| match shown_name(name) {
+            name if name.is_empty() => "[attachment]".to_owned(),
+            name => format!("[attachment: {name}]"),
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// A file name without what would break the line or turn the text around, and not too long.
+fn shown_name(name: &str) -> String {
+    let visible: String = name
+        .chars()
+        .map(|character| if character.is_whitespace() { ' ' } else { character })
+        .filter(|character| !character.is_control() && !is_direction(*character))
+        .collect();
+    let name = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    if name.chars().count() <= MOST_OF_NAME {
+        return name;
+    }
+    let start = within(name.graphemes(true), MOST_OF_NAME / 2);
+    let end = within(name.graphemes(true).rev(), MOST_OF_NAME / 2);
+    format!("{}...{}", start.concat(), end.into_iter().rev().collect::<String>())
+}
+
+/// The first graphemes, `most` characters at most.
+fn within<'a>(graphemes: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    let mut characters = 0;
+    graphemes
+        .take_while(|grapheme| {
+            characters += grapheme.chars().count();
+            characters <= most
+        })
+        .collect()
+}
+
+/// Marks that change the direction of text: Unicode Standard Annex 9, section 2.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text with the URL that it is a link to: `text (url)`, or the one that says it all.
+pub(super) fn with_url(text: &str, url: &str) -> String {
+    let (address, is_number) = match url.split_once(':') {
+        Some((scheme, address)) if scheme.eq_ignore_ascii_case("mailto") => {
+            (address.split('?').next().unwrap_or_default(), false)
+        }
+        Some((scheme, number)) if scheme.eq_ignore_ascii_case("tel") => (number, true),
+        // A picture in place of its URL.
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("data") => ("", false),
+        _ => (url, false),
+    };
+    if text.trim().is_empty() {
+        address.to_owned()
+    } else if address.is_empty() || is_number && digits(text) == digits(address) {
+        text.to_owned()
+    } else if without_scheme(text).eq_ignore_ascii_case(without_scheme(address)) {
+        address.to_owned()
+    } else {
+        format!("{text} ({address})")
+    }
+}
+
+fn without_scheme(url: &str) -> &str {
+    let url = url.trim();
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url).trim_end_matches('/')
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter(|character| character.is_ascii_digit() || character.is_alphabetic()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{of_attachments, of_message, with_url};
+
+    #[test]
+    fn the_type_decides() {
+        for (content_type, content, expected) in [
+            ("text/plain", "**Hi** &amp; <b>", Some("**Hi** &amp; <b>")),
+            ("text/plain", "a\r\nb\rc\nd\0e\n", Some("a\nb\nc\nde\n")),
+            ("text/plain", "", Some("")),
+            ("Text/Plain; charset=UTF-8", " Hi ", Some(" Hi ")),
+            ("text/markdown", "**Hi** &amp;\r\n_you_", Some("Hi &\nyou")),
+            (" TEXT/MARKDOWN ;charset=utf-8", "# Hi", Some("Hi")),
+            (
+                "application/vnd.amazonaws.connect.message.interactive",
+                r#"{"templateType":"QuickReply","data":{"content":{"title":"Ok?","elements":[{"title":"Yes"}]}}}"#,
+                Some("Ok?\n1. Yes\nReply with your choice."),
+            ),
+            (
+                "application/vnd.amazonaws.connect.message.interactive.response",
+                r#"{"listTitle":"Flights","selectionText":"Buy"}"#,
+                Some("Flights - Buy"),
+            ),
+            ("application/vnd.amazonaws.connect.message.interactive", "{}", None),
+            ("application/vnd.amazonaws.connect.event.typing", "x", None),
+            ("application/json", "{}", None),
+            ("text/html", "<p>Hi</p>", None),
+            ("", "Hi", None),
+        ] {
+            assert_eq!(of_message(content_type, content).as_deref(), expected, "{content_type} {content:?}");
+        }
+    }
+
+    #[test]
+    fn attachments_are_named() {
+        let long = format!("{}.pdf", "invoice ".repeat(40));
+        let cut = "[attachment: invoice invoice invoice invoice invoice ...ice invoice invoice invoice invoice .pdf]";
+        let marks = format!("a{}", "\u{301}".repeat(500));
+        for (names, expected) in [
+            (&["invoice.pdf"][..], "[attachment: invoice.pdf]".to_owned()),
+            (&["a.png", "b.png"], "[attachment: a.png]\n[attachment: b.png]".to_owned()),
+            (&[], String::new()),
+            (&["", " \r\n\0"], "[attachment]\n[attachment]".to_owned()),
+            (&["a\r\nb\u{2028}c\t\u{7}.pdf"], "[attachment: a b c .pdf]".to_owned()),
+            (&["x\u{202e}fdp.exe\u{2066}"], "[attachment: xfdp.exe]".to_owned()),
+            (&["résumé été.docx"], "[attachment: résumé été.docx]".to_owned()),
+            (&[long.as_str()], cut.to_owned()),
+            (&[marks.as_str()], "[attachment: ...]".to_owned()),
+        ] {
+            assert_eq!(of_attachments(names.iter().copied()), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_its_text_and_its_url() {
+        for (text, url, expected) in [
+            ("here", "https://x.example/a", "here (https://x.example/a)"),
+            ("https://x.example/a", "https://x.example/a", "https://x.example/a"),
+            ("x.example", "https://x.example/", "https://x.example/"),
+            ("", "https://x.example", "https://x.example"),
+            ("here", "", "here"),
+            ("jo@x.example", "mailto:jo@x.example", "jo@x.example"),
+            ("Jo", "mailto:jo@x.example?subject=Hi", "Jo (jo@x.example)"),
+            ("+1 (202) 555-0100", "tel:+12025550100", "+1 (202) 555-0100"),
+            ("Call us", "tel:+12025550100", "Call us (+12025550100)"),
+            ("logo", "data:image/png;base64,AAAA", "logo"),
+        ] {
+            assert_eq!(with_url(text, url), expected, "{text} {url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_has_a_text_or_none(content in any::<String>(), kind in 0_usize..5) {
+            let types = ["text/plain", "text/markdown", "application/vnd.amazonaws.connect.message.interactive",
+                "application/vnd.amazonaws.connect.message.interactive.response", "application/json"];
+            let text = of_message(types[kind], &content);
+            prop_assert!(kind > 1 || text.is_some());
+            prop_assert!(!text.is_some_and(|text| text.contains(['\0', '\r'])));
+        }
+
+        #[test]
+        fn any_names_are_a_line_each(names in prop::collection::vec(any::<String>(), 0..5)) {
+            let text = of_attachments(names.iter().map(String::as_str));
+            prop_assert_eq!(text.lines().count(), names.len());
+            prop_assert!(text.lines().all(|line| line.chars().count() <= 80 + "[attachment: ...]".len()));
+            prop_assert!(!text.chars().any(|character| character.is_control() && character != '\n'));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Texts on their way to a provider: what a request to its send API is made of, and what its answer means.
+//!
+//! The way of a text: [`Text`] → `Credentials::request` of [`super::provider`] → [`crate::sender::Sender`], which alone
+//! calls → `Credentials::read_answer`. AWS's own two APIs are called by their SDK instead ([`crate::aws::texting`]).
+//!
+//! What an answer means is decided so:
+//!
+//! | answer | means |
+//! |---|---|
+//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API tells failures so |
+//! | 429 | [`Reason::Throttled`]: nothing was sent |
+//! | 401, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
+//! | other 4xx | [`Reason::Refused`] |
+//! | 500, 503 and others | [`Reason::Unavailable`]: the provider says itself that it did not take it |
+//! | 502, 504 | [`Reason::Unknown`]: a gateway had no answer from behind it (RFC 9110, sections 15.6.3 and 15.6.5) |
+//! | none | [`Reason::Unknown`], unless no connection was made |
+//!
+//! What may have been sent is sent again only where the provider knows a repeat by its key
+//! ([`super::provider::Credentials::knows_repeats`]); elsewhere the agent is told.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
+use serde_json::Value;
+
+use super::message::Channel;
+use crate::{
+    error::{Error, Kind, Result},
+    secret::Secret,
+};
+
+/// One text to one customer. Not `Debug`.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    /// The network that the customer wrote over.
+    pub channel: Channel,
+    /// Our address: a number, or what else the customer wrote to.
+    pub from: &'a str,
+    /// The provider's own id of our address, where it has one (Meta's phone number id, AWS's ARN).
+    pub from_id: Option<&'a str>,
+    /// The customer's address.
+    pub to: &'a str,
+    /// The words: not blank, and within [`super::provider::Credentials::limit`].
+    pub body: &'a str,
+    /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
+    pub key: &'a str,
+}
+
+/// A POST to a provider's API. Not `Debug`: the URL may name the account, the rest holds secrets and the text.
+pub struct Request {
+    /// Path and query below the provider's host, or below the account's `send_base_url`.
+    pub path: String,
+    /// Scheme and host of the provider's API.
+    pub host: String,
+    /// Credentials and what else the provider wants.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body's type.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl Request {
+    /// A form.
+    pub(super) fn form(host: impl Into<String>, path: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let content_type = "application/x-www-form-urlencoded";
+        Self { host: host.into(), path: path.into(), headers: Vec::new(), content_type, body }
+    }
+
+    /// JSON.
+    pub(super) fn json(host: impl Into<String>, path: impl Into<String>, body: &Value) -> Self {
+        Self {
+            host: host.into(),
+            path: path.into(),
+            headers: Vec::new(),
+            content_type: "application/json",
+            body: body.to_string(),
+        }
+    }
+
+    /// HTTP Basic authentication (RFC 7617).
+    pub(super) fn basic(self, user: &str, password: &Secret) -> Result<Self> {
+        let credentials = STANDARD.encode(format!("{user}:{}", password.expose()));
+        self.header(AUTHORIZATION, &format!("Basic {credentials}"))
+    }
+
+    /// A bearer token (RFC 6750).
+    pub(super) fn bearer(self, token: &str) -> Result<Self> {
+        self.header(AUTHORIZATION, &format!("Bearer {token}"))
+    }
+
+    /// A header, which no log shows.
+    pub(super) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| misconfigured("a credential of the account can't stand in a header"))?;
+        value.set_sensitive(true);
+        self.headers.push((name, value));
+        Ok(self)
+    }
+}
+
+/// The account can't send, by its settings.
+pub(crate) fn misconfigured(cause: &'static str) -> Error {
+    Error::new(Kind::SendMisconfigured, "The account at the provider is not set up to send").caused_by(cause)
+}
+
+/// Why a text was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    /// What it means for us.
+    pub reason: Reason,
+    /// The provider's own code.
+    pub code: Option<String>,
+}
+
+/// What a failure means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Too fast, and not sent.
+    Throttled,
+    /// The provider can't at the moment, and it was not sent.
+    Unavailable,
+    /// It may have been sent.
+    Unknown,
+    /// Refused for good.
+    Refused,
+    /// The customer has told the provider that no texts are wanted.
+    OptedOut,
+    /// Credentials, rights or the account: its owner can mend it.
+    Misconfigured,
+}
+
+impl NotTaken {
+    /// By the provider's own code, which says more than the status.
+    pub(crate) fn new(reason: Reason, code: impl fmt::Display) -> Self {
+        Self { reason, code: Some(code.to_string()) }
+    }
+
+    /// By the status alone: see the module's page. `None`: it was taken.
+    pub(crate) fn of_status(status: StatusCode) -> Option<Reason> {
+        match status.as_u16() {
+            200..=299 => None,
+            429 => Some(Reason::Throttled),
+            300..=399 | 401 | 403 | 404 => Some(Reason::Misconfigured),
+            502 | 504 => Some(Reason::Unknown),
+            500..=599 => Some(Reason::Unavailable),
+            _ => Some(Reason::Refused),
+        }
+    }
+
+    /// By status and code, where `known` names the codes that say more than the status.
+    pub(super) fn read(
+        status: StatusCode,
+        code: Option<String>,
+        known: impl Fn(&str) -> Option<Reason>,
+    ) -> Result<(), Self> {
+        let Some(by_status) = Self::of_status(status) else { return Ok(()) };
+        let reason = code.as_deref().and_then(known).unwrap_or(by_status);
+        Err(Self { reason, code })
+    }
+
+    /// The bridge's error. `provider` is told to the owner, with the code, if that is one: a text could quote a number.
+    pub(crate) fn into_error(self, provider: &str, status: Option<u16>) -> Error {
+        let status = status.map_or_else(|| "no answer".to_owned(), |status| format!("HTTP {status}"));
+        let is_code = |code: &String| {
+            code.len() <= 60 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte))
+        };
+        // A telephone number is no code.
+        let code = self.code.filter(is_code).filter(|code| code.bytes().filter(u8::is_ascii_digit).count() < 9);
+        let cause = match code {
+            Some(code) => format!("{provider}: {status}, code {code}"),
+            None => format!("{provider}: {status}"),
+        };
+        let error = match self.reason {
+            Reason::Throttled => Error::new(Kind::Throttled, "The provider takes no more texts at this moment"),
+            Reason::Unavailable => Error::new(Kind::ProviderUnavailable, "The provider is not available"),
+            Reason::Unknown => Error::new(Kind::OutcomeUnknown, "The provider may or may not have taken the text"),
+            Reason::Refused => Error::new(Kind::SendRefused, "The provider refuses the text"),
+            Reason::OptedOut => Error::new(Kind::OptedOut, "The customer has opted out"),
+            Reason::Misconfigured => Error::new(Kind::SendMisconfigured, "The account at the provider can't send"),
+        };
+        error.caused_by(cause)
+    }
+}
+
+/// A number as some providers want it: the digits of E.164 without its plus sign. Other addresses stay as they are.
+pub(super) fn without_plus(address: &str) -> &str {
+    address.strip_prefix('+').unwrap_or(address)
+}
+
+/// A code at a place in a JSON body (RFC 6901), be it a text or a number.
+pub(super) fn code_at(body: &[u8], pointer: &str) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    match body.pointer(pointer)? {
+        Value::String(code) => Some(code.clone()),
+        Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_whether_a_text_was_taken() {
+        for (status, reason) in [
+            (200, None),
+            (201, None),
+            (202, None),
+            (301, Some(Reason::Misconfigured)),
+            (400, Some(Reason::Refused)),
+            (401, Some(Reason::Misconfigured)),
+            (403, Some(Reason::Misconfigured)),
+            (422, Some(Reason::Refused)),
+            (429, Some(Reason::Throttled)),
+            (500, Some(Reason::Unavailable)),
+            (502, Some(Reason::Unknown)),
+            (503, Some(Reason::Unavailable)),
+            (504, Some(Reason::Unknown)),
+        ] {
+            assert_eq!(NotTaken::of_status(StatusCode::from_u16(status).unwrap()), reason, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_codes_and_nothing_else() {
+        let cause = |code: Option<&str>| {
+            let failed = NotTaken { reason: Reason::Refused, code: code.map(str::to_owned) };
+            std::error::Error::source(&failed.into_error("twilio", Some(400))).unwrap().to_string()
+        };
+        assert_eq!(cause(None), "twilio: HTTP 400");
+        assert_eq!(cause(Some("21211")), "twilio: HTTP 400, code 21211");
+        for text in ["+14155550100", "14155550100", "The number 1 is bad: x", "Schlüssel"] {
+            assert_eq!(cause(Some(text)), "twilio: HTTP 400", "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_printed() {
+        let request = Request::form("https://a.example", "/x", &[("Body", "a b&c")]);
+        assert_eq!(request.body, "Body=a+b%26c");
+        let request = request.basic("AC1", &Secret::new("token")).unwrap();
+        assert_eq!(format!("{:?}", request.headers), r#"[("authorization", Sensitive)]"#);
+        assert_eq!(request.headers[0].1.to_str().unwrap(), "Basic QUMxOnRva2Vu");
+        let kind = |value: &str| request_kind(value);
+        assert_eq!(kind("a\nb"), Some(Kind::SendMisconfigured));
+    }
+
+    fn request_kind(token: &str) -> Option<Kind> {
+        Request::json("https://a.example", "/x", &Value::Null).bearer(token).err().map(|error| error.kind())
+    }
+}
