@@ -1,30 +1,41 @@
 #!/usr/bin/env bash
-# The bridge on this machine: the Connect stand-in, and the functions behind `cargo lambda watch`. Ctrl-C stops both.
+# The bridge on this machine, by the path of production: the page and the Connect stand-in, moto as SQS and DynamoDB, and the
+# functions behind `cargo lambda watch`, which reloads on change. Ctrl-C stops all.
 #
-# LOCAL_PORT (9100) is the stand-in's port, FUNCTIONS_PORT (9000) the functions'. WATCH_OPTIONS goes to `cargo lambda watch`
-# (--ignore-changes: don't reload). QUEUE=1 puts a queue between the webhooks and Connect, as in production: moto is SQS and
-# DynamoDB, and the stand-in polls the queue for deliver-message.
+# LOCAL_PORT (9100) is the page's and the stand-in's port, FUNCTIONS_PORT (9000) the functions', MOTO_PORT (9101) moto's.
+# BRIDGE_SETTINGS is a settings document in place of local/settings.json. WATCH_OPTIONS goes to `cargo lambda watch`
+# (--ignore-changes: don't reload).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 
 local_port=${LOCAL_PORT:-9100}
 functions_port=${FUNCTIONS_PORT:-9000}
+moto_port=${MOTO_PORT:-9101}
 
-for port in "$local_port" "$functions_port"; do
+fail() {
+  echo "$1" >&2
+  exit 1
+}
+
+for tool in cargo cargo-lambda moto_server; do
+  command -v "$tool" >/dev/null || fail "$tool is missing: run \`make dev\`, which installs what can be installed."
+done
+for port in "$local_port" "$functions_port" "$moto_port"; do
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-    echo "Port $port is in use. Stop what listens there, or choose others: LOCAL_PORT=9101 FUNCTIONS_PORT=9001 make dev" >&2
-    exit 1
+    fail "Port $port is in use. Stop what listens there, or choose others: LOCAL_PORT=9110 FUNCTIONS_PORT=9010 MOTO_PORT=9111 make dev"
   fi
 done
 
 echo 'Building (the first time takes some minutes: the AWS SDK for Connect is large)'
-cargo build --workspace --bins
+cargo build --workspace --bins || fail 'The build failed: see above. The first one needs the network, for the crates.'
 
 pids=()
 stop() {
   trap - EXIT INT TERM
   kill "${pids[@]}" 2>/dev/null || true
+  # It has nothing to put in order, and its Python has been seen to swallow what a signal raised.
+  kill -KILL "${moto-}" 2>/dev/null || true
   rm -f "${log-}"
   wait 2>/dev/null || true
 }
@@ -32,45 +43,52 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-at=http://127.0.0.1:$local_port
-services=AWS_ENDPOINT_URL_CONNECT=$at,AWS_ENDPOINT_URL_CONNECTPARTICIPANT=$at,AWS_ENDPOINT_URL_SNS=$at
-if [ -n "${QUEUE-}" ]; then
-  moto_port=${MOTO_PORT:-9101}
-  moto_server -H 127.0.0.1 -p "$moto_port" >/dev/null 2>&1 &
-  pids+=($!)
-  until (exec 3<>"/dev/tcp/127.0.0.1/$moto_port") 2>/dev/null; do
-    kill -0 "${pids[0]}" 2>/dev/null || { echo "moto_server does not start on port $moto_port (MOTO_PORT)" >&2; exit 1; }
-    sleep 0.2
+# Whether something listens on a port; the script ends where the process that should has ended.
+until_open() {
+  until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+    kill -0 "$2" 2>/dev/null || fail "$3 does not start on port $1"
+    sleep 0.1
   done
-  export LOCAL_AWS=http://127.0.0.1:$moto_port LOCAL_FUNCTIONS=http://127.0.0.1:$functions_port
-  services+=,AWS_ENDPOINT_URL_DYNAMODB=$LOCAL_AWS
-fi
+}
+
+moto_server -H 127.0.0.1 -p "$moto_port" >/dev/null 2>&1 &
+moto=$!
+pids+=("$moto")
+until_open "$moto_port" "$moto" "moto_server (MOTO_PORT)"
+
+# What the functions and the stand-in are told beside the fixed part, which is in Cargo.toml: `cargo lambda watch` hands its
+# own environment on.
+at=http://127.0.0.1:$local_port
+BRIDGE_SETTINGS=${BRIDGE_SETTINGS:-$(sed "s|http://127.0.0.1:9100|$at|" local/settings.json)}
+export BRIDGE_SETTINGS
+# 9100 is also the origin that the requests in events/ come from.
+export ALLOWED_ORIGINS=http://localhost:9100,http://127.0.0.1:9100,http://localhost:$local_port,$at
+export AWS_ENDPOINT_URL_CONNECT=$at AWS_ENDPOINT_URL_CONNECTPARTICIPANT=$at AWS_ENDPOINT_URL_SNS=$at
+export LOCAL_AWS=http://127.0.0.1:$moto_port LOCAL_FUNCTIONS=http://localhost:$functions_port
+
 log=$(mktemp)
 target/debug/local --port "$local_port" > >(tee "$log") &
 pids+=($!)
-if [ -n "${QUEUE-}" ]; then
-  until grep -q '^Inbound queue: ' "$log"; do
-    kill -0 "${pids[1]}" 2>/dev/null || exit 1
-    sleep 0.1
-  done
-  services+=,$(sed -n 's/^Inbound queue: //p' "$log")
-fi
-# shellcheck disable=SC2086  # options are words
-cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" ${WATCH_OPTIONS-} \
-  --env-var "$services" &
-pids+=($!)
-
-until (exec 3<>"/dev/tcp/127.0.0.1/$functions_port") 2>/dev/null; do
-  for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || exit 1; done
-  sleep 0.2
+until grep -q '^SQS and DynamoDB at ' "$log"; do
+  kill -0 "${pids[1]}" 2>/dev/null || exit 1
+  sleep 0.1
 done
+AWS_ENDPOINT_URL_SQS=$(sed -n 's/^SQS and DynamoDB at //p' "$log")
+export AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_DYNAMODB=$AWS_ENDPOINT_URL_SQS
+
+# shellcheck disable=SC2086  # options are words
+cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" ${WATCH_OPTIONS-} &
+pids+=($!)
+until_open "$functions_port" $! "cargo lambda watch (FUNCTIONS_PORT)"
+
 cat <<TEXT
 
+  The page       http://localhost:$local_port    a chat widget, a phone, an agent
   Start a chat   curl -s -X POST localhost:$functions_port/chat -d '{"ParticipantDetails":{"DisplayName":"Jo"}}'
   End it         curl -s -X POST localhost:$functions_port/chat/end -d '{"ConnectionToken":"…"}'
   What arrived   curl -s localhost:$local_port/_local/calls
   Stop           Ctrl-C
 
 TEXT
-# Either of them ending ends both.
+# One of them ending ends all.
 wait -n

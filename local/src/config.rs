@@ -1,8 +1,9 @@
 //! What can be set about a stand-in.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How a stand-in is to be. The default is as Connect's own defaults are, without quotas, on a free port.
 #[derive(Clone, Debug)]
@@ -27,6 +28,26 @@ pub struct Config {
     pub connection_token_lifetime: Duration,
     /// How long a websocket URL can be opened (100 s, CreateParticipantConnection API reference).
     pub websocket_url_lifetime: Duration,
+    /// The bridge that the page's widget and phone talk to; `None`: there is no phone.
+    pub bridge: Option<Bridge>,
+}
+
+/// The bridge, as a visitor's browser and the providers know it.
+#[derive(Clone)]
+pub struct Bridge {
+    /// The functions' own URL.
+    pub functions: String,
+    /// Their public URL before `/sms/…` (`PUBLIC_BASE_URL`): what providers sign.
+    pub public_base_url: String,
+    /// The settings document: the accounts that texts come from, and the secrets that the phone signs with.
+    pub settings: Value,
+}
+
+/// Without the settings, which are secrets.
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge").field("functions", &self.functions).finish_non_exhaustive()
+    }
 }
 
 impl Default for Config {
@@ -41,6 +62,7 @@ impl Default for Config {
             idle_after: None,
             connection_token_lifetime: Duration::from_secs(24 * 60 * 60),
             websocket_url_lifetime: Duration::from_secs(100),
+            bridge: None,
         }
     }
 }

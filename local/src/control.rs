@@ -19,8 +19,10 @@ use crate::{
     actions::{self, Line},
     config::Limits,
     contact::{Contact, Role, Visibility},
+    events,
     fault::Fault,
     operation::Operation,
+    phone::{self, Writing},
     server::Service,
 };
 
@@ -30,12 +32,16 @@ pub(crate) fn router() -> Router<Arc<Service>> {
     Router::new()
         .route("/health", get(async || Json(json!({ "ok": true }))))
         .route("/calls", get(calls).delete(forget_calls))
-        .route("/faults", post(add_fault).delete(clear_faults))
+        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/limits", post(set_limits))
         .route("/contacts", get(contacts))
         .route("/contacts/{id}", get(contact))
         .route("/contacts/{id}/{action}", post(act))
         .route("/reset", post(reset))
+        .route("/config", get(config))
+        .route("/events", get(async |Shared(service): App| events::follow(service)))
+        .route("/phone/send", post(write_text))
+        .route("/phone/texts", get(texts))
         .fallback(async || Failure(404, "there is no such control".to_owned()))
 }
 
@@ -78,14 +84,20 @@ struct NewFault {
     fault: Fault,
 }
 
+async fn faults(Shared(service): App) -> Json<Value> {
+    Json(json!({ "faults": service.faults().listed() }))
+}
+
 async fn add_fault(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
     let NewFault { operation, fault } = read(&body)?;
     service.faults().add(operation, fault);
+    service.versions().next();
     Ok(Json(json!({})))
 }
 
 async fn clear_faults(Shared(service): App) -> Json<Value> {
     service.faults().clear();
+    service.versions().next();
     Json(json!({}))
 }
 
@@ -158,10 +170,27 @@ async fn act(
     Ok(Json(answer))
 }
 
-/// Forgets contacts, calls and faults.
+/// Forgets contacts, texts, calls and faults.
 async fn reset(Shared(service): App) -> Json<Value> {
-    service.state().forget();
+    service.phone().forget();
     service.faults().clear();
     service.record().clear();
+    // Last, for it is what a page is told of.
+    service.state().forget();
     Json(json!({}))
+}
+
+/// What a page asks first.
+async fn config(Shared(service): App) -> Json<Value> {
+    Json(service.phone().described())
+}
+
+/// Writes a text on the phone; the answer is the bridge's to its webhook.
+async fn write_text(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
+    let writing: Writing = read(&body)?;
+    phone::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
+}
+
+async fn texts(Shared(service): App) -> Json<Value> {
+    Json(json!({ "texts": service.phone().texts() }))
 }

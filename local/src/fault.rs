@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, de};
+use serde_json::{Value, json};
 
 use crate::{error::ApiError, operation::Operation};
 
@@ -237,6 +238,19 @@ impl Plan {
 
     pub(crate) fn clear(&mut self) {
         self.queues.clear();
+    }
+
+    /// The faults that are still to happen, in order: `{"operation", "fault", "times"}`, where `times` is null for ever.
+    pub(crate) fn listed(&self) -> Value {
+        let mut queues: Vec<_> = self.queues.iter().collect();
+        queues.sort_by_key(|(operation, _)| **operation);
+        let listed = queues.iter().flat_map(|(operation, queue)| {
+            queue
+                .iter()
+                .filter(|fault| fault.times != Some(0))
+                .map(move |fault| json!({ "operation": operation, "fault": fault.to_string(), "times": fault.times }))
+        });
+        listed.collect()
     }
 
     /// The fault that the next call to an operation meets.

@@ -3,7 +3,7 @@
 //! It serves the Connect API as far as chats need it, the Participant Service, and the customer's websocket, on one
 //! port; it ignores signatures. It validates as the service models say, keeps contacts and their transcripts, records
 //! every call, and fails where it is told to. The agents and the flow are whoever calls its methods, or its control API
-//! under `/_local/`.
+//! under `/_local/`. Beside it are a telephone with the providers' send APIs, and the page of `make dev`.
 //!
 //! Outside rules carry their source where they are checked. Where the references are silent, this was decided:
 //!
@@ -36,9 +36,12 @@ mod connection;
 mod contact;
 mod control;
 mod error;
+mod events;
 mod fault;
 mod operation;
+mod page;
 mod participant;
+mod phone;
 mod pipeline;
 mod poller;
 mod record;
@@ -57,10 +60,11 @@ use tokio::task::JoinHandle;
 pub use crate::pipeline::Pipeline;
 pub use crate::{
     actions::{Line, Refused},
-    config::{Config, Limits, Rate},
+    config::{Bridge, Config, Limits, Rate},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
     fault::Fault,
     operation::Operation,
+    phone::{Channel, Signed, Text, Writing},
     poller::{Poller, invoke_over_http},
     record::Call,
     streaming::{MessageAttribute, StreamSubscriber, StreamedItem},
@@ -126,11 +130,13 @@ impl StandIn {
     /// Plans a fault, after those already planned for the operation.
     pub fn fail(&self, operation: Operation, fault: Fault) {
         self.service.faults().add(operation, fault);
+        self.service.versions().next();
     }
 
     /// Forgets the faults that have not happened yet.
     pub fn clear_faults(&self) {
         self.service.faults().clear();
+        self.service.versions().next();
     }
 
     /// Sets the account's quotas.
@@ -193,6 +199,17 @@ impl StandIn {
     /// The customer's websockets break off.
     pub fn drop_websockets(&self, contact_id: &str) -> Result<(), Refused> {
         actions::drop_websockets(&mut self.state(), contact_id)
+    }
+
+    /// The webhooks that a text on the phone becomes: for whoever has the functions at hand instead of their URL. Nothing
+    /// is sent and nothing kept.
+    pub fn write(&self, writing: &Writing) -> Result<Vec<Signed>, String> {
+        self.service.phone().write(writing)
+    }
+
+    /// Every text that went from the phone or came to it, in order.
+    pub fn texts(&self) -> Vec<Text> {
+        self.service.phone().texts().to_vec()
     }
 
     /// Subscribes to what is streamed from now on.

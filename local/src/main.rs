@@ -2,11 +2,15 @@
 
 use std::{env, io, net::SocketAddr, process::ExitCode};
 
-use local::{Pipeline, StandIn};
+use local::{Bridge, Config, Pipeline, StandIn};
 
 const USAGE: &str = "usage: local [--port PORT]    (or LOCAL_PORT; default 9100, 0 for a free one)
-LOCAL_AWS and LOCAL_FUNCTIONS: URLs of an AWS stand-in and of `cargo lambda watch`; then the inbound queue is made and polled";
+LOCAL_FUNCTIONS: URL of `cargo lambda watch`, for the page's widget and phone, which then reads
+BRIDGE_SETTINGS and PUBLIC_BASE_URL as the functions do
+LOCAL_AWS: URL of an AWS stand-in; then queues and table are made there, and the queues polled for the functions";
 const DEFAULT_PORT: u16 = 9100;
+/// As in `[workspace.metadata.lambda]` of Cargo.toml.
+const PUBLIC_BASE_URL: &str = "http://localhost:9000";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -24,7 +28,10 @@ async fn run() -> Result<(), String> {
         println!("{USAGE}");
         return Ok(());
     };
-    let stand_in = StandIn::start_at(SocketAddr::from(([127, 0, 0, 1], port))).await.map_err(|error| {
+    let functions = variable("LOCAL_FUNCTIONS");
+    let bridge = functions.as_deref().map(bridge).transpose()?;
+    let config = Config { address: SocketAddr::from(([127, 0, 0, 1], port)), bridge, ..Config::default() };
+    let stand_in = StandIn::start_with(config).await.map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
             format!("port {port} is in use; choose another with --port or LOCAL_PORT")
         } else {
@@ -32,17 +39,17 @@ async fn run() -> Result<(), String> {
         }
     })?;
     println!("Amazon Connect stand-in at {}", stand_in.url());
-    let pipeline = match (env::var("LOCAL_AWS"), env::var("LOCAL_FUNCTIONS")) {
-        (Ok(aws), Ok(functions)) => {
-            let pipeline = Pipeline::start(&aws, &functions).await?;
-            println!("Inbound queue: {}", pipeline.environment());
+    let pipeline = match (variable("LOCAL_AWS"), &functions) {
+        (Some(aws), Some(functions)) => {
+            let pipeline = Pipeline::start(&aws, functions).await?;
+            println!("SQS and DynamoDB at {}", pipeline.endpoint());
             Some(pipeline)
         }
         _ => None,
     };
     let work = async {
         match &pipeline {
-            Some(pipeline) => pipeline.run().await,
+            Some(pipeline) => pipeline.run(&stand_in).await,
             None => std::future::pending().await,
         }
     };
@@ -52,6 +59,21 @@ async fn run() -> Result<(), String> {
     }
     stand_in.stop().await;
     Ok(())
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The bridge that the page talks to.
+fn bridge(functions: &str) -> Result<Bridge, String> {
+    let settings = variable("BRIDGE_SETTINGS").unwrap_or_else(|| "{}".to_owned());
+    Ok(Bridge {
+        functions: functions.trim_end_matches('/').to_owned(),
+        public_base_url: variable("PUBLIC_BASE_URL").unwrap_or_else(|| PUBLIC_BASE_URL.to_owned()),
+        // Without serde's own words, which may quote a secret.
+        settings: serde_json::from_str(&settings).map_err(|_| "BRIDGE_SETTINGS is not JSON".to_owned())?,
+    })
 }
 
 /// The port to use; `None`: help was asked for.

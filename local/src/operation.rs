@@ -25,10 +25,12 @@ pub enum Operation {
     DisconnectParticipant,
     /// Participant Service: what has been said.
     GetTranscript,
+    /// No operation of AWS: a text by a provider's send API, which the phone stands in for.
+    SendText,
 }
 
 impl Operation {
-    /// All of them.
+    /// All of Connect and the Participant Service.
     pub const ALL: [Self; 10] = [
         Self::StartChatContact,
         Self::SendChatIntegrationEvent,
@@ -55,6 +57,8 @@ impl Operation {
             Self::SendEvent => ("POST", "/participant/event"),
             Self::DisconnectParticipant => ("POST", "/participant/disconnect"),
             Self::GetTranscript => ("POST", "/participant/transcript"),
+            // Below it, by account and by the provider's own path.
+            Self::SendText => ("POST", "/_phone"),
         }
     }
 

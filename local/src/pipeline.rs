@@ -1,84 +1,133 @@
-//! The queue between `receive-message` and `deliver-message`, on a laptop: made at an AWS stand-in (moto), and polled as
-//! Lambda's event source mapping would.
+//! What lies between the functions, on a laptop: queues and table at an AWS stand-in (moto), Connect's SNS topic, and
+//! the event source mappings of `deliver-message` and `send-reply`.
 
+use std::time::Duration;
+
+use futures_util::future::join3;
 use serde_json::{Value, json};
 
-use crate::poller::{Poller, invoke_over_http};
+use crate::{
+    StandIn,
+    poller::{Poller, invoke_over_http},
+    streaming::StreamSubscriber,
+};
 
-/// The function that the queue feeds.
-const FUNCTION: &str = "deliver-message";
-
-/// How many batches are worked on at once.
+/// How many batches of a queue are worked on at once.
 const WORKERS: usize = 2;
 
-/// The table of conversations.
-const TABLE: &str = "conversations";
+/// How long a batch waits whose function failed as a whole. In Lambda it waits for the visibility timeout.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// The inbound queue, its dead letters, and the table.
+/// As in `[workspace.metadata.lambda]` of Cargo.toml, which tells the functions.
+const TABLE: &str = "conversations";
+const ACCOUNT: &str = "123456789012";
+const INBOUND: &str = "inbound.fifo";
+const REPLIES: &str = "replies";
+const DEAD_LETTERS: [&str; 2] = ["inbound-dead-letters.fifo", "replies-dead-letters"];
+
+/// Queues, table, topic and pollers.
 #[derive(Debug)]
 pub struct Pipeline {
-    poller: Poller,
+    inbound: Poller,
+    replies: Poller,
     functions: String,
-    queue_url: String,
-    dead_letter_url: String,
+    replies_url: String,
+    aws: Aws,
 }
 
 impl Pipeline {
     /// Makes queues and table by the AWS API at `aws`; the functions are behind `cargo lambda watch` at `functions`.
     pub async fn start(aws: &str, functions: &str) -> Result<Self, String> {
         let aws = aws.trim_end_matches('/');
-        let client = reqwest::Client::new();
+        let moto = Aws { client: reqwest::Client::new(), url: aws.to_owned() };
         let key = json!([{ "AttributeName": "pk", "KeyType": "HASH" }]);
         let attributes = json!([{ "AttributeName": "pk", "AttributeType": "S" }]);
         let table = json!({
             "TableName": TABLE, "KeySchema": key, "AttributeDefinitions": attributes, "BillingMode": "PAY_PER_REQUEST",
         });
-        call(&client, aws, "dynamodb", "DynamoDB_20120810.CreateTable", &table).await?;
-        let mut urls = Vec::new();
-        for name in ["inbound.fifo", "inbound-dead-letters.fifo"] {
-            let attributes = json!({ "FifoQueue": "true", "VisibilityTimeout": "180" });
+        moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await?;
+        for name in [INBOUND, REPLIES].into_iter().chain(DEAD_LETTERS) {
+            let mut attributes = json!({ "VisibilityTimeout": "180" });
+            if let Some(attributes) = attributes.as_object_mut().filter(|_| name.ends_with(".fifo")) {
+                attributes.insert("FifoQueue".to_owned(), json!("true"));
+            }
             let queue = json!({ "QueueName": name, "Attributes": attributes });
-            call(&client, aws, "sqs", "AmazonSQS.CreateQueue", &queue).await?;
-            urls.push(format!("{aws}/123456789012/{name}"));
+            moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await?;
         }
-        let [queue_url, dead_letter_url] = <[String; 2]>::try_from(urls).unwrap_or_default();
-        let poller = Poller::start(aws, &queue_url).await.map_err(|error| error.to_string())?;
-        Ok(Self { poller, functions: functions.trim_end_matches('/').to_owned(), queue_url, dead_letter_url })
+        let poller = async |aws: &str, name: &str| {
+            Poller::start(aws, &format!("{aws}/{ACCOUNT}/{name}")).await.map_err(|error| error.to_string())
+        };
+        let inbound = poller(aws, INBOUND).await?;
+        // Over the other's endpoint, which passes on what it does not keep: so the functions have one endpoint that knows
+        // of both queues, and moto is asked for one thing at a time.
+        let replies = poller(inbound.endpoint(), REPLIES).await?;
+        let functions = functions.trim_end_matches('/').to_owned();
+        let replies_url = format!("{}/{ACCOUNT}/{REPLIES}", inbound.endpoint());
+        let aws = Aws { url: inbound.endpoint().to_owned(), ..moto };
+        Ok(Self { inbound, replies, functions, replies_url, aws })
     }
 
-    /// What the functions must be told, as `NAME=value,…`. SQS is reached through the poller, which must see what
-    /// visibility a function asks for.
-    pub fn environment(&self) -> String {
-        format!(
-            "INBOUND_QUEUE_URL={},DEAD_LETTER_QUEUE_URL={},CONVERSATIONS_TABLE={TABLE},AWS_ENDPOINT_URL_SQS={}",
-            self.queue_url,
-            self.dead_letter_url,
-            self.poller.endpoint()
-        )
+    /// The functions' endpoint of SQS and DynamoDB. It must be this and not moto itself: here is seen what visibility a
+    /// function asks for; and moto checks a condition and writes in two steps, which nobody may come between.
+    pub fn endpoint(&self) -> &str {
+        self.replies.endpoint()
     }
 
-    /// Hands the queue's batches to the function, until it is dropped.
-    pub async fn run(&self) {
-        let client = reqwest::Client::new();
-        let deliver = async |event: Value| invoke_over_http(&client, &self.functions, FUNCTION, event).await;
-        self.poller.run(WORKERS, deliver, |error| eprintln!("local: the inbound queue: {error}")).await;
+    /// Publishes what the stand-in streams, and hands the queues' batches to the functions, until it is dropped.
+    pub async fn run(&self, stand_in: &StandIn) {
+        let poll = async |poller: &Poller, function: &'static str| {
+            let client = reqwest::Client::new();
+            let invoke = async |event: Value| {
+                let answer = invoke_over_http(&client, &self.functions, function, event).await;
+                if let Err(error) = &answer {
+                    eprintln!("local: {function} failed: {}", error.lines().next().unwrap_or_default());
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+                answer
+            };
+            poller.run(WORKERS, invoke, |error| eprintln!("local: the queue of {function}: {error}")).await;
+        };
+        let topic = self.publish(stand_in.stream());
+        join3(poll(&self.inbound, "deliver-message"), poll(&self.replies, "send-reply"), topic).await;
+    }
+
+    /// Connect's topic, and its subscription: a standard queue without raw delivery.
+    async fn publish(&self, mut items: StreamSubscriber) {
+        while let Some(item) = items.next().await {
+            let message = json!({ "QueueUrl": self.replies_url, "MessageBody": item.notification().to_string() });
+            // SNS retries for 23 days.
+            while let Err(error) = self.aws.call("sqs", "AmazonSQS.SendMessage", &message).await {
+                eprintln!("local: the topic: {error}");
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
+        }
     }
 }
 
-async fn call(client: &reqwest::Client, aws: &str, service: &str, target: &str, body: &Value) -> Result<(), String> {
-    // moto reads the service from the credential's scope, and checks no signature.
-    let authorization = format!("AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request");
-    let answer = client
-        .post(aws)
-        .header("x-amz-target", target)
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("authorization", authorization)
-        .body(body.to_string())
-        .send()
-        .await
-        .map_err(|error| format!("{target}: {error}"))?;
-    match answer.status() {
-        status if status.is_success() => Ok(()),
-        status => Err(format!("{target}: {status}")),
+/// The AWS API.
+#[derive(Clone, Debug)]
+struct Aws {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Aws {
+    async fn call(&self, service: &str, target: &str, body: &Value) -> Result<(), String> {
+        // moto reads the service from the credential's scope, and checks no signature.
+        let authorization = format!("AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request");
+        let answer = self
+            .client
+            .post(&self.url)
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", authorization)
+            .body(body.to_string())
+            .send()
+            .await
+            .map_err(|error| format!("{target}: {error}"))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(format!("{target}: {status}")),
+        }
     }
 }

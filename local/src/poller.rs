@@ -1,4 +1,4 @@
-//! A stand-in for Lambda's event source mapping over an SQS FIFO queue: it receives batches, invokes a function, deletes
+//! A stand-in for Lambda's event source mapping over an SQS queue: it receives batches, invokes a function, deletes
 //! what the function did and gives back what it did not ("Using Lambda with Amazon SQS", AWS Lambda developer guide).
 //!
 //! It works over an SQS API such as moto's. moto 5.2.5 mixes a FIFO group up when a visibility timeout *expires* (the
@@ -47,6 +47,7 @@ struct State {
     /// The SQS API.
     sqs: String,
     queue_url: String,
+    queue_name: String,
     queue_arn: String,
     /// Waits are this much shorter than asked for.
     speed: f64,
@@ -79,6 +80,7 @@ impl Poller {
             client: reqwest::Client::new(),
             sqs: sqs.to_owned(),
             queue_url: queue_url.to_owned(),
+            queue_name: name.to_owned(),
             queue_arn: format!("arn:aws:sqs:us-east-1:{account}:{name}"),
             speed,
             asked: Mutex::default(),
@@ -342,7 +344,8 @@ async fn pass_on(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: By
     const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
     let operation = headers.get("x-amz-target").and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let ours = text(&asked, "QueueUrl") == state.queue_url;
+    // moto answers GetQueueUrl with the host that it was asked at, so only the name tells.
+    let ours = text(&asked, "QueueUrl").rsplit('/').next() == Some(&*state.queue_name);
     if ours && let Some(answer) = state.keep(&operation, &asked) {
         return ([("content-type", CONTENT_TYPE)], answer.to_string()).into_response();
     }

@@ -27,15 +27,16 @@ use crate::{
     error::ApiError,
     fault::{Effect, Fault, Plan},
     operation::Operation,
-    participant,
+    page, participant,
+    phone::{self, Phone},
     record::{Call, Record, kept},
     sns,
-    state::State,
+    state::{State, Versions},
     websocket,
 };
 
 /// What is read of a body. The largest valid request (attributes, initial message) is far below.
-const MAX_BODY: usize = 1 << 20;
+pub(crate) const MAX_BODY: usize = 1 << 20;
 
 /// The token of a participant (connectparticipant service model).
 const BEARER_HEADER: &str = "x-amz-bearer";
@@ -46,6 +47,9 @@ pub(crate) struct Service {
     state: Mutex<State>,
     faults: Mutex<Plan>,
     record: Mutex<Record>,
+    phone: Mutex<Phone>,
+    versions: Versions,
+    http: reqwest::Client,
     stop: watch::Sender<bool>,
 }
 
@@ -63,8 +67,30 @@ impl Service {
         lock(&self.faults)
     }
 
+    /// The fault that a call meets.
+    pub(crate) fn take_fault(&self, operation: Operation) -> Option<Fault> {
+        let fault = self.faults().take(operation);
+        if fault.is_some() {
+            self.versions.next();
+        }
+        fault
+    }
+
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         lock(&self.record)
+    }
+
+    pub(crate) fn phone(&self) -> MutexGuard<'_, Phone> {
+        lock(&self.phone)
+    }
+
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// For the phone's webhooks.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
     }
 
     /// Stops accepting and answering.
@@ -83,16 +109,22 @@ impl Service {
 pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(config.address).await?;
     let address = listener.local_addr()?;
+    let versions = Versions::default();
     let service = Arc::new(Service {
-        state: Mutex::new(State::new(config, address.port())),
+        phone: Mutex::new(Phone::new(config.bridge.clone(), versions.clone())),
+        state: Mutex::new(State::new(config, address.port(), versions.clone())),
         faults: Mutex::default(),
         record: Mutex::default(),
+        versions,
+        http: reqwest::Client::new(),
         stop: watch::Sender::new(false),
     });
     let router = Router::new()
         .nest("/_local", control::router())
         .merge(websocket::router())
         .merge(sns::router())
+        .merge(page::router())
+        .merge(phone::router())
         .fallback(api)
         .with_state(Arc::clone(&service));
     let stopped = Arc::clone(&service);
@@ -147,7 +179,7 @@ pub(crate) async fn api(
         service.record().answered(number, error.status, Some(error.kind.clone()));
         return with_common_headers(error.into_response());
     };
-    let fault = operation.and_then(|operation| service.faults().take(operation));
+    let fault = operation.and_then(|operation| service.take_fault(operation));
     let number = service.record().begin(call(operation, &parts, &body, &peer, fault.as_ref()));
 
     // A task of its own, for a server goes on with a request whose caller has given up waiting.
@@ -215,6 +247,8 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
         Operation::SendEvent => participant::send_event(state, bearer, &body),
         Operation::DisconnectParticipant => participant::disconnect_participant(state, bearer, &body),
         Operation::GetTranscript => participant::get_transcript(state, bearer, &body),
+        // Served by `phone`.
+        Operation::SendText => Err(ApiError::unknown_operation()),
     }
 }
 
@@ -222,7 +256,13 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     Some(headers.get(BEARER_HEADER)?.to_str().ok()?.to_owned())
 }
 
-fn call(operation: Option<Operation>, parts: &Parts, body: &[u8], peer: &Peer, fault: Option<&Fault>) -> Call {
+pub(crate) fn call(
+    operation: Option<Operation>,
+    parts: &Parts,
+    body: &[u8],
+    peer: &Peer,
+    fault: Option<&Fault>,
+) -> Call {
     Call {
         operation,
         method: parts.method.to_string(),
@@ -238,8 +278,17 @@ fn call(operation: Option<Operation>, parts: &Parts, body: &[u8], peer: &Peer, f
     }
 }
 
+/// What an error of reqwest's is at bottom, in words: its own text says no more than that there was one.
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
 /// Makes the caller see a reset: hyper writes this response, and the connection breaks on it.
-fn reset(peer: &Peer) -> Response {
+pub(crate) fn reset(peer: &Peer) -> Response {
     peer.reset();
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }

@@ -1,7 +1,5 @@
-//! As much of Amazon SNS as `receive-message` meets: the certificate that the webhooks in `events/` are signed with, and
-//! `ConfirmSubscription`.
-//!
-//! The certificate is that of the test vectors; nobody here has its key.
+//! As much of Amazon SNS as `receive-message` meets: the certificates that the webhooks in `events/` and those of the phone
+//! are signed with, and `ConfirmSubscription`.
 
 use std::sync::Arc;
 
@@ -15,8 +13,14 @@ use serde::Deserialize;
 
 use crate::server::{self, Service};
 
+/// Of the test vectors. Nobody here has its key.
 const CERTIFICATE: &str = include_str!("sns_certificate.pem");
 const CERTIFICATE_PATH: &str = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
+
+/// The phone's.
+pub(crate) const SIGNING_KEY: &str = include_str!("../../shared/src/sms/aws_sns/fixtures/test-only.key.pem");
+const SIGNING_CERTIFICATE: &str = include_str!("../../shared/src/sms/aws_sns/fixtures/test-only.cert.pem");
+pub(crate) const SIGNING_CERTIFICATE_PATH: &str = "/SimpleNotificationService-fedcba9876543210fedcba9876543210.pem";
 
 /// A call of SNS, which speaks the AWS query protocol.
 #[derive(Deserialize)]
@@ -32,6 +36,7 @@ struct Call {
 pub(crate) fn router() -> Router<Arc<Service>> {
     Router::new()
         .route(CERTIFICATE_PATH, get(([(CONTENT_TYPE, "application/x-pem-file")], CERTIFICATE)))
+        .route(SIGNING_CERTIFICATE_PATH, get(([(CONTENT_TYPE, "application/x-pem-file")], SIGNING_CERTIFICATE)))
         .route("/", post(call).fallback(server::api))
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -27,6 +27,28 @@ const STREAMS_PER_CONTACT: usize = 2;
 
 /// How long a websocket lives, as the answer tells; chatjs opens a new one a minute earlier.
 const WEBSOCKET_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// Numbers what changes, so that whoever follows the stand-in is told what is new to him. Clones share one count.
+#[derive(Clone, Debug)]
+pub(crate) struct Versions(watch::Sender<u64>);
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl Versions {
+    /// The version of a change that happens now.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.send_modify(|version| *version += 1);
+        *self.0.borrow()
+    }
+
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
 
 /// A chat's place in [`State`]: it outlives transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +70,8 @@ pub(crate) struct Chat {
     pub(crate) pages: HashMap<String, Page>,
     started: Instant,
     active: Instant,
+    /// The version of the last change of [`contact`](Self::contact).
+    changed: u64,
 }
 
 /// An open websocket of the customer.
@@ -133,10 +157,13 @@ pub(crate) struct State {
     streams: Streams,
     bucket: Option<Bucket>,
     last_millisecond: i64,
+    versions: Versions,
+    /// How often everything was forgotten.
+    epoch: u64,
 }
 
 impl State {
-    pub(crate) fn new(config: Config, port: u16) -> Self {
+    pub(crate) fn new(config: Config, port: u16, versions: Versions) -> Self {
         Self {
             bucket: config.limits.start_rate.map(Bucket::new),
             config,
@@ -149,6 +176,8 @@ impl State {
             by_websocket_token: HashMap::new(),
             streams: Streams::default(),
             last_millisecond: 0,
+            versions,
+            epoch: 0,
         }
     }
 
@@ -169,6 +198,14 @@ impl State {
         self.by_participant_token.clear();
         self.by_connection_token.clear();
         self.by_websocket_token.clear();
+        self.epoch += 1;
+        self.versions.next();
+    }
+
+    /// How often everything was forgotten, and the contacts that have changed since a version.
+    pub(crate) fn changed_since(&self, version: u64) -> (u64, Vec<Contact>) {
+        let changed = self.chats.iter().filter(|chat| chat.changed > version).map(|chat| chat.contact.clone());
+        (self.epoch, changed.collect())
     }
 
     pub(crate) fn streams(&mut self) -> &mut Streams {
@@ -263,6 +300,7 @@ impl State {
             pages: HashMap::new(),
             started: now,
             active: now,
+            changed: self.versions.next(),
         });
         Ok(key)
     }
@@ -287,6 +325,7 @@ impl State {
         let absolute_time = self.next_time();
         let chat = self.chats.get_mut(key.0)?;
         chat.active = Instant::now();
+        chat.changed = self.versions.next();
         let item = Item {
             id: Uuid::new_v4().to_string(),
             absolute_time,

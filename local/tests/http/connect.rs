@@ -276,7 +276,7 @@ async fn time_ends_chats() {
 #[tokio::test]
 async fn unknown_operations_and_preflights() {
     let client = Client::start().await;
-    for (method, path) in [("POST", "/contact/chat"), ("PUT", "/contact/chat/"), ("GET", "/")] {
+    for (method, path) in [("POST", "/contact/chat"), ("PUT", "/contact/chat/"), ("GET", "/contact")] {
         let answer = client.send(method, path, None, String::new()).await.unwrap();
         assert_eq!((answer.failed().0, answer.failed().1), (404, "UnknownOperationException"), "{method} {path}");
     }

@@ -7,11 +7,15 @@ mod connect;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod integration_events;
 #[cfg(test)]
 mod participant;
+#[cfg(test)]
+mod phone;
 #[cfg(test)]
 mod poller;
 #[cfg(test)]
