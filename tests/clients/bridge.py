@@ -40,8 +40,10 @@ class Bridge:
     def __init__(self, log, **variables):
         self.functions = free_port()
         self.local = free_port()
+        self.moto = free_port()
         self.log = log
-        environment = os.environ | {"FUNCTIONS_PORT": str(self.functions), "LOCAL_PORT": str(self.local)}
+        ports = {"FUNCTIONS_PORT": self.functions, "LOCAL_PORT": self.local, "MOTO_PORT": self.moto}
+        environment = os.environ | {name: str(port) for name, port in ports.items()}
         # What a test writes into the checkout must not restart a function that is answering another.
         environment |= {"WATCH_OPTIONS": "--ignore-changes"} | variables
         self.process = subprocess.Popen(
@@ -72,3 +74,20 @@ class Bridge:
         """As Ctrl-C does: the signal goes to the whole foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=30)
+
+    def left_behind(self):
+        """What of it still runs: processes of its session, as Linux lists them, and ports that are served."""
+        left = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, fields = stat.read_text().rsplit(")", 1)
+            except OSError:
+                continue
+            state, _, _, session = fields.split()[:4]
+            if state != "Z" and int(session) == self.process.pid:
+                left.append(name)
+        for port in (self.functions, self.local, self.moto):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    left.append(f"port {port}")
+        return left

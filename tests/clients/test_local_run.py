@@ -5,9 +5,11 @@ Every request goes to 127.0.0.1. The binaries are those of `cargo build --worksp
 
 import json
 import os
-import socket
+import shutil
 import subprocess
+import time
 import urllib.request
+from collections import Counter
 
 import pytest
 from bridge import CARGO_LAMBDA, PAGE, ROOT, Bridge, free_port, request
@@ -78,16 +80,32 @@ def test_cargo_lambda_invoke(bridge, event):
 @pytest.mark.parametrize("event", sorted(path.name for path in (ROOT / "events" / "receive-message").glob("*.json")))
 def test_webhooks_of_every_provider_and_trigger(bridge, event):
     """Signed once for http://localhost:9000: the base that `make dev` is told, whatever port it runs on."""
-    request(f"http://127.0.0.1:{bridge.local}/_local/reset", "POST")
     answer = invoke(bridge, "receive-message", ROOT / "events" / "receive-message" / event)
-    started = [call for call in bridge.control("calls")["calls"] if call["operation"] == "StartChatContact"]
-    no_message = {"wrong-signature.json", "meta-handshake.json", "aws-sns-subscription.json"}
     if event.startswith(("sqs-", "sns")):
         assert answer == {"batchItemFailures": []}
     else:
         assert answer["statusCode"] == (403 if event == "wrong-signature.json" else 200), answer
-    assert len(started) == (0 if event in no_message else 1)
-    assert all(call["body"]["InitialMessage"]["Content"] for call in started)
+
+
+def test_all_of_them_reach_their_customers_chats_once(bridge):
+    """The texts of the webhooks above, by account."""
+    expected = Counter(["signalwire", "telnyx", "vonage", "vonage-md5hash", "vonage-messages", "meta"])
+    expected.update({"twilio": 4, "aws-sns": 5})
+
+    def said():
+        texts = Counter()
+        for chat in bridge.control("contacts")["contacts"]:
+            if "account" in chat["attributes"]:
+                said = [item for item in chat["transcript"] if item["item_type"] == "MESSAGE"]
+                texts[chat["attributes"]["account"]] += len(said)
+        return texts
+
+    deadline = time.monotonic() + 30
+    while said().total() < expected.total() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    # Time for one too many.
+    time.sleep(1)
+    assert said() == expected
 
 
 def test_a_signed_webhook_over_http(bridge):
@@ -107,9 +125,7 @@ def test_a_port_in_use_is_said_in_one_line(bridge):
 
 def test_ctrl_c_stops_everything(bridge):
     assert bridge.stop() == 130
-    for port in (bridge.functions, bridge.local):
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still served"
+    assert bridge.left_behind() == []
 
 
 def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
@@ -119,6 +135,37 @@ def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
         bridge.wait()
         bridge.process.terminate()
         assert bridge.process.wait(timeout=30) == 143
-    for port in (bridge.functions, bridge.local):
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still served"
+    assert bridge.left_behind() == []
+
+
+def make(tmp_path, target, **variables):
+    """What `make` says last of a checkout without anything installed, and what it ends with."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for path in ["local/requirements.txt", "local/page/package.json", "local/page/package-lock.json"]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / path)
+    environment = os.environ | variables
+    command = [shutil.which("make"), "--no-print-directory", target]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout.splitlines()[-1:]
+
+
+def test_a_missing_tool_is_said_in_one_line(tmp_path):
+    for tool in ["bash", "mkdir", "touch"]:
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    path = str(tmp_path / "bin")
+    npm = "npm is missing: install Node.js 20.14 or newer"
+    assert make(tmp_path, "local/page/node_modules/.installed", PATH=path) == (2, [npm])
+    python = "python3 is missing: install Python 3.9 or newer"
+    assert make(tmp_path, ".venv/bin/cargo-lambda", PATH=path) == (2, [python])
+
+
+def test_no_network_is_said_in_one_line(tmp_path):
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    npm = {"npm_config_registry": nowhere, "npm_config_cache": str(tmp_path / "cache"), "npm_config_fetch_retries": "0"}
+    said = "npm can't install the packages of local/page: is there a network? See target/npm.log."
+    assert make(tmp_path, "local/page/node_modules/.installed", **npm) == (2, [said])
+    pip = {"PIP_INDEX_URL": nowhere, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1", "PIP_CONFIG_FILE": "/dev/null"}
+    said = "pip can't install cargo-lambda and moto: is there a network? See target/pip.log."
+    assert make(tmp_path, ".venv/bin/cargo-lambda", **pip) == (2, [said])

@@ -168,7 +168,10 @@ RESPONSES = schema.raw_schema["components"]["responses"]
 # Said of webhooks only.
 WEBHOOKS = {"Unverified"}
 # Those of deliveries: no answer has them.
-DELIVERIES = {"ChatEnded", "OutcomeUnknown", "StoreUnavailable"}
+DELIVERIES = {
+    "ChatEnded", "OutcomeUnknown", "StoreUnavailable", "UnknownConversation", "ProviderUnavailable", "SendRefused",
+    "SendMisconfigured", "OptedOut",
+}
 # Where `PUT /contact/chat` is another route.
 ELSEWHERE = {"NotFound", "MethodNotAllowed"}
 
