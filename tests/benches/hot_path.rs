@@ -1,9 +1,14 @@
 //! `make bench`: what one request costs, with and without the way to AWS (a stand-in on this machine). Compare figures
 //! only with each other, on one machine.
 
+use aws_lambda_events::sqs::SqsEvent;
 use divan::Bencher;
 use local::StandIn;
 use serde_json::{Value, json};
+use shared::{
+    reply::streamed::Streamed,
+    sms::segments::{self, Limit},
+};
 use tests::{environment, invoke, receive_message, sqs::Sqs, start_chat};
 use tokio::runtime::Runtime;
 
@@ -60,4 +65,20 @@ fn receive_message_stored(bencher: Bencher<'_, '_>, name: &str) {
     let function = runtime.block_on(receive_message(&environment, queue.url()));
     let event = event(&format!("receive-message/{name}"));
     bencher.bench_local(|| runtime.block_on(invoke(&function, &event)));
+}
+
+/// What `send-reply` does before its first call: an item is read and put into words.
+#[divan::bench(args = ["agent-message", "markdown", "list-picker", "not-for-the-customer"])]
+fn reply_read(bencher: Bencher<'_, '_>, name: &str) {
+    let event: SqsEvent = serde_json::from_value(event(&format!("send-reply/{name}"))).unwrap();
+    bencher.bench_local(|| event.records.iter().filter_map(|item| Some(Streamed::read(item).ok()?.content())).count());
+}
+
+/// The longest text that Connect takes, in parts for SMS.
+#[divan::bench(args = ["GSM-7", "UCS-2"])]
+fn reply_split(bencher: Bencher<'_, '_>, encoding: &str) {
+    let line =
+        if encoding == "GSM-7" { "Your parcel left this morning. " } else { "Ihr Päckchen 📦 ist unterwegs. " };
+    let text = line.repeat(16_384 / line.len());
+    bencher.bench_local(|| segments::split(&text, Limit::Units(1_600)).len());
 }

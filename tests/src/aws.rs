@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    convert::Infallible,
     io::Read,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use axum::{
     Router,
@@ -245,8 +247,12 @@ pub async fn create_table(name: &str) {
     call("dynamodb", "CreateTable", &asked).await;
 }
 
-async fn create_queue(name: &str) -> String {
-    let attributes = json!({ "FifoQueue": "true", "VisibilityTimeout": "180" });
+/// Creates a queue: a FIFO one if its name says so.
+pub async fn create_queue(name: &str) -> String {
+    let mut attributes = json!({ "VisibilityTimeout": "180" });
+    if name.ends_with(".fifo") {
+        attributes["FifoQueue"] = json!("true");
+    }
     let created = call("sqs", "CreateQueue", &json!({ "QueueName": name, "Attributes": attributes })).await;
     let url = created["QueueUrl"].as_str().unwrap();
     // moto answers with the name it was called by.
@@ -331,16 +337,28 @@ impl Cloud {
 
     /// The SDKs' configuration.
     pub async fn sdk(&self) -> aws_config::SdkConfig {
+        self.sdk_with_queue(self.poller.endpoint()).await
+    }
+
+    /// The same, with another endpoint of SQS.
+    pub async fn sdk_with_queue(&self, sqs: &str) -> aws_config::SdkConfig {
         let credentials = aws_credential_types::Credentials::from_keys("test", "test", None);
         let region = aws_config::Region::new("us-east-1");
         let config = shared::aws::loader().region(region).credentials_provider(credentials).load().await;
-        let endpoints = Endpoints(vec![
-            ("Connect", self.connect_url.clone().unwrap_or_else(|| self.connect.url().to_owned())),
-            ("ConnectParticipant", self.connect.url().to_owned()),
-            ("DynamoDB", self.dynamo.url.clone()),
-            ("SQS", self.poller.endpoint().to_owned()),
-        ]);
+        let ids = ["Connect", "ConnectParticipant", "DynamoDB", "SQS"];
+        let urls = self.endpoints(sqs).into_iter().map(|(_, url)| url);
+        let endpoints = Endpoints(ids.into_iter().zip(urls).collect());
         config.into_builder().service_config(endpoints).build()
+    }
+
+    /// The services' endpoints, as the environment names them; SQS is at `sqs`.
+    pub fn endpoints(&self, sqs: &str) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL_CONNECT", self.connect_url.clone().unwrap_or_else(|| self.connect.url().to_owned())),
+            ("AWS_ENDPOINT_URL_CONNECTPARTICIPANT", self.connect.url().to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamo.url.clone()),
+            ("AWS_ENDPOINT_URL_SQS", sqs.to_owned()),
+        ]
     }
 
     /// What a function reads of the environment.
@@ -392,17 +410,7 @@ impl Cloud {
 
     /// Hands a function one event, as Lambda would.
     pub async fn invoke(&self, function: &DeliverMessage, event: Value) -> Result<Value, String> {
-        let mut context = Context::default();
-        context.request_id = "request-1".to_owned();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        context.deadline = (now + self.time).as_millis().try_into().unwrap();
-        let event = serde_json::from_value(event).unwrap();
-        // Lambda kills what is late.
-        match tokio::time::timeout(self.time, function.handle(LambdaEvent::new(event, context))).await {
-            Ok(Ok(answer)) => Ok(serde_json::to_value(&answer).unwrap()),
-            Ok(Err(never)) => match never {},
-            Err(_) => Err("Task timed out".to_owned()),
-        }
+        invoke_within(self.time, event, async |event| function.handle(event).await).await
     }
 
     /// Polls until the queue is empty.
@@ -412,17 +420,7 @@ impl Cloud {
 
     /// Polls, by any function, until the queue is empty.
     pub async fn drain_by(&self, function: impl AsyncFn(Value) -> Result<Value, String>) {
-        let started = Instant::now();
-        loop {
-            let received = self.poller.poll_once(&function).await.unwrap();
-            if received == 0 {
-                if self.poller.is_empty().await.unwrap() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            assert!(started.elapsed() < Duration::from_secs(100), "the queue does not become empty");
-        }
+        drain(&self.poller, function).await;
     }
 
     /// Polls until this holds. What waits may stay in the queue.
@@ -439,22 +437,7 @@ impl Cloud {
 
     /// The dead letters: reason and body.
     pub async fn dead_letters(&self) -> Vec<(String, String)> {
-        let mut letters = Vec::new();
-        loop {
-            let asked = json!({ "QueueUrl": self.dead_letter_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 3600,
-                                "MessageAttributeNames": ["All"] });
-            let received = call("sqs", "ReceiveMessage", &asked).await;
-            let Some(messages) = received["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
-                return letters;
-            };
-            for message in messages {
-                let reason = message["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap_or("none");
-                letters.push((reason.to_owned(), message["Body"].as_str().unwrap().to_owned()));
-                let receipt = &message["ReceiptHandle"];
-                let asked = json!({ "QueueUrl": self.dead_letter_url, "ReceiptHandle": receipt });
-                call("sqs", "DeleteMessage", &asked).await;
-            }
-        }
+        letters_in(&self.dead_letter_url).await
     }
 
     /// What a customer said, over all chats, in order.
@@ -467,6 +450,59 @@ impl Cloud {
             }
         }
         said
+    }
+}
+
+/// Hands the function of a queue one event, as Lambda would.
+pub async fn invoke_within(
+    time: Duration,
+    event: Value,
+    function: impl AsyncFnOnce(LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible>,
+) -> Result<Value, String> {
+    let mut context = Context::default();
+    context.request_id = "request-1".to_owned();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    context.deadline = (now + time).as_millis().try_into().unwrap();
+    let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), context);
+    // Lambda kills what is late.
+    match tokio::time::timeout(time, function(event)).await {
+        Ok(Ok(answer)) => Ok(serde_json::to_value(&answer).unwrap()),
+        Ok(Err(never)) => match never {},
+        Err(_) => Err("Task timed out".to_owned()),
+    }
+}
+
+/// Polls until the queue is empty.
+pub async fn drain(poller: &Poller, function: impl AsyncFn(Value) -> Result<Value, String>) {
+    let started = Instant::now();
+    loop {
+        let received = poller.poll_once(&function).await.unwrap();
+        if received == 0 {
+            if poller.is_empty().await.unwrap() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(started.elapsed() < Duration::from_secs(100), "the queue does not become empty");
+    }
+}
+
+/// Takes the dead letters out of a queue: reason and body.
+pub async fn letters_in(url: &str) -> Vec<(String, String)> {
+    let mut letters = Vec::new();
+    loop {
+        let asked = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 3600,
+                            "MessageAttributeNames": ["All"] });
+        let received = call("sqs", "ReceiveMessage", &asked).await;
+        let Some(messages) = received["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
+            return letters;
+        };
+        for message in messages {
+            let reason = message["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap_or("none");
+            letters.push((reason.to_owned(), message["Body"].as_str().unwrap().to_owned()));
+            let receipt = &message["ReceiptHandle"];
+            call("sqs", "DeleteMessage", &json!({ "QueueUrl": url, "ReceiptHandle": receipt })).await;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod templates;
 use std::sync::{Arc, LazyLock};
 
 use arbitrary::{Arbitrary as _, Unstructured};
+use aws_lambda_events::sqs::SqsMessage;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use shared::{
@@ -18,11 +19,13 @@ use shared::{
     config::{self, Env},
     error::{Error, Kind},
     inbound::Inbound,
+    reply::streamed::{Content, Streamed},
     settings::{Account, Settings},
     sms::{
         aws_sns::{self, Certificate},
         message::{Event, FromKind, Media, Message},
         provider::{Answer, Provider},
+        segments::{self, Limit},
         url::BaseUrl,
         webhook::{Arrival, Verified, Webhook},
     },
@@ -33,7 +36,7 @@ use self::{
     input::{Document, Input, Shape, Signer, Template},
     sign::{KEY_ID, SECRET, STRANGERS, VONAGE_METHODS, sign, telnyx_public_key},
     templates::{
-        AWS_SMS, CANARY, ENVELOPE, META, META_ENTRY, SETTINGS, SIGNALWIRE, TELNYX, TOPIC, TWILIO, VONAGE,
+        AWS_SMS, CANARY, ENVELOPE, META, META_ENTRY, SETTINGS, SIGNALWIRE, STREAMED, TELNYX, TOPIC, TWILIO, VONAGE,
         VONAGE_MESSAGES, WIDGET,
     },
 };
@@ -62,7 +65,7 @@ pub enum Outcome {
 pub type Target = fn(&[u8]) -> Outcome;
 
 /// All of them, by the names of libFuzzer's targets.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("twilio", twilio),
     ("signalwire", signalwire),
     ("telnyx", telnyx),
@@ -73,6 +76,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("aws_social", aws_social),
     ("settings", settings),
     ("widget_request", widget_request),
+    ("streamed", streamed),
 ];
 
 /// A webhook of Twilio.
@@ -475,6 +479,34 @@ pub fn widget_request(data: &[u8]) -> Outcome {
         Err(error) => {
             let kinds = [Kind::Validation, Kind::InstanceNotAllowed, Kind::FlowNotAllowed, Kind::StreamingNotAllowed];
             assert!(kinds.contains(&error.kind()) && error.field().is_some(), "{error:?}");
+            Outcome::Refused
+        }
+    }
+}
+
+/// An item of a chat, as Connect streams it; what is for the customer is split as every provider wants it.
+pub fn streamed(data: &[u8]) -> Outcome {
+    let Ok(document) = Document::arbitrary_take_rest(Unstructured::new(data)) else { return Outcome::Refused };
+    let mut message = SqsMessage::default();
+    message.body = Some(String::from_utf8_lossy(&document.bytes(&STREAMED)).into_owned());
+    let visibility = json!({ "MessageVisibility": { "stringValue": "ALL", "dataType": "String" } });
+    message.message_attributes = serde_json::from_value(visibility).unwrap();
+    let read = Streamed::read(&message).map(|streamed| (streamed.content(), streamed));
+    match read {
+        Ok((Content::Text(text), streamed)) => {
+            assert!(!streamed.id.is_empty() && !streamed.initial_contact_id.is_empty());
+            for limit in [Limit::Units(1_600), Limit::Segments(10), Limit::Characters(4_096), Limit::Units(20)] {
+                let parts = segments::split(&text, limit);
+                let words = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+                assert_eq!(words(&parts.concat()), words(&text), "{limit:?}");
+                assert!(parts.iter().all(|part| !part.trim().is_empty()), "{limit:?}");
+            }
+            Outcome::Read { messages: 1 }
+        }
+        Ok(_) => Outcome::Read { messages: 0 },
+        Err(error) => {
+            assert_eq!(error.kind(), Kind::Validation);
+            assert!(!error.message().contains(CANARY), "{error:?}");
             Outcome::Refused
         }
     }

@@ -4,6 +4,8 @@
 pub mod aws;
 pub mod dynamodb;
 pub mod fuzz;
+pub mod providers;
+pub mod replies;
 pub mod runtime;
 pub mod secrets;
 pub mod signed;

@@ -214,3 +214,28 @@ pub(super) static WIDGET: LazyLock<Template> = LazyLock::new(|| {
     ];
     Template::new(value, &words)
 });
+
+pub(super) static STREAMED: LazyLock<Template> = LazyLock::new(|| {
+    let value = json!({
+        "AbsoluteTime": "2024-03-20T09:36:56.174Z", "Id": "i-1", "Type": "MESSAGE", "ContentType": "text/markdown",
+        "Content": "**Hello**, see [our page](https://shop.example) and\n\n1. one\n2. two", "ParticipantId": "p-1",
+        "DisplayName": "Ana", "ParticipantRole": "AGENT", "InitialContactId": "c-1", "ContactId": "c-2",
+        "Attachments": [{ "AttachmentName": "x.png", "Status": "APPROVED", "ContentType": "image/png" }],
+        "MessageMetadata": { "MessageCompleted": true, "ChunkNumber": 1 },
+    });
+    let picker = r#"{"templateType":"ListPicker","version":"1.0","data":{"content":{"title":"What?","subtitle":"Tap",
+                     "elements":[{"title":"Orders","subtitle":"Where?"},{"title":"Billing"}]}}}"#;
+    let words = [
+        picker,
+        "ATTACHMENT",
+        "EVENT",
+        "CUSTOMER",
+        "SYSTEM",
+        "text/plain",
+        "application/vnd.amazonaws.connect.message.interactive",
+        "application/vnd.amazonaws.connect.event.chat.ended",
+        "REJECTED",
+        "\u{1f469}\u{200d}\u{1f467} caf\u{e9} [x] \u{20ac}",
+    ];
+    Template::new(value, &words)
+});

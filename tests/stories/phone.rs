@@ -1,0 +1,209 @@
+//! The laptop's phone against the real functions: what it signs is believed, and what Connect streams reaches the queue
+//! of replies.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Json, Router, extract::Path, routing::post};
+use local::{Bridge, Channel, Config, Pipeline, StandIn, Writing};
+use serde_json::{Value, json};
+use shared::inbound::Inbound;
+use tests::{FLOW, Http, INSTANCE, TOPIC, aws::moto, invoke, receive_message, sqs::Sqs};
+
+const BASE: &str = "http://localhost:9000";
+
+async fn phone() -> StandIn {
+    let settings = serde_json::from_str(include_str!("../../local/settings.json")).unwrap();
+    let bridge = Bridge { functions: BASE.to_owned(), public_base_url: BASE.to_owned(), settings };
+    StandIn::start_with(Config { bridge: Some(bridge), ..Config::default() }).await.unwrap()
+}
+
+fn environment(queue: &Sqs, phone: &StandIn) -> Vec<(&'static str, String)> {
+    vec![
+        ("BRIDGE_SETTINGS", include_str!("../../local/settings.json").to_owned()),
+        ("PUBLIC_BASE_URL", BASE.to_owned()),
+        ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
+        ("AWS_ENDPOINT_URL_SNS", phone.url().to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn what_the_phone_signs_is_believed() {
+    let phone = phone().await;
+    let queue = Sqs::start().await;
+    let function = receive_message(&environment(&queue, &phone), queue.url()).await;
+    let words = "Grüße = 1 & \"2\"\n😀 100%+";
+    for (account, channel) in [
+        ("twilio", Channel::Sms),
+        ("twilio", Channel::Whatsapp),
+        ("signalwire", Channel::Sms),
+        ("telnyx", Channel::Sms),
+        ("vonage", Channel::Sms),
+        ("vonage-md5hash", Channel::Sms),
+        ("vonage-messages", Channel::Sms),
+        ("vonage-messages", Channel::Whatsapp),
+        ("aws-sns", Channel::Sms),
+        ("aws-sns", Channel::Whatsapp),
+        ("meta", Channel::Whatsapp),
+    ] {
+        queue.forget();
+        let writing = Writing {
+            account: account.to_owned(),
+            channel: Some(channel),
+            from: "+14155550123".to_owned(),
+            to: "+12025550100".to_owned(),
+            text: words.to_owned(),
+        };
+        let [webhook] = phone.write(&writing).unwrap().try_into().unwrap();
+        let mut request = Http::new("POST", &webhook.path).body(webhook.body.clone());
+        for (name, value) in &webhook.headers {
+            request = request.header(name, value);
+        }
+        let answer = invoke(&function, &request.http_api()).await;
+        assert_eq!(answer.status, 200, "{account} {channel:?} {:?}", answer.body);
+        let [item] = queue.items().try_into().unwrap();
+        let item = Inbound::from_item(item["MessageBody"].as_str().unwrap_or(&item.to_string())).unwrap();
+        let message = &item.message;
+        assert_eq!(
+            (message.from.as_str(), message.to.as_str(), &*message.text),
+            ("+14155550123", "+12025550100", words)
+        );
+        let expected = if channel == Channel::Sms { "sms" } else { "whatsapp" };
+        assert_eq!((message.channel.as_str(), &*item.account), (expected, account));
+
+        // One letter changed, and nobody believes it.
+        let forged = request.clone().body(webhook.body.replace("100", "900"));
+        assert_eq!(invoke(&function, &forged.http_api()).await.status, 403, "{account} {channel:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_text_by_vonage_comes_in_parts() {
+    let phone = phone().await;
+    let queue = Sqs::start().await;
+    let function = receive_message(&environment(&queue, &phone), queue.url()).await;
+    let writing = Writing {
+        account: "vonage".to_owned(),
+        channel: None,
+        from: "+14155550123".to_owned(),
+        to: "+12025550100".to_owned(),
+        text: "word ".repeat(70),
+    };
+    let webhooks = phone.write(&writing).unwrap();
+    assert_eq!(webhooks.len(), 3);
+    for webhook in webhooks {
+        let request = webhook
+            .headers
+            .iter()
+            .fold(Http::new("POST", &webhook.path), |request, (name, value)| request.header(name, value));
+        assert_eq!(invoke(&function, &request.body(webhook.body).http_api()).await.status, 200);
+    }
+    let items: Vec<_> = queue
+        .items()
+        .iter()
+        .map(|item| Inbound::from_item(item["MessageBody"].as_str().unwrap_or(&item.to_string())).unwrap())
+        .collect();
+    let concat: Vec<_> = items.iter().map(|item| item.message.concat.clone().unwrap()).collect();
+    assert_eq!(concat.iter().map(|part| (part.part, part.total)).collect::<Vec<_>>(), [(1, 3), (2, 3), (3, 3)]);
+    assert!(concat.iter().all(|part| part.reference == concat[0].reference));
+    assert_eq!(items.iter().map(|item| &*item.message.text).collect::<String>(), writing.text);
+}
+
+/// `cargo lambda watch`, as far as the pollers see it: what it is invoked with. Invocations of a function fail as a whole
+/// while it has failures left.
+async fn functions(failures: usize) -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+    let invoked: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let left = Arc::new(Mutex::new(failures));
+    let kept = Arc::clone(&invoked);
+    let invoke = async move |Path(name): Path<String>, body: String| {
+        let mut left = left.lock().unwrap();
+        if *left > 0 {
+            *left -= 1;
+            return Err(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        kept.lock().unwrap().push((name, serde_json::from_str(&body).unwrap()));
+        Ok(Json(json!({ "batchItemFailures": [] })))
+    };
+    let router = Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, invoked)
+}
+
+/// The queues and the table have fixed names, so this is one story.
+#[tokio::test]
+async fn what_connect_streams_is_handed_to_send_reply_once() {
+    let connect = StandIn::start().await.unwrap();
+    let aws = tokio::task::spawn_blocking(moto).await.unwrap();
+    let (functions, invoked) = functions(1).await;
+    let pipeline = Pipeline::start(aws, &functions).await.unwrap();
+    let http = reqwest::Client::new();
+    let story = async {
+        let start = json!({
+            "InstanceId": INSTANCE, "ContactFlowId": FLOW, "ParticipantDetails": { "DisplayName": "Jo" },
+            "ChatStreamingConfiguration": { "StreamingEndpointArn": TOPIC },
+        });
+        let started = http.put(format!("{}/contact/chat", connect.url())).json(&start).send().await.unwrap();
+        let started: Value = started.json().await.unwrap();
+        let join = http
+            .post(format!("{}/participant/connection", connect.url()))
+            .header("x-amz-bearer", started["ParticipantToken"].as_str().unwrap())
+            .json(&json!({ "Type": ["CONNECTION_CREDENTIALS"], "ConnectParticipant": true }));
+        assert_eq!(join.send().await.unwrap().status(), 200);
+        let contact = started["ContactId"].as_str().unwrap();
+        let id = connect.agent_says(contact, "text/plain", "Hello").unwrap();
+        connect.end(contact).unwrap();
+        let inbound = json!({
+            "QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/inbound.fifo", "MessageBody": "an item",
+            "MessageGroupId": "group", "MessageDeduplicationId": "1",
+        });
+        let sent = http
+            .post(pipeline.endpoint())
+            .header("x-amz-target", "AmazonSQS.SendMessage")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request")
+            .body(inbound.to_string());
+        assert_eq!(sent.send().await.unwrap().status(), 200);
+
+        let all = || -> Vec<(String, Value)> {
+            let invoked = invoked.lock().unwrap();
+            let records = |event: &Value| event["Records"].as_array().unwrap().clone();
+            invoked.iter().flat_map(|(name, event)| records(event).into_iter().map(|r| (name.clone(), r))).collect()
+        };
+        // The customer joined, the agent joined, spoke and left, and the chat ended; and the item.
+        for _ in 0..200 {
+            if all().len() >= 6 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Time for one too many.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let all = all();
+        let of = |name: &str| -> Vec<Value> {
+            all.iter().filter(|(function, _)| function == name).map(|(_, record)| record.clone()).collect()
+        };
+        let [item] = of("deliver-message").try_into().unwrap();
+        assert_eq!(item["body"], "an item");
+        let replies = of("send-reply");
+        assert_eq!(replies.len(), 5);
+        let mut said = Vec::new();
+        for record in replies {
+            assert_eq!(record["eventSourceARN"], "arn:aws:sqs:us-east-1:123456789012:replies");
+            let notification: Value = serde_json::from_str(record["body"].as_str().unwrap()).unwrap();
+            assert_eq!((&notification["Type"], &notification["TopicArn"]), (&json!("Notification"), &json!(TOPIC)));
+            let item: Value = serde_json::from_str(notification["Message"].as_str().unwrap()).unwrap();
+            if item["Type"] == "MESSAGE" {
+                said.push((item["Id"].clone(), item["Content"].clone()));
+            }
+        }
+        assert_eq!(said, [(json!(id), json!("Hello"))]);
+    };
+    tokio::select! {
+        () = pipeline.run(&connect) => unreachable!("it runs until it is dropped"),
+        () = story => (),
+    }
+}

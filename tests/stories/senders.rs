@@ -1,0 +1,490 @@
+//! Texts on their way to every provider: the real sender, over HTTP, against a server that records and fails.
+//!
+//! AWS is there twice: its two APIs share an account.
+
+use std::{error::Error as _, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use shared::{
+    Error, Kind, Result,
+    deadline::Deadline,
+    sender::Sender,
+    settings::{Account, Settings},
+    sms::{message::Channel, send::Text},
+    telemetry::Report,
+};
+use tests::{
+    base64,
+    providers::{self, Call, PRIVATE_KEY, Providers, Reply, SECRET},
+    sdk_config, sdk_config_for,
+};
+
+const NUMBER_ARN: &str = "arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/976c72a7";
+const KEY: &str = "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f";
+const WORDS: &str = "Grüße & bye";
+
+/// Long enough for any answer that is not kept back on purpose.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An API.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Api {
+    provider: &'static str,
+    channel: Channel,
+}
+
+const TWILIO: Api = Api { provider: "twilio", channel: Channel::Sms };
+const SIGNALWIRE: Api = Api { provider: "signalwire", channel: Channel::Sms };
+const TELNYX: Api = Api { provider: "telnyx", channel: Channel::Sms };
+const VONAGE: Api = Api { provider: "vonage", channel: Channel::Sms };
+const VONAGE_MESSAGES: Api = Api { provider: "vonage-messages", channel: Channel::Sms };
+const META: Api = Api { provider: "meta", channel: Channel::Whatsapp };
+const AWS_SMS: Api = Api { provider: "aws-sns", channel: Channel::Sms };
+const AWS_SOCIAL: Api = Api { provider: "aws-sns", channel: Channel::Whatsapp };
+const APIS: [Api; 8] = [TWILIO, SIGNALWIRE, TELNYX, VONAGE, VONAGE_MESSAGES, META, AWS_SMS, AWS_SOCIAL];
+
+impl Api {
+    fn is_aws(self) -> bool {
+        self.provider == "aws-sns"
+    }
+
+    /// Whether a text that may have been sent may be sent again.
+    fn knows_repeats(self) -> bool {
+        self == TELNYX
+    }
+
+    fn text(self) -> Text<'static> {
+        let from_id = (self == AWS_SOCIAL).then_some(NUMBER_ARN);
+        Text { channel: self.channel, from: "+12028831111", from_id, to: "+14133881111", body: WORDS, key: KEY }
+    }
+}
+
+fn account(provider: &str, send_base_url: &str) -> Arc<Account> {
+    let document = json!({ "accounts": [providers::account(provider, send_base_url)] }).to_string();
+    let settings = Settings::from_json(document.as_bytes()).unwrap_or_else(|error| panic!("{error:?}"));
+    Arc::clone(settings.account(provider).unwrap())
+}
+
+/// What became of a text.
+struct Sent {
+    result: Result<()>,
+    calls: Vec<Call>,
+}
+
+impl Sent {
+    fn kind(&self) -> Option<Kind> {
+        self.result.as_ref().err().map(Error::kind)
+    }
+}
+
+/// Sends one text by an API that does what `replies` say, on a server of its own.
+async fn send(api: Api, replies: impl IntoIterator<Item = Reply>, timeout: Duration) -> Sent {
+    let server = Providers::start().await;
+    server.script(api.provider, replies);
+    let result = send_to(api, &server.base_url(api.provider), timeout).await;
+    Sent { result, calls: server.calls(api.provider) }
+}
+
+async fn send_to(api: Api, send_base_url: &str, timeout: Duration) -> Result<()> {
+    // Nothing of AWS is anywhere else.
+    let sender = Sender::new(&sdk_config("http://127.0.0.1:1").await).with_timeout(timeout);
+    let mut report = Report::new("test");
+    let deadline = Deadline::after(Duration::from_secs(20));
+    let account = account(api.provider, send_base_url);
+    let result = Box::pin(sender.send(&account, &api.text(), deadline, &mut report)).await;
+    if let Err(error) = &result {
+        assert_tells_nothing(api, error);
+    }
+    result
+}
+
+/// An error names no number, no words, no secret and no key.
+fn assert_tells_nothing(api: Api, error: &Error) {
+    let mut shown = format!("{error} {error:?} {}", error.message());
+    let mut source = error.source();
+    while let Some(cause) = source {
+        shown.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    for hidden in ["4133881111", "2028831111", "Gr", "bye", SECRET, KEY, "976c72a7", "can't be texted", "http://"] {
+        assert!(!shown.contains(hidden), "{api:?}: {hidden} in {shown}");
+    }
+}
+
+/// Sends a text by each API, all at once, with the replies that `script` has for it.
+async fn each<R: IntoIterator<Item = Reply>>(
+    apis: &[Api],
+    timeout: Duration,
+    script: impl Fn(Api) -> R,
+) -> Vec<(Api, Sent)> {
+    join_all(apis.iter().map(async |api| (*api, send(*api, script(*api), timeout).await))).await
+}
+
+/// The headers but for those that only say how the request travels.
+fn headers(call: &Call) -> Vec<(&str, &str)> {
+    let is_ours = |name: &&String| !["host", "accept", "content-length"].contains(&name.as_str());
+    call.headers.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[tokio::test]
+async fn each_api_gets_the_request_that_its_documentation_asks_for() {
+    for (api, sent) in each(&APIS, TIMEOUT, |_| []).await {
+        sent.result.unwrap_or_else(|error| panic!("{api:?}: {error:?}"));
+        let [call] = sent.calls.as_slice() else { panic!("{api:?}: {:?}", sent.calls) };
+        assert_eq!((call.method.as_str(), call.query.as_str()), ("POST", ""), "{api:?}");
+        assert_eq!((call.text(), call.to().trim_start_matches('+')), (WORDS.to_owned(), "14133881111"), "{api:?}");
+        match api {
+            TWILIO => assert_form(
+                call,
+                "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json",
+                "AC00000000000000000000000000000001:s3cret-1",
+            ),
+            SIGNALWIRE => {
+                assert_form(call, "/api/laml/2010-04-01/Accounts/720796a0-8ee9/Messages.json", "720796a0-8ee9:s3cret")
+            }
+            TELNYX => {
+                let expected = [
+                    ("authorization", "Bearer s3cret"),
+                    ("content-type", "application/json"),
+                    ("idempotency-key", KEY),
+                ];
+                assert_eq!((call.path.as_str(), headers(call)), ("/v2/messages", expected.to_vec()));
+                let body = json!({"from": "+12028831111", "to": "+14133881111", "text": WORDS, "type": "SMS"});
+                assert_eq!(call.json(), body);
+            }
+            VONAGE => {
+                let expected = vec![("content-type", "application/json")];
+                assert_eq!((call.path.as_str(), headers(call)), ("/sms/json", expected));
+                let body = json!({"api_key": "abcd1234", "api_secret": "s3cret", "from": "12028831111",
+                                  "to": "14133881111", "text": WORDS, "type": "text", "client-ref": KEY});
+                assert_eq!(call.json(), body);
+            }
+            VONAGE_MESSAGES => {
+                assert_eq!(call.path, "/v1/messages");
+                let [("authorization", token), ("content-type", "application/json")] = headers(call)[..] else {
+                    panic!("{call:?}")
+                };
+                assert_is_signed(token.strip_prefix("Bearer ").unwrap());
+                let body = json!({"channel": "sms", "message_type": "text", "from": "12028831111",
+                                  "to": "14133881111", "text": WORDS, "client_ref": KEY});
+                assert_eq!(call.json(), body);
+            }
+            META => {
+                let expected = vec![("authorization", "Bearer s3cret"), ("content-type", "application/json")];
+                assert_eq!((call.path.as_str(), headers(call)), ("/v25.0/106540352242922/messages", expected));
+                assert_eq!(call.json(), whatsapp());
+            }
+            AWS_SMS => {
+                assert_eq!(call.path, "/");
+                assert_eq!(call.headers["x-amz-target"], "PinpointSMSVoiceV2.SendTextMessage");
+                assert_eq!(call.headers["content-type"], "application/x-amz-json-1.0");
+                assert_is_signed_by_aws(call, "sms-voice");
+                let body = json!({"DestinationPhoneNumber": "+14133881111", "OriginationIdentity": "+12028831111",
+                                  "MessageBody": WORDS, "MessageType": "TRANSACTIONAL"});
+                assert_eq!(call.json(), body);
+            }
+            _ => {
+                assert_eq!(call.path, "/v1/whatsapp/send");
+                assert_is_signed_by_aws(call, "social-messaging");
+                let body = json!({"originationPhoneNumberId": NUMBER_ARN, "metaApiVersion": "v20.0",
+                                  "message": base64(whatsapp().to_string().as_bytes())});
+                assert_eq!(call.json(), body);
+            }
+        }
+    }
+}
+
+fn assert_form(call: &Call, path: &str, credentials: &str) {
+    let authorization = format!("Basic {}", base64(credentials.as_bytes()));
+    let expected =
+        vec![("authorization", authorization.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!((call.path.as_str(), headers(call)), (path, expected));
+    assert_eq!(call.body, "To=%2B14133881111&From=%2B12028831111&Body=Gr%C3%BC%C3%9Fe+%26+bye");
+}
+
+fn whatsapp() -> Value {
+    json!({"messaging_product": "whatsapp", "recipient_type": "individual", "to": "14133881111", "type": "text",
+           "text": {"body": WORDS, "preview_url": false}})
+}
+
+/// By the application's key; what the token says is asserted beside the code that makes it.
+fn assert_is_signed(token: &str) {
+    use ::base64::{
+        Engine,
+        prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+    };
+    use aws_lc_rs::{
+        rsa,
+        signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
+    };
+    let pem = PRIVATE_KEY.split("-----").nth(2).unwrap().replace('\n', "");
+    let pair = rsa::KeyPair::from_pkcs8(&BASE64_STANDARD.decode(pem).unwrap()).unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key())
+        .verify(signed.as_bytes(), &signature)
+        .unwrap();
+}
+
+fn assert_is_signed_by_aws(call: &Call, service: &str) {
+    let authorization = &call.headers["authorization"];
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=test/"), "{authorization}");
+    assert!(authorization.contains(&format!("/us-east-1/{service}/aws4_request")), "{authorization}");
+}
+
+/// `AWS_ENDPOINT_URL_<SERVICE>` is the SDK's own variable, by which moto and the laptop stand in for AWS.
+#[tokio::test]
+async fn aws_is_found_by_the_services_own_endpoint() {
+    let server = Providers::start().await;
+    let sdk = sdk_config_for(&[("Pinpoint SMS Voice V2", server.url()), ("SocialMessaging", server.url())]).await;
+    let sender = Sender::new(&sdk);
+    let mut settings = providers::account("aws-sns", "");
+    settings.as_object_mut().unwrap().remove("send_base_url");
+    let settings = Settings::from_json(json!({ "accounts": [settings] }).to_string().as_bytes()).unwrap();
+    for api in [AWS_SMS, AWS_SOCIAL] {
+        let mut report = Report::new("test");
+        let deadline = Deadline::after(TIMEOUT);
+        Box::pin(sender.send(&settings.accounts[0], &api.text(), deadline, &mut report)).await.unwrap();
+        assert_eq!(report.provider_calls, 1);
+    }
+    let paths: Vec<_> = server.all_calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/", "/v1/whatsapp/send"]);
+    // An SMS may be sent from a pool or by an ARN; WhatsApp only by the number's id.
+    let mut report = Report::new("test");
+    let text = Text { from_id: Some("pool-1"), ..AWS_SMS.text() };
+    Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(TIMEOUT), &mut report)).await.unwrap();
+    assert_eq!(server.all_calls()[2].json()["OriginationIdentity"], "pool-1");
+    let text = Text { from_id: None, ..AWS_SOCIAL.text() };
+    let outcome = Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(TIMEOUT), &mut report)).await;
+    assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured);
+    assert_eq!(server.all_calls().len(), 3);
+}
+
+/// Statuses that are final: nothing is gained by a second call.
+#[tokio::test]
+async fn what_is_refused_is_not_sent_again() {
+    let aws_denied = || Reply::exception(400, "AccessDeniedException", &json!({ "Message": "+14133881111" }));
+    for (label, reply, kind) in [
+        ("401", (|_| Reply::status(401)) as fn(Api) -> Reply, Kind::SendMisconfigured),
+        ("403", |_| Reply::status(403), Kind::SendMisconfigured),
+        ("404", |_| Reply::status(404), Kind::SendMisconfigured),
+        ("refused", |api| Reply::refused(api.provider), Kind::SendRefused),
+    ] {
+        for (api, sent) in each(&APIS, TIMEOUT, |api| [reply(api)]).await {
+            assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 1), "{api:?}, {label}: {:?}", sent.result);
+        }
+    }
+    for (api, sent) in each(&[AWS_SMS, AWS_SOCIAL], TIMEOUT, |_| [aws_denied()]).await {
+        assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::SendMisconfigured), 1), "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_opted_out_customer_is_not_texted_again() {
+    let says_so: Vec<_> =
+        APIS.into_iter().filter(|api| *api != AWS_SOCIAL && Reply::opted_out(api.provider).is_some()).collect();
+    assert_eq!(says_so, [TWILIO, SIGNALWIRE, TELNYX, META, AWS_SMS]);
+    for (api, sent) in each(&says_so, TIMEOUT, |api| Reply::opted_out(api.provider)).await {
+        assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::OptedOut), 1), "{api:?}: {:?}", sent.result);
+    }
+}
+
+/// What was surely not sent is sent once the provider can.
+#[tokio::test]
+async fn a_throttle_or_an_outage_passes() {
+    let throttle = |api: Api| if api == VONAGE { Reply::refusal("vonage", 200, "1") } else { Reply::status(429) };
+    let outage = |api: Api| match api {
+        VONAGE => Reply::refusal("vonage", 200, "5"),
+        AWS_SMS => Reply::exception(500, "InternalServerException", &json!({})),
+        AWS_SOCIAL => Reply::exception(500, "InternalServiceException", &json!({})),
+        _ => Reply::status(500),
+    };
+    for (api, sent) in each(&APIS, TIMEOUT, |api| [throttle(api), outage(api), Reply::status(503)]).await {
+        sent.result.unwrap_or_else(|error| panic!("{api:?}: {error:?}"));
+        assert_eq!(sent.calls.len(), 4, "{api:?}");
+        assert!(sent.calls.iter().all(|call| call.body == sent.calls[0].body), "{api:?}");
+    }
+    let named = |api: Api| {
+        let name = if api == AWS_SMS { "ThrottlingException" } else { "ThrottledRequestException" };
+        [Reply::exception(400, name, &json!({}))]
+    };
+    for (api, sent) in each(&[AWS_SMS, AWS_SOCIAL], TIMEOUT, named).await {
+        assert!(sent.result.is_ok() && sent.calls.len() == 2, "{api:?}: {:?}", sent.result);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_told() {
+    for (status, kind) in [(429, Kind::Throttled), (500, Kind::ProviderUnavailable), (503, Kind::ProviderUnavailable)] {
+        for (api, sent) in each(&APIS, TIMEOUT, |_| vec![Reply::status(status); 9]).await {
+            assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 5), "{api:?}, {status}: {:?}", sent.result);
+        }
+    }
+}
+
+/// A provider that asks for more than a few seconds is left alone; the queue comes back.
+#[tokio::test]
+async fn retry_after_is_kept() {
+    let over_http: Vec<_> = APIS.into_iter().filter(|api| !api.is_aws()).collect();
+    for status in [429, 503] {
+        let script = |_| [Reply::status(status).header("retry-after", "17")];
+        for (api, sent) in each(&over_http, TIMEOUT, script).await {
+            let error = sent.result.unwrap_err();
+            assert_eq!((error.wait(), sent.calls.len()), (Some(Duration::from_secs(17)), 1), "{api:?}");
+        }
+        let soon = |_| [Reply::status(status).header("retry-after", "1")];
+        for (api, sent) in each(&over_http, TIMEOUT, soon).await {
+            assert!(sent.result.is_ok() && sent.calls.len() == 2, "{api:?}: {:?}", sent.result);
+        }
+    }
+}
+
+/// What may have been sent is sent again only where the provider knows the repeat by its key.
+#[tokio::test]
+async fn an_unknown_outcome_is_not_repeated_but_by_key() {
+    type Fault = (&'static str, Duration, fn() -> Reply);
+    let faults: [Fault; 6] = [
+        ("502", TIMEOUT, || Reply::status(502)),
+        ("504", TIMEOUT, || Reply::status(504)),
+        ("a timeout", Duration::from_millis(700), Reply::hang),
+        ("too late", Duration::from_millis(700), || Reply::status(500).after(Duration::from_secs(2))),
+        ("a reset", TIMEOUT, Reply::reset),
+        ("an answer cut short", TIMEOUT, || Reply::cut_short(200)),
+    ];
+    for (label, timeout, fault) in faults {
+        for (api, sent) in each(&APIS, timeout, |_| [fault()]).await {
+            let calls = sent.calls.len();
+            if api != VONAGE && label == "an answer cut short" {
+                // The status alone says that it was taken.
+                assert!(sent.result.is_ok() && calls == 1, "{api:?}, {label}: {:?}", sent.result);
+            } else if api.knows_repeats() {
+                assert!(sent.result.is_ok(), "{api:?}, {label}: {:?}", sent.result);
+                let keys: Vec<_> = sent.calls.iter().map(|call| call.headers["idempotency-key"].as_str()).collect();
+                assert_eq!(keys, [KEY, KEY], "{api:?}, {label}");
+                assert_eq!(sent.calls[0].body, sent.calls[1].body);
+            } else {
+                assert_eq!(
+                    (sent.kind(), calls),
+                    (Some(Kind::OutcomeUnknown), 1),
+                    "{api:?}, {label}: {:?}",
+                    sent.result
+                );
+            }
+        }
+    }
+    let behind = Reply::exception(502, "DependencyException", &json!({}));
+    let sent = send(AWS_SOCIAL, [behind], TIMEOUT).await;
+    assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::OutcomeUnknown), 1));
+    let partly = json!({"message-count": "2", "messages": [{"status": "0"}, {"status": "1"}]});
+    let sent = send(VONAGE, [Reply::new(200, partly)], TIMEOUT).await;
+    assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::OutcomeUnknown), 1));
+}
+
+/// Telnyx, too, is not asked for ever.
+#[tokio::test]
+async fn a_repeat_by_key_ends() {
+    let sent = send(TELNYX, vec![Reply::status(502); 9], TIMEOUT).await;
+    assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::ProviderUnavailable), 5));
+}
+
+#[tokio::test]
+async fn where_no_connection_is_made_nothing_was_sent() {
+    let nobody = providers::nobody().await;
+    let outcomes = join_all(APIS.into_iter().map(async |api| {
+        let base = format!("{nobody}/{}", api.provider);
+        (api, send_to(api, &base, TIMEOUT).await)
+    }));
+    for (api, outcome) in outcomes.await {
+        assert_eq!(outcome.unwrap_err().kind(), Kind::ProviderUnavailable, "{api:?}");
+    }
+    let unknown_host =
+        join_all(APIS.into_iter().map(async |api| (api, send_to(api, "http://no-such-host.invalid", TIMEOUT).await)));
+    for (api, outcome) in unknown_host.await {
+        assert_eq!(outcome.unwrap_err().kind(), Kind::ProviderUnavailable, "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    let other = Providers::start().await;
+    for status in [301, 302, 303, 307, 308] {
+        for (api, sent) in each(&APIS, TIMEOUT, |_| [Reply::redirect(status, other.url())]).await {
+            assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::SendMisconfigured), 1), "{api:?}, {status}");
+        }
+    }
+    assert_eq!(other.all_calls(), []);
+}
+
+/// A connection that a frozen Lambda left idle may be dead, and what is written into it may have been sent.
+#[tokio::test]
+async fn a_connection_that_was_idle_is_not_used_again() {
+    let server = Providers::start().await;
+    let sender = Sender::new(&sdk_config("http://127.0.0.1:1").await);
+    let apis = [TWILIO, AWS_SMS, AWS_SOCIAL];
+    for wait in [0, 0, 5_500] {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        for api in apis {
+            let account = account(api.provider, &server.base_url(api.provider));
+            let deadline = Deadline::after(TIMEOUT);
+            Box::pin(sender.send(&account, &api.text(), deadline, &mut Report::new("test"))).await.unwrap();
+        }
+    }
+    let connections: Vec<_> = server.all_calls().iter().map(|call| call.connection).collect();
+    // AWS's two APIs are one host here, and so share a connection.
+    assert_eq!(connections, [0, 1, 1, 0, 1, 1, 2, 3, 3]);
+}
+
+#[tokio::test]
+async fn without_credentials_aws_is_not_called() {
+    let server = Providers::start().await;
+    let sdk = sdk_config(server.url()).await.into_builder();
+    let failing = aws_credential_types::provider::SharedCredentialsProvider::new(NoCredentials);
+    let sender = Sender::new(&sdk.credentials_provider(failing).build());
+    let account = account("aws-sns", &server.base_url("aws-sns"));
+    for api in [AWS_SMS, AWS_SOCIAL] {
+        let deadline = Deadline::after(TIMEOUT);
+        let outcome = Box::pin(sender.send(&account, &api.text(), deadline, &mut Report::new("test"))).await;
+        assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured, "{api:?}");
+    }
+    assert_eq!(server.all_calls(), []);
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl aws_credential_types::provider::ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        use aws_credential_types::provider::{error::CredentialsError, future};
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("none here")))
+    }
+}
+
+/// What the reasons of a conflict mean: they are about the customer, our own rules, or our number.
+#[tokio::test]
+async fn conflicts_at_aws_are_told_apart() {
+    for (reason, kind) in [
+        ("DESTINATION_PHONE_NUMBER_OPTED_OUT", Kind::OptedOut),
+        ("DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION", Kind::SendRefused),
+        ("DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE", Kind::SendRefused),
+        ("DESTINATION_PHONE_NUMBER_NOT_VERIFIED", Kind::SendMisconfigured),
+        ("NO_ORIGINATION_IDENTITIES_FOUND", Kind::SendMisconfigured),
+        ("A_REASON_OF_TOMORROW", Kind::SendMisconfigured),
+    ] {
+        let sent =
+            send(AWS_SMS, [Reply::exception(400, "ConflictException", &json!({ "Reason": reason }))], TIMEOUT).await;
+        assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 1), "{reason}");
+    }
+    for name in ["ServiceQuotaExceededException", "ResourceNotFoundException", "ExpiredTokenException"] {
+        let sent = send(AWS_SMS, [Reply::exception(400, name, &json!({}))], TIMEOUT).await;
+        let error = sent.result.unwrap_err();
+        assert_eq!((error.kind(), sent.calls.len()), (Kind::SendMisconfigured, 1), "{name}");
+        assert_eq!(error.source().unwrap().to_string(), format!("SendTextMessage: HTTP 400, code {name}"));
+    }
+    // What the SDK can't read was taken all the same.
+    let sent = send(AWS_SMS, [Reply::new(200, "<html>")], TIMEOUT).await;
+    assert!(sent.result.is_ok() && sent.calls.len() == 1, "{:?}", sent.result);
+}
