@@ -1,0 +1,132 @@
+"""What the code needs of its deployment, read from the code."""
+
+import re
+from functools import cache
+
+import botocore.session
+from expand import ROOT
+
+SHARED = ROOT / "shared" / "src"
+
+# The configuration that each function reads, in shared/src/config.rs.
+CONFIGURATIONS = {
+    "start-chat": "StartChat",
+    "receive-message": "ReceiveMessage",
+    "deliver-message": "DeliverMessage",
+    "send-reply": "SendReply",
+}
+
+# Variables that the template leaves unset on purpose.
+UNSET = {
+    # The template has the secret's ARN.
+    "BRIDGE_SETTINGS": "the settings inline",
+    # The SDKs' own, for stand-ins.
+    "AWS_ENDPOINT_URL_SNS": "where certificates are fetched on a laptop",
+}
+
+# botocore's names of the services, by SDK crate.
+SERVICES = {
+    "connect": "connect",
+    "connectparticipant": "connectparticipant",
+    "dynamodb": "dynamodb",
+    "pinpointsmsvoicev2": "pinpoint-sms-voice-v2",
+    "secretsmanager": "secretsmanager",
+    "sns": "sns",
+    "socialmessaging": "socialmessaging",
+    "sqs": "sqs",
+}
+
+
+def without_tests(path):
+    return path.read_text().split("#[cfg(test)]")[0]
+
+
+@cache
+def _reads():
+    """For each type of config.rs with a `read`: the variables it names, and the types whose `read` it calls."""
+    source = without_tests(SHARED / "config.rs")
+    found = {}
+    for block in re.finditer(r"^impl (\w+) \{\n(.*?)^\}", source, re.M | re.S):
+        body = block[2]
+        names = set(re.findall(r'env\.(?:optional|required|list|flag)\(\s*"(\w+)"', body))
+        calls = set(re.findall(r"(\w+)::(?:read|required)\(\w*env\)", body)) - {block[1], "Self"}
+        found[block[1]] = (names, calls)
+    return found
+
+
+def _variables_of(name):
+    names, calls = _reads()[name]
+    return names.union(*(_variables_of(call) for call in calls))
+
+
+def variables(function):
+    """The environment variables that a function reads, as the template deploys it."""
+    names = _variables_of(CONFIGURATIONS[function])
+    if function == "receive-message":
+        # Read where INBOUND_QUEUE_URL is unset, which the template never leaves it.
+        names -= _variables_of("Delivery")
+    return names - set(UNSET)
+
+
+def every_variable():
+    """All that config.rs reads."""
+    return set(re.findall(r'env\.\w+\(\s*"(\w+)"', without_tests(SHARED / "config.rs")))
+
+
+def sdk_crates():
+    """The SDK crates that the functions are built with."""
+    return set(re.findall(r"^aws-sdk-(\w+)", (ROOT / "shared" / "Cargo.toml").read_text(), re.M))
+
+
+@cache
+def _operations_of(crate):
+    model = botocore.session.get_session().get_service_model(SERVICES[crate])
+    # Underscores don't count: the SDKs differ in where they put them (send_whats_app_message).
+    return {name.lower(): name for name in model.operation_names}
+
+
+def operations():
+    """Every AWS operation that the code calls, as `crate:Operation`."""
+    found = set()
+    for path in [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]:
+        source = without_tests(path)
+        for crate in set(re.findall(r"aws_sdk_(\w+)", source)):
+            for method in re.findall(r"\.(\w+)\(\)", source):
+                method = method.replace("_", "")
+                if method in _operations_of(crate):
+                    found.add(f"{crate}:{_operations_of(crate)[method]}")
+    return found
+
+
+def checks_conditions():
+    """Whether transactions hold checks of items that they don't change."""
+    return "condition_check(" in (SHARED / "aws" / "table.rs").read_text()
+
+
+def metrics():
+    """Every metric that the code publishes."""
+    files = [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]
+    source = "\n".join(without_tests(path) for path in files)
+    counted = re.findall(r'\.count\(\s*"(\w+)"', source)
+    by_code = re.findall(r'const (?:FAILED|REJECTED): &(?:\'static )?str = "(\w+)"', source)
+    measured = re.findall(r'"Name": "(\w+)", "Unit": "Milliseconds"', source)
+    return set(counted + by_code + measured)
+
+
+def codes():
+    """Every error code."""
+    return set(re.findall(r'=> "([A-Z_]+)"', without_tests(SHARED / "error.rs")))
+
+
+def providers():
+    """The providers that have code, as they are named in routes."""
+    source = (SHARED / "sms" / "provider.rs").read_text()
+    names = dict(re.findall(r'Self::(\w+) => "([a-z-]+)"', source))
+    return {names[variant] for variant in re.findall(r"Provider::(\w+) => Some\(Self::", source)}
+
+
+def cors():
+    """The CORS headers of shared/src/widget/cors.rs, by constant."""
+    source = (SHARED / "widget" / "cors.rs").read_text()
+    constants = re.findall(r'const (\w+): &str = "([^"]*)"', source)
+    return {name: re.sub(r"\\\n\s*", "", value) for name, value in constants}

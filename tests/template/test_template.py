@@ -1,0 +1,644 @@
+"""The template against the code: variables, permissions, triggers; and each of them taken out."""
+
+import copy
+import json
+import re
+
+import needs
+import pytest
+import yaml
+from expand import (
+    BOTH,
+    CONNECT,
+    DEPLOYMENTS,
+    EVERYTHING,
+    FLOW,
+    INSTANCE_ARN,
+    KEY,
+    MESSAGES_ONLY,
+    ROOT,
+    SECRET,
+    SIGNED,
+    WIDGET_ONLY,
+    Refused,
+    Stack,
+    expand,
+    source,
+)
+
+EXPANDED = expand(source())
+FUNCTIONS = {
+    "start-chat": "StartChat",
+    "receive-message": "ReceiveMessage",
+    "deliver-message": "DeliverMessage",
+    "send-reply": "SendReply",
+}
+HALVES = dict.fromkeys(FUNCTIONS, "Messages") | {"start-chat": "Widget"}
+
+# What each AWS operation that the code calls needs, and who calls it: IAM action, function, resource, and the condition
+# of the template under which it is called.
+CHATS = [f"{INSTANCE_ARN}/contact-flow/{FLOW}", f"{INSTANCE_ARN}/contact/*"]
+TABLE, INBOUND, INBOUND_DEAD, REPLY, REPLY_DEAD = (
+    ["{Conversations.Arn}"],
+    ["{InboundQueue.Arn}"],
+    ["{InboundDeadLetters.Arn}"],
+    ["{ReplyQueue.Arn}"],
+    ["{ReplyDeadLetters.Arn}"],
+)
+OPERATIONS = {
+    "connect:StartChatContact": [
+        ("connect:StartChatContact", "start-chat", CHATS, "Widget"),
+        ("connect:StartChatContact", "start-chat", "ExtraContactFlowArns", "HasExtraFlows"),
+        ("connect:StartChatContact", "deliver-message", CHATS, "Messages"),
+        ("connect:StartChatContact", "deliver-message", "NumberContactFlowArns", "HasNumberFlows"),
+    ],
+    # It knows no resources.
+    "connect:SendChatIntegrationEvent": [
+        ("connect:SendChatIntegrationEvent", "deliver-message", ["*"], "IntegrationEvents")
+    ],
+    # The Participant Service takes the participant's token and no signature of ours.
+    "connectparticipant:CreateParticipantConnection": [],
+    "connectparticipant:DisconnectParticipant": [],
+    "connectparticipant:SendMessage": [],
+    "dynamodb:BatchGetItem": [
+        ("dynamodb:BatchGetItem", "deliver-message", TABLE, "Messages"),
+        ("dynamodb:BatchGetItem", "send-reply", TABLE, "Messages"),
+    ],
+    "dynamodb:PutItem": [
+        ("dynamodb:PutItem", "start-chat", TABLE, "SingleUse"),
+        ("dynamodb:PutItem", "deliver-message", TABLE, "Messages"),
+        ("dynamodb:PutItem", "send-reply", TABLE, "Messages"),
+    ],
+    # A transaction needs what is in it.
+    "dynamodb:TransactWriteItems": [
+        ("dynamodb:PutItem", "deliver-message", TABLE, "Messages"),
+        ("dynamodb:DeleteItem", "deliver-message", TABLE, "Messages"),
+        ("dynamodb:PutItem", "send-reply", TABLE, "Messages"),
+        ("dynamodb:DeleteItem", "send-reply", TABLE, "Messages"),
+        *([("dynamodb:ConditionCheckItem", "send-reply", TABLE, "Messages")] if needs.checks_conditions() else []),
+    ],
+    "pinpointsmsvoicev2:SendTextMessage": [
+        ("sms-voice:SendTextMessage", "send-reply", "SmsOriginationArns", "HasSmsOrigination")
+    ],
+    "secretsmanager:GetSecretValue": [
+        ("secretsmanager:GetSecretValue", "start-chat", [SECRET], "Signed"),
+        ("secretsmanager:GetSecretValue", "receive-message", [SECRET], "Messages"),
+        ("secretsmanager:GetSecretValue", "send-reply", [SECRET], "Messages"),
+    ],
+    "sns:ConfirmSubscription": [("sns:ConfirmSubscription", "receive-message", "HttpsTopicArns", "HasHttpsTopics")],
+    "socialmessaging:SendWhatsAppMessage": [
+        ("social-messaging:SendWhatsAppMessage", "send-reply", "WhatsAppPhoneNumberArns", "HasWhatsApp")
+    ],
+    "sqs:ChangeMessageVisibilityBatch": [
+        ("sqs:ChangeMessageVisibility", "deliver-message", INBOUND, "Messages"),
+        ("sqs:ChangeMessageVisibility", "send-reply", REPLY, "Messages"),
+    ],
+    "sqs:GetQueueUrl": [
+        ("sqs:GetQueueUrl", "deliver-message", INBOUND, "Messages"),
+        ("sqs:GetQueueUrl", "send-reply", REPLY, "Messages"),
+    ],
+    "sqs:SendMessage": [
+        ("sqs:SendMessage", "deliver-message", INBOUND_DEAD, "Messages"),
+        # What waited for its other parts.
+        ("sqs:SendMessage", "deliver-message", INBOUND, "Messages"),
+        ("sqs:SendMessage", "send-reply", REPLY_DEAD, "Messages"),
+    ],
+    "sqs:SendMessageBatch": [("sqs:SendMessage", "receive-message", INBOUND, "Messages")],
+}
+# What no call in the code needs, but Lambda on its behalf. With a key: what SQS, DynamoDB and Secrets Manager do with it.
+TAKE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+LAMBDA = [
+    *((action, "receive-message", ["{EndUserMessagingQueue.Arn}"], "EndUserMessaging") for action in TAKE),
+    *((action, "deliver-message", INBOUND, "Messages") for action in TAKE),
+    *((action, "send-reply", REPLY, "Messages") for action in TAKE),
+    *(
+        (action, function, [f"{{{FUNCTIONS[function]}Logs.Arn}}"], half)
+        for function, half in HALVES.items()
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    ),
+    # X-Ray knows no resources.
+    *(
+        (action, function, ["*"], half)
+        for function, half in HALVES.items()
+        for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
+    ),
+    ("kms:Decrypt", "start-chat", [KEY], "SignedWithKey"),
+    *(
+        (action, function, [KEY], "HasKey")
+        for function in ("receive-message", "deliver-message", "send-reply")
+        for action in ("kms:Decrypt", "kms:GenerateDataKey")
+    ),
+]
+
+# The routes that section 3 of the design names, and the function behind each.
+WIDGET_ROUTES = {"POST /chat", "POST /", "POST /{proxy+}", "POST /chat/end", "PUT /contact/chat"}
+PREFLIGHT_ROUTES = {"OPTIONS /", "OPTIONS /{proxy+}"}
+WEBHOOK_ROUTES = {
+    f"{method} /sms/{path}"
+    for method in ("POST", "GET")
+    for path in ("{provider}", "{provider}/{account}", "{proxy+}")
+}
+# The queues that feed a function.
+MAPPINGS = {
+    "receive-message": {("{EndUserMessagingQueue.Arn}", "EndUserMessaging")},
+    "deliver-message": {("{InboundQueue.Arn}", "Messages")},
+    "send-reply": {("{ReplyQueue.Arn}", "Messages")},
+    "start-chat": set(),
+}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def environment(stack, function):
+    return stack.of_type("AWS::Lambda::Function")[FUNCTIONS[function]]["Environment"]["Variables"]
+
+
+def permissions(stack, function):
+    """(action, resource), of everything that the function's role allows."""
+    role = stack.of_type("AWS::Lambda::Function")[FUNCTIONS[function]]["Role"]
+    role = stack.of_type("AWS::IAM::Role")[role.strip("{}").removesuffix(".Arn")]
+    assert role["AssumeRolePolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+    assert "ManagedPolicyArns" not in role, "AWS's own policies allow any resource"
+    statements = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    found = []
+    for statement in statements:
+        assert set(statement) == {"Sid", "Effect", "Action", "Resource"} and statement["Effect"] == "Allow", statement
+        found += [(action, at) for action in listed(statement["Action"]) for at in listed(statement["Resource"])]
+    assert len(found) == len(set(found)), "something is allowed twice"
+    return set(found)
+
+
+def needed(stack, function):
+    pairs = set()
+    for action, caller, resources, condition in [*(need for many in OPERATIONS.values() for need in many), *LAMBDA]:
+        if caller == function and stack.condition(condition):
+            resources = stack.parameters[resources] if isinstance(resources, str) else resources
+            pairs |= {(action, resource) for resource in resources}
+    return pairs
+
+
+def check(template, parameters):
+    """Everything about variables, permissions and triggers that this module knows."""
+    stack = Stack(template, parameters)
+    deployed = {function for function, half in HALVES.items() if stack.condition(half)}
+    functions = stack.of_type("AWS::Lambda::Function")
+    assert set(functions) == {FUNCTIONS[function] for function in deployed}
+    for function in deployed:
+        assert set(environment(stack, function)) == needs.variables(function), function
+        assert permissions(stack, function) == needed(stack, function), function
+        logical = FUNCTIONS[function]
+        assert functions[logical]["LoggingConfig"]["LogGroup"] == f"{{{logical}Logs}}"
+
+    # Whatever a function is pointed at, it may use, and nothing else.
+    for function in deployed & {"receive-message", "deliver-message", "send-reply"}:
+        variables = environment(stack, function)
+        for variable, action in [
+            ("INBOUND_QUEUE_URL", "sqs:SendMessage"),
+            ("DEAD_LETTER_QUEUE_URL", "sqs:SendMessage"),
+            ("CONVERSATIONS_TABLE", "dynamodb:PutItem"),
+        ]:
+            if variable in variables:
+                pair = (action, variables[variable].replace("}", ".Arn}"))
+                assert pair in permissions(stack, function), f"{function} may not use {variable}"
+
+    # Triggers: routes.
+    expected = {}
+    if "start-chat" in deployed:
+        routes = WIDGET_ROUTES | (PREFLIGHT_ROUTES if stack.condition("CorsAtFunction") else set())
+        expected |= {route: "start-chat" for route in routes}
+    if "receive-message" in deployed:
+        expected |= {route: "receive-message" for route in WEBHOOK_ROUTES}
+    integrations = stack.of_type("AWS::ApiGatewayV2::Integration")
+    served = {}
+    for route in stack.of_type("AWS::ApiGatewayV2::Route").values():
+        assert route["ApiId"] == "{Api}"
+        integration = integrations[re.fullmatch(r"integrations/\{(\w+)\}", route["Target"])[1]]
+        assert (integration["ApiId"], integration["IntegrationType"]) == ("{Api}", "AWS_PROXY")
+        assert integration["PayloadFormatVersion"] == "2.0"
+        served[route["RouteKey"]] = integration["IntegrationUri"]
+    assert served == {route: f"{{{FUNCTIONS[function]}.Arn}}" for route, function in expected.items()}
+    for function in set(expected.values()):
+        allowed = [
+            permission
+            for permission in stack.of_type("AWS::Lambda::Permission").values()
+            if permission["FunctionName"] == f"{{{FUNCTIONS[function]}}}"
+        ]
+        assert [(permission["Principal"], permission["SourceArn"]) for permission in allowed] == [
+            ("apigateway.amazonaws.com", "arn:aws:execute-api:us-east-1:123456789012:{Api}/*")
+        ]
+
+    # Triggers: queues.
+    mapped = {}
+    for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["BatchSize"] == 10 and int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
+        assert mapping.get("Enabled", True) is True
+        mapped.setdefault(mapping["FunctionName"], set()).add(mapping["EventSourceArn"])
+    for function in deployed:
+        queues = {queue for queue, condition in MAPPINGS[function] if stack.condition(condition)}
+        assert mapped.get(f"{{{FUNCTIONS[function]}}}", set()) == queues, function
+
+    # Triggers: what feeds the queues.
+    fed = {}
+    for name, subscription in stack.of_type("AWS::SNS::Subscription").items():
+        assert subscription["Protocol"] == "sqs" and "FilterPolicy" not in subscription
+        assert not subscription.get("RawMessageDelivery"), "10 attributes at most"
+        topic, queue = subscription["TopicArn"], subscription["Endpoint"]
+        fed[topic] = queue
+        put_aside = subscription["RedrivePolicy"]["deadLetterTargetArn"]
+        assert sent_by(stack, topic) == {queue, put_aside}, "SNS may not send to the queue"
+        assert stack.raw[name]["DependsOn"] in stack.of_type("AWS::SQS::QueuePolicy")
+    expected = {"{StreamingTopic}": "{ReplyQueue.Arn}"} if stack.condition("Messages") else {}
+    if stack.condition("EndUserMessaging"):
+        expected[stack.parameters["EndUserMessagingTopicArn"]] = "{EndUserMessagingQueue.Arn}"
+    assert fed == expected
+    if stack.condition("Messages"):
+        (policy,) = [*stack.of_type("AWS::SNS::TopicPolicy").values()] or [None]
+        assert policy, "Connect may not publish"
+        assert policy["Topics"] == ["{StreamingTopic}"]
+        assert policy["PolicyDocument"]["Statement"] == [
+            {
+                "Sid": "ConnectPublishes",
+                "Effect": "Allow",
+                "Principal": {"Service": "connect.amazonaws.com"},
+                "Action": "sns:Publish",
+                "Resource": "{StreamingTopic}",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": "123456789012"},
+                    "ArnEquals": {"aws:SourceArn": INSTANCE_ARN},
+                },
+            }
+        ]
+
+
+def sent_by(stack, topic):
+    """The queues that a topic may send to."""
+    found = set()
+    for policy in stack.of_type("AWS::SQS::QueuePolicy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}:
+                assert statement["Effect"] == "Allow" and statement["Action"] == "sqs:SendMessage"
+                assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
+                assert {queue.replace("}", ".Arn}") for queue in policy["Queues"]} == set(statement["Resource"])
+                found |= set(statement["Resource"])
+    return found
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_the_template_has_what_the_code_reads_and_calls(deployment):
+    check(EXPANDED, DEPLOYMENTS[deployment])
+
+
+def test_the_lists_above_are_whole():
+    assert needs.sdk_crates() == set(needs.SERVICES), "name the new crate's service"
+    assert needs.operations() == set(OPERATIONS), "say what the new call needs, and who calls it"
+    assert set.union(*map(needs.variables, FUNCTIONS)) | set(needs.UNSET) == needs.every_variable()
+    crates = {path.parent.name for path in ROOT.glob("functions/*/Cargo.toml")}
+    assert crates == set(FUNCTIONS)
+    api = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
+    documented = {
+        f"{method.upper()} {path}" for path, item in api.items() for method in item if method in ("get", "post", "put")
+    }
+    assert documented <= WIDGET_ROUTES | WEBHOOK_ROUTES
+
+
+# ---- Mutations -------------------------------------------------------------------------------------------------------
+
+
+def statements_of(template, function):
+    """The statements of a function's role as they are written, with those under a condition."""
+    for policy in template["Resources"][f"{FUNCTIONS[function]}Role"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def mutations():
+    """(label, change): the template with one thing taken out of it, or added to it."""
+    for function, logical in FUNCTIONS.items():
+        for variable in EXPANDED["Resources"][logical]["Properties"]["Environment"]["Variables"]:
+
+            def without(template, logical=logical, variable=variable):
+                del template["Resources"][logical]["Properties"]["Environment"]["Variables"][variable]
+
+            yield f"{function} without {variable}", without
+
+        def with_more(template, logical=logical):
+            template["Resources"][logical]["Properties"]["Environment"]["Variables"]["MORE"] = "x"
+
+        yield f"{function} with another variable", with_more
+        for number, statement in enumerate(statements_of(EXPANDED, function)):
+            for action in listed(statement["Action"]):
+
+                def without(template, function=function, number=number, action=action):
+                    statement = list(statements_of(template, function))[number]
+                    statement["Action"] = [kept for kept in listed(statement["Action"]) if kept != action]
+
+                yield f"{function} without {action} of {statement['Sid']}", without
+
+            for what, change in [
+                ("any action", {"Action": ["*"]}),
+                ("any of the service's actions", {"Action": [listed(statement["Action"])[0].split(":")[0] + ":*"]}),
+                ("one action more", {"Action": [*listed(statement["Action"]), "sqs:PurgeQueue"]}),
+                ("another resource", {"Resource": "arn:aws:sqs:us-east-1:123456789012:other"}),
+                ("any resource", {"Resource": "*"}),
+                ("a denial", {"Effect": "Deny"}),
+            ]:
+                if all(statement[name] == value for name, value in change.items()):
+                    continue
+
+                def changed(template, function=function, number=number, change=change):
+                    list(statements_of(template, function))[number].update(change)
+
+                yield f"{function} with {what} in {statement['Sid']}", changed
+
+        def managed(template, logical=logical):
+            policies = ["arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"]
+            template["Resources"][f"{logical}Role"]["Properties"]["ManagedPolicyArns"] = policies
+
+        yield f"{function} with a managed policy", managed
+    triggers = [
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::Permission",
+        "AWS::SNS::Subscription",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
+    ]
+    for name, resource in EXPANDED["Resources"].items():
+        if resource["Type"] in triggers:
+
+            def without(template, name=name):
+                del template["Resources"][name]
+
+            yield f"no {name}", without
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            for what in ("FunctionResponseTypes", "ScalingConfig", "BatchSize"):
+
+                def without(template, name=name, what=what):
+                    del template["Resources"][name]["Properties"][what]
+
+                yield f"{name} without {what}", without
+
+
+MUTATIONS = dict(mutations())
+
+
+@pytest.mark.parametrize("label", MUTATIONS)
+def test_a_change_is_noticed(label):
+    template = copy.deepcopy(EXPANDED)
+    MUTATIONS[label](template)
+    assert template != EXPANDED
+    with pytest.raises((AssertionError, KeyError)):
+        check(template, EVERYTHING)
+
+
+def test_there_are_mutations():
+    assert len(MUTATIONS) > 150
+
+
+# ---- Parameters ------------------------------------------------------------------------------------------------------
+
+
+def test_each_parameter_is_described_constrained_and_grouped():
+    groups = EXPANDED["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(EXPANDED["Parameters"])
+    for name, rule in EXPANDED["Parameters"].items():
+        assert rule["Description"], name
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(rule), f"{name} takes anything"
+        assert "AllowedPattern" not in rule or rule["ConstraintDescription"].startswith("must be"), name
+
+
+@pytest.mark.parametrize("minutes", ["", "60", "99", "100", "999", "1440", "10000", "10079", "10080"])
+def test_durations(minutes):
+    variables = environment(Stack(EXPANDED, BOTH | {"ChatDurationMinutes": minutes}), "start-chat")
+    assert variables["CHAT_DURATION_MINUTES"] == minutes
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "https://shop.example",
+        "http://localhost:3000,https://shop.example",
+        "https://*.shop.example",
+        "https://shop.example,https://*.shop.example:8443",
+    ],
+)
+def test_origins(origins):
+    stack = Stack(EXPANDED, WIDGET_ONLY | {"AllowedOrigins": origins})
+    cors = stack.of_type("AWS::ApiGatewayV2::Api")["Api"].get("CorsConfiguration")
+    routes = {route["RouteKey"] for route in stack.of_type("AWS::ApiGatewayV2::Route").values()}
+    if "*." in origins:
+        assert cors is None and PREFLIGHT_ROUTES <= routes
+    else:
+        assert cors["AllowOrigins"] == origins.split(",")
+        assert not PREFLIGHT_ROUTES & routes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"AllowedOrigins": ""},
+        {"AllowedOrigins": "shop.example"},
+        {"AllowedOrigins": "https://shop.example/"},
+        {"AllowedOrigins": "https://Shop.example"},
+        {"AllowedOrigins": "https://shop.example, https://b.example"},
+        {"AllowedOrigins": "*,https://shop.example"},
+        {"AllowedOrigins": "https://*"},
+        {"EnableWidget": "false", "EnableMessages": "false"},
+        {"SettingsSecretArn": ""},
+        {"SettingsSecretArn": SECRET.removesuffix("-AbCdEf")},
+        {"SingleUseTokens": "true"},
+        {"ConnectInstanceId": INSTANCE_ARN},
+        {"ConnectContactFlowId": ""},
+        {"ChatDurationMinutes": "0"},
+        {"ChatDurationMinutes": "59"},
+        {"ChatDurationMinutes": "10081"},
+        {"ChatDurationMinutes": "20000"},
+        {"DeliveryConcurrency": "1"},
+        {"LogLevel": "WARN"},
+        {"PublicBaseUrl": "https://chat.shop.example/"},
+        {"PublicBaseUrl": "http://chat.shop.example"},
+        {"ExtraContactFlowArns": FLOW},
+        {"KmsKeyArn": "alias/bridge"},
+    ],
+    ids=json.dumps,
+)
+def test_what_cannot_work_is_refused_at_once(change):
+    Stack(EXPANDED, BOTH)
+    with pytest.raises(Refused):
+        Stack(EXPANDED, BOTH | change)
+
+
+def test_signed_requests_need_settings():
+    with pytest.raises(Refused):
+        Stack(EXPANDED, SIGNED | {"SettingsSecretArn": ""})
+
+
+# ---- The rest --------------------------------------------------------------------------------------------------------
+
+
+def test_the_gateways_cors_is_the_functions():
+    cors = Stack(EXPANDED, BOTH).of_type("AWS::ApiGatewayV2::Api")["Api"]["CorsConfiguration"]
+    code = needs.cors()
+    assert ", ".join(cors["AllowMethods"]) == code["METHODS"]
+    assert ", ".join(cors["AllowHeaders"]) == code["HEADERS"]
+    assert ", ".join(cors["ExposeHeaders"]) == code["EXPOSED"]
+    assert str(cors["MaxAge"]) == code["MAX_AGE"]
+    assert "AllowCredentials" not in cors
+
+
+def test_throttles():
+    stage = Stack(EXPANDED, BOTH).of_type("AWS::ApiGatewayV2::Stage")["ApiStage"]
+    starts = WIDGET_ROUTES - {"POST /chat/end"}
+    assert set(stage["RouteSettings"]) == starts, "every route that starts chats"
+    for settings in stage["RouteSettings"].values():
+        assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("3", "5")
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == "200"
+    # Without the routes there would be nothing to set.
+    variables = {value.strip("{}") for value in stage["StageVariables"].values()}
+    routes = Stack(EXPANDED, BOTH).of_type("AWS::ApiGatewayV2::Route")
+    assert {routes[name]["RouteKey"] for name in variables} == starts
+    stage = Stack(EXPANDED, MESSAGES_ONLY).of_type("AWS::ApiGatewayV2::Stage")["ApiStage"]
+    assert "RouteSettings" not in stage and "StageVariables" not in stage
+
+
+def test_access_logs_are_json_and_hold_no_address_path_or_query():
+    stage = Stack(EXPANDED, BOTH).of_type("AWS::ApiGatewayV2::Stage")["ApiStage"]
+    line = json.loads(stage["AccessLogSettings"]["Format"])
+    assert {"requestId", "routeKey", "status", "latencyMs", "integrationError"} <= set(line)
+    assert not re.search(r"sourceIp|\$context\.path|queryString|userAgent", stage["AccessLogSettings"]["Format"])
+
+
+def test_queues():
+    stack = Stack(EXPANDED, EVERYTHING)
+    queues = stack.of_type("AWS::SQS::Queue")
+    functions = stack.of_type("AWS::Lambda::Function")
+    fifo = {"FifoQueue": True, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+    for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
+        name = mapping["EventSourceArn"].strip("{}").removesuffix(".Arn")
+        queue = queues[name]
+        # "Using Lambda with Amazon SQS": six times the function's timeout.
+        assert queue["VisibilityTimeout"] >= 6 * functions[mapping["FunctionName"].strip("{}")]["Timeout"]
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 1000
+        dead = queues[queue["RedrivePolicy"]["deadLetterTargetArn"].strip("{}").removesuffix(".Arn")]
+        for one in (queue, dead):
+            assert one["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+            assert one.get("FifoQueue", False) == (name == "InboundQueue")
+            assert (fifo.items() <= one.items()) == (name == "InboundQueue")
+            assert one["KmsMasterKeyId"] == KEY
+    assert len(queues) == 6
+    for queue in Stack(EXPANDED, BOTH).of_type("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True and "KmsMasterKeyId" not in queue
+
+
+def test_what_holds_data_stays():
+    for name, resource in EXPANDED["Resources"].items():
+        if resource["Type"] in ("AWS::SQS::Queue", "AWS::DynamoDB::Table"):
+            assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name
+            assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_the_table():
+    table = Stack(EXPANDED, BOTH).of_type("AWS::DynamoDB::Table")["Conversations"]
+    source = (needs.SHARED / "aws" / "table.rs").read_text()
+    (key,) = re.findall(r'const KEY: &str = "(\w+)"', source)
+    (expiry,) = re.findall(r'const EXPIRES_AT: &str = "(\w+)"', source)
+    assert table["KeySchema"] == [{"AttributeName": key, "KeyType": "HASH"}]
+    assert table["AttributeDefinitions"] == [{"AttributeName": key, "AttributeType": "S"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": expiry, "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST" and table["SSESpecification"]["SSEEnabled"] is True
+    assert "Conversations" not in Stack(EXPANDED, WIDGET_ONLY).resources
+
+
+@pytest.mark.parametrize("deployment", ["both", "everything"])
+def test_alarms_watch_what_there_is(deployment):
+    stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    services = {function: FUNCTIONS[function] for function in FUNCTIONS}
+    for name, alarm in alarms.items():
+        assert alarm["TreatMissingData"] == "notBreaching" and alarm["AlarmDescription"], name
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+        if alarm["Namespace"] == "ConnectChatBridge":
+            assert alarm["MetricName"] in needs.metrics(), name
+            assert dimensions["service"] in services, name
+            assert dimensions.get("code", "INTERNAL") in needs.codes(), name
+        actions = [stack.parameters["AlarmTopicArn"]] if deployment == "everything" else None
+        assert alarm.get("AlarmActions") == alarm.get("OKActions") == actions, name
+    watched = {
+        (alarm["MetricName"], dimension["Value"]) for alarm in alarms.values() for dimension in alarm["Dimensions"]
+    }
+    for logical in FUNCTIONS.values():
+        assert {("Errors", f"{{{logical}}}"), ("Throttles", f"{{{logical}}}")} <= watched
+    for queue in stack.of_type("AWS::SQS::Queue"):
+        is_dead = queue.endswith("DeadLetters")
+        metric = "ApproximateNumberOfMessagesVisible" if is_dead else "ApproximateAgeOfOldestMessage"
+        assert (metric, f"{{{queue}.QueueName}}") in watched
+    for code in ("UNVERIFIED", "CHAT_QUOTA_EXCEEDED", "THROTTLED", "CONNECT_MISCONFIGURED"):
+        assert any(value == code for _, value in watched), code
+    assert ("5xx", "{Api}") in watched
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    for name in alarms:
+        assert f"`{name}`" in manual, f"docs/operations.md doesn't say what to do about {name}"
+
+
+def test_the_manual_knows_each_reason_of_a_dead_letter():
+    source = needs.without_tests(needs.SHARED / "disposition.rs")
+    reasons = set(re.findall(r'(?:DeadLetter|Some)\(\(?"(\w+)"', source))
+    assert {"malformed", "connect_misconfigured"} <= reasons
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    # Opted out: no dead letter is made. Refused: an answer to a web request.
+    for reason in reasons - {"opted_out", "refused"}:
+        assert f"`{reason}`" in manual, reason
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_the_dashboard_shows_what_there_is(deployment):
+    stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
+    widgets = json.loads(stack.of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"])["widgets"]
+    shown = set()
+    for widget in widgets:
+        for metric in widget["properties"]["metrics"]:
+            if isinstance(metric[0], dict):
+                shown |= set(re.findall(r'MetricName="(\w+)"', metric[0]["expression"]))
+                assert "{ConnectChatBridge,service,code}" in metric[0]["expression"]
+            elif metric[0] == "ConnectChatBridge":
+                assert metric[2] == "service" and metric[3] in FUNCTIONS
+                shown.add(metric[1])
+    assert shown <= needs.metrics()
+    assert bool(shown & {"ChatStarted"}) == stack.condition("Widget")
+    assert bool(shown & {"MessageDelivered"}) == stack.condition("Messages")
+
+
+def test_outputs_have_a_url_for_each_provider():
+    outputs = Stack(EXPANDED, BOTH).outputs
+    base = "https://{Api}.execute-api.us-east-1.amazonaws.com"
+    urls = {value for name, value in outputs.items() if name.endswith("WebhookUrl")}
+    assert urls == {f"{base}/sms/{provider}" for provider in needs.providers()}
+    assert outputs["ChatUrl"] == f"{base}/chat" and outputs["Url"] == base
+    outputs = Stack(EXPANDED, EVERYTHING).outputs
+    assert outputs["TwilioWebhookUrl"] == "https://chat.shop.example/bridge/sms/twilio"
+    assert not any(name.endswith("WebhookUrl") for name in Stack(EXPANDED, WIDGET_ONLY).outputs)
+    assert "ChatUrl" not in Stack(EXPANDED, CONNECT | MESSAGES_ONLY).outputs
+    for output in EXPANDED["Outputs"].values():
+        assert output["Description"]
+
+
+def test_each_function_is_built_from_its_binary():
+    for function, logical in FUNCTIONS.items():
+        resource = source()["Resources"][logical]
+        assert resource["Metadata"] == {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": function}}
+        # The workspace itself: a member's folder would unify features, and compile the AWS SDK, once more each.
+        assert resource["Properties"]["CodeUri"] == "."
+        properties = EXPANDED["Resources"][logical]["Properties"]
+        assert (properties["Runtime"], properties["Handler"]) == ("provided.al2023", "bootstrap")
+        assert properties["TracingConfig"] == {"Mode": "Active"}
+        # API Gateway waits 30 s.
+        assert properties["Timeout"] < 30 or function not in ("start-chat", "receive-message")
