@@ -1,5 +1,5 @@
 # Every target installs what it needs into the checkout (.venv, .tools, node_modules) and says what it can't install.
-# Needed on the machine: cargo (rustup), a C compiler, Python 3.9+ with venv, and for the tests Node 20.14+.
+# Needed on the machine: cargo (rustup), a C compiler, Python 3.9+ with venv (3.11+ for the tests), Node 20.14+.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,28 +8,39 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-FUNCTIONS := start-chat receive-message deliver-message
+FUNCTIONS := start-chat receive-message deliver-message send-reply
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
+SAM_CLI := 1.170.0
+CHECKOV := 3.3.30
+export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help dev test lint fmt build bench fuzz clean
+.PHONY: help dev test lint template fmt build deploy smoke bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-dev: $(BIN)/cargo-lambda $(if $(QUEUE),$(BIN)/pytest) ## run the bridge on this machine: no AWS account needed (QUEUE=1: with the queue)
-	@QUEUE=$(QUEUE) local/dev.sh
+dev: $(BIN)/cargo-lambda local/page/node_modules/.installed ## run the bridge on this machine: no AWS account needed
+	@local/dev.sh
 
-test: lint $(BIN)/pytest tests/clients/node_modules/.installed ## run every check and test
+test: lint $(BIN)/pytest local/page/node_modules/.installed tests/clients/node_modules/.installed ## run every check and test
 	cargo build --workspace --bins
 	cargo test --workspace
-	pytest -q tests/clients
+	pytest -q tests/clients tests/template/test_deployment.py
 
-lint: .tools/bin/cargo-deny ## check formatting, lints, licences and dependencies
+lint: template .tools/bin/cargo-deny ## check formatting, lints, licences, dependencies and the SAM template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	cargo-deny --log-level error check bans licenses sources
+
+# cfn-lint lets things through in a SAM template that it finds in the expanded one: both.
+template: .venv/.template .tools/sam/bin/sam .tools/checkov/bin/checkov ## check the SAM template
+	python tests/template/expand.py target/template
+	cfn-lint -t template.yaml -t target/template/*.json
+	.tools/sam/bin/sam validate
+	.tools/checkov/bin/checkov --config-file .checkov.yaml -f target/template/expanded.json
+	pytest -q tests/template/test_template.py
 
 fmt: ## format the code
 	cargo fmt --all
@@ -44,6 +55,19 @@ endif
 	cargo lambda build --release $(addprefix --bin=,$(FUNCTIONS)) \
 	  --lambda-dir target/lambda$(if $(ARCH),-$(ARCH)) \
 	  $(if $(ARCH),--target $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu)
+
+# The first time it asks for everything and writes the answers to samconfig.toml; GUIDED=1 asks again. For x86_64, which
+# wants an x86_64 machine, ARCH=x86_64 (and the parameter Architecture likewise). `sam build` leaves what it built in
+# target/lambda, too.
+deploy: $(BIN)/cargo-lambda .tools/sam/bin/sam ## build and deploy with SAM
+	@[ "$(ARCH)" != x86_64 ] || [ "$$(uname -m)" = x86_64 ] || { echo 'ARCH=x86_64 needs an x86_64 machine'; exit 1; }
+	rustup target add $(if $(filter x86_64,$(ARCH)),x86_64,aarch64)-unknown-linux-gnu
+	.tools/sam/bin/sam build --parameter-overrides Architecture=$(or $(ARCH),arm64)
+	.tools/sam/bin/sam deploy $(if $(GUIDED)$(shell grep -q parameter_overrides samconfig.toml || echo first),--guided)
+
+smoke: ## check a deployed bridge: URL=https://… [ORIGIN=https://shop.example] [ONLY=widget|messages] [TOKEN=…]
+	@[ -n "$(URL)" ] || { echo 'make smoke URL=<output Url of the stack> [ORIGIN=<an allowed origin>]'; exit 2; }
+	@python3 tests/smoke.py "$(URL)" $(if $(ORIGIN),--origin "$(ORIGIN)") $(if $(ONLY),--only "$(ONLY)")
 
 bench: ## measure
 	cargo bench --workspace --bench hot_path
@@ -61,9 +85,13 @@ fuzz: .tools/bin/cargo-fuzz ## feed every reader of untrusted input (SECONDS=30 
 	done
 
 clean: ## remove all that was built or installed here
-	rm -rf target fuzz/target .venv .tools tests/clients/node_modules
+	rm -rf target fuzz/target .aws-sam .venv .tools local/page/node_modules tests/clients/node_modules
 
 # ---- Tools ----------------------------------------------------------------------------------------------------------
+
+# pip install of what a file of requirements lists: $(call pip,what,file). What goes wrong is one line, and the rest a log.
+pip = mkdir -p target && $(BIN)/pip install --quiet --disable-pip-version-check -r $2 >target/pip.log 2>&1 \
+  || { echo "pip can't install $1: is there a network? See target/pip.log."; exit 1; }
 
 .venv/pyvenv.cfg:
 	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3.9 or newer'; exit 1; }
@@ -71,19 +99,38 @@ clean: ## remove all that was built or installed here
 
 $(BIN)/cargo-lambda: local/requirements.txt | .venv/pyvenv.cfg
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust with rustup'; exit 1; }
-	@echo 'Installing cargo-lambda into .venv'
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	@echo 'Installing cargo-lambda and moto into .venv (a minute)'
+	@$(call pip,cargo-lambda and moto,$<)
 	@touch $@
 
 $(BIN)/pytest: tests/clients/requirements.txt $(BIN)/cargo-lambda
-	@echo 'Installing the AWS CLI, boto3, moto and pytest into .venv'
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	@echo 'Installing the AWS CLI, boto3 and pytest into .venv (a minute)'
+	@$(call pip,the AWS CLI and boto3 and pytest,$<)
 	@touch $@
 
-tests/clients/node_modules/.installed: tests/clients/package-lock.json
+.venv/.template: tests/template/requirements.txt $(BIN)/pytest
+	@echo 'Installing cfn-lint and the SAM translator into .venv'
+	@$(call pip,cfn-lint and the SAM translator,$<)
+	@touch $@
+
+# Each in a virtual environment of its own: they pin different versions of boto3.
+.tools/sam/bin/sam:
+	@echo 'Installing the SAM CLI into .tools (a minute)'
+	@python3 -m venv .tools/sam
+	@.tools/sam/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_CLI)
+
+.tools/checkov/bin/checkov:
+	@echo 'Installing checkov into .tools (a minute)'
+	@python3 -m venv .tools/checkov
+	@.tools/checkov/bin/pip install --quiet --disable-pip-version-check checkov==$(CHECKOV)
+
+# The page's and the tests' own.
+%/node_modules/.installed: %/package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20.14 or newer'; exit 1; }
-	@echo 'Installing amazon-connect-chatjs'
-	@npm --prefix tests/clients ci --no-audit --no-fund --silent
+	@echo 'Installing npm packages into $*/node_modules'
+	@mkdir -p target
+	@npm --prefix $* ci --no-audit --no-fund --loglevel=error >target/npm.log 2>&1 \
+	  || { echo 'npm can'\''t install the packages of $*: is there a network? See target/npm.log.'; exit 1; }
 	@touch $@
 
 .tools/bin/cargo-deny:
