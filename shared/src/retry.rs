@@ -50,7 +50,7 @@ async fn run<T>(
     loop {
         let left = deadline.remaining();
         if left < shortest {
-            return Err(spent());
+            return Err(Error::new(Kind::Timeout, "No time was left for the call"));
         }
         let limit = limit(left);
         let (hung, error) = match tokio::time::timeout(limit, attempt()).await {
@@ -66,14 +66,12 @@ async fn run<T>(
         let no_time = deadline.remaining() < wait + shortest;
         match error.kind() {
             _ if tried < ATTEMPTS && !no_time => tokio::time::sleep(wait).await,
-            Kind::ConnectUnavailable if hung || no_time => return Err(spent().caused_by(error)),
+            Kind::ConnectUnavailable if hung || no_time => {
+                return Err(Error::new(Kind::Timeout, "Amazon Connect did not answer in time").caused_by(error));
+            }
             _ => return Err(error),
         }
     }
-}
-
-fn spent() -> Error {
-    Error::new(Kind::Timeout, "Amazon Connect did not answer in time")
 }
 
 fn jitter(tried: u32) -> Duration {

@@ -27,6 +27,9 @@ const WORDS: &str = "Grüße & bye";
 /// Long enough for any answer that is not kept back on purpose.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// An invocation's: more than any sender wants to have left before it begins.
+const BUDGET: Duration = Duration::from_secs(20);
+
 /// An API.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Api {
@@ -90,7 +93,7 @@ async fn send_to(api: Api, send_base_url: &str, timeout: Duration) -> Result<()>
     // Nothing of AWS is anywhere else.
     let sender = Sender::new(&sdk_config("http://127.0.0.1:1").await).with_timeout(timeout);
     let mut report = Report::new("test");
-    let deadline = Deadline::after(Duration::from_secs(20));
+    let deadline = Deadline::after(BUDGET);
     let account = account(api.provider, send_base_url);
     let result = Box::pin(sender.send(&account, &api.text(), deadline, &mut report)).await;
     if let Err(error) = &result {
@@ -244,7 +247,7 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     let settings = Settings::from_json(json!({ "accounts": [settings] }).to_string().as_bytes()).unwrap();
     for api in [AWS_SMS, AWS_SOCIAL] {
         let mut report = Report::new("test");
-        let deadline = Deadline::after(TIMEOUT);
+        let deadline = Deadline::after(BUDGET);
         Box::pin(sender.send(&settings.accounts[0], &api.text(), deadline, &mut report)).await.unwrap();
         assert_eq!(report.provider_calls, 1);
     }
@@ -253,10 +256,10 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     // An SMS may be sent from a pool or by an ARN; WhatsApp only by the number's id.
     let mut report = Report::new("test");
     let text = Text { from_id: Some("pool-1"), ..AWS_SMS.text() };
-    Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(TIMEOUT), &mut report)).await.unwrap();
+    Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
     assert_eq!(server.all_calls()[2].json()["OriginationIdentity"], "pool-1");
     let text = Text { from_id: None, ..AWS_SOCIAL.text() };
-    let outcome = Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(TIMEOUT), &mut report)).await;
+    let outcome = Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await;
     assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured);
     assert_eq!(server.all_calls().len(), 3);
 }
@@ -426,7 +429,7 @@ async fn a_connection_that_was_idle_is_not_used_again() {
         tokio::time::sleep(Duration::from_millis(wait)).await;
         for api in apis {
             let account = account(api.provider, &server.base_url(api.provider));
-            let deadline = Deadline::after(TIMEOUT);
+            let deadline = Deadline::after(BUDGET);
             Box::pin(sender.send(&account, &api.text(), deadline, &mut Report::new("test"))).await.unwrap();
         }
     }
@@ -443,7 +446,7 @@ async fn without_credentials_aws_is_not_called() {
     let sender = Sender::new(&sdk.credentials_provider(failing).build());
     let account = account("aws-sns", &server.base_url("aws-sns"));
     for api in [AWS_SMS, AWS_SOCIAL] {
-        let deadline = Deadline::after(TIMEOUT);
+        let deadline = Deadline::after(BUDGET);
         let outcome = Box::pin(sender.send(&account, &api.text(), deadline, &mut Report::new("test"))).await;
         assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured, "{api:?}");
     }
