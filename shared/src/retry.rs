@@ -27,23 +27,26 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// spent budget: that is [`Kind::Timeout`], unless Connect was throttling, which says more.
 pub async fn until<T>(deadline: Deadline, attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     // While time is short, half of it, so that one hung connection leaves room for another try.
-    run(deadline, SHORTEST_ATTEMPT, |left| ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT)), attempt).await
+    let limit = |left: Duration| ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT));
+    run(deadline, SHORTEST_ATTEMPT, limit, |_, tried| jitter(tried), attempt).await
 }
 
 /// As [`until`], for tries that know themselves when to end, and what that means: none is begun with less than `shortest`
-/// left.
+/// left, or before the time that an error names.
 pub async fn in_own_time<T>(
     deadline: Deadline,
     shortest: Duration,
     attempt: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
-    run(deadline, shortest, |_| Duration::MAX, attempt).await
+    let wait = |error: &Error, tried| jitter(tried).max(error.wait().unwrap_or_default());
+    run(deadline, shortest, |_| Duration::MAX, wait, attempt).await
 }
 
 async fn run<T>(
     deadline: Deadline,
     shortest: Duration,
     limit: impl Fn(Duration) -> Duration,
+    wait: impl Fn(&Error, u32) -> Duration,
     mut attempt: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
     let mut tried = 0;
@@ -62,7 +65,7 @@ async fn run<T>(
         if !error.kind().is_retryable() || error.wait().is_some_and(|wait| wait > LONGEST_WAIT) {
             return Err(error);
         }
-        let wait = if hung { Duration::ZERO } else { jitter(tried) };
+        let wait = if hung { Duration::ZERO } else { wait(&error, tried) };
         let no_time = deadline.remaining() < wait + shortest;
         match error.kind() {
             _ if tried < ATTEMPTS && !no_time => tokio::time::sleep(wait).await,

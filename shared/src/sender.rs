@@ -83,11 +83,10 @@ impl Sender {
 
     async fn post(&self, account: &Account, request: &Request, timeout: Duration) -> Result<()> {
         let provider = account.provider().as_str();
-        let base = account.send_base_url.as_ref().map_or_else(|| request.host.clone(), |url| url.as_written());
         let headers: HeaderMap = request.headers.iter().cloned().collect();
         let sent = self
             .http()?
-            .post(format!("{base}{}", request.path))
+            .post(request.url(account.send_base_url.as_ref())?)
             .headers(headers)
             .header(CONTENT_TYPE, request.content_type)
             .body(request.body.clone())

@@ -221,7 +221,8 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         },
     };
     let Some(credentials) = Credentials::read(provider, &fields) else {
-        fields.problem("provider", "is not supported by this version");
+        // Its webhooks are answered 404. The other accounts go on.
+        fields.warn("provider", "is not supported by this version: the account is left out");
         return None;
     };
     let max_age_seconds = fields.whole_number("max_age_seconds");
@@ -354,10 +355,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An optional secret, kept as it is written. Null is absent.
+    /// An optional secret, kept as it is written. Null is absent, and so is an empty text, as in [`Self::text`]: without
+    /// it less can be done, and nothing is let in.
     pub(crate) fn secret(&self, name: &'static str) -> Option<Secret> {
         match self.get(name)? {
             Value::Null => None,
+            Value::String(text) if text.trim().is_empty() => {
+                self.warn(name, "is empty and counts as absent");
+                None
+            }
             value => self.to_secret(name, value),
         }
     }
@@ -512,14 +518,6 @@ impl<'a> Fields<'a> {
     pub(crate) fn require_one_of(&self, names: &[&str]) {
         if !names.iter().any(|name| self.object.contains_key(*name)) {
             self.problem(&names.join(" or "), "is required");
-        }
-    }
-
-    /// Notes an error if some of the fields are there and others are not.
-    pub(crate) fn require_together(&self, names: &[&str]) {
-        let count = names.iter().filter(|name| self.has(name)).count();
-        if count != 0 && count != names.len() {
-            self.problem(&names.join(" and "), "go together: one is missing");
         }
     }
 

@@ -2,7 +2,11 @@
 //!
 //! AWS is there twice: its two APIs share an account.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -26,6 +30,9 @@ const WORDS: &str = "Grüße & bye";
 
 /// Long enough for any answer that is not kept back on purpose.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Short, for answers that are kept back, but longer than a busy machine takes to make eight clients.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// An invocation's: more than any sender wants to have left before it begins.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -253,15 +260,30 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     }
     let paths: Vec<_> = server.all_calls().into_iter().map(|call| call.path).collect();
     assert_eq!(paths, ["/", "/v1/whatsapp/send"]);
+    // Both are called in the region of their topic or number, which need not be ours.
+    let document = json!({ "accounts": [{ "provider": "aws-sns",
+                                          "topic_arns": ["arn:aws:sns:eu-west-1:123456789012:two-way-sms"] }] });
+    let abroad = Settings::from_json(document.to_string().as_bytes()).unwrap();
+    let mut report = Report::new("test");
+    for text in
+        [AWS_SMS.text(), Text { from_id: Some(&NUMBER_ARN.replace("us-east-1", "eu-west-1")), ..AWS_SOCIAL.text() }]
+    {
+        Box::pin(sender.send(&abroad.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
+    }
+    let calls = server.all_calls().split_off(2);
+    for (call, service) in calls.iter().zip(["sms-voice", "social-messaging"]) {
+        let signed = format!("/eu-west-1/{service}/aws4_request");
+        assert!(call.headers["authorization"].contains(&signed), "{:?}", call.headers["authorization"]);
+    }
     // An SMS may be sent from a pool or by an ARN; WhatsApp only by the number's id.
     let mut report = Report::new("test");
     let text = Text { from_id: Some("pool-1"), ..AWS_SMS.text() };
     Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
-    assert_eq!(server.all_calls()[2].json()["OriginationIdentity"], "pool-1");
+    assert_eq!(server.all_calls()[4].json()["OriginationIdentity"], "pool-1");
     let text = Text { from_id: None, ..AWS_SOCIAL.text() };
     let outcome = Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await;
     assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured);
-    assert_eq!(server.all_calls().len(), 3);
+    assert_eq!(server.all_calls().len(), 5);
 }
 
 /// Statuses that are final: nothing is gained by a second call.
@@ -336,10 +358,12 @@ async fn retry_after_is_kept() {
             let error = sent.result.unwrap_err();
             assert_eq!((error.wait(), sent.calls.len()), (Some(Duration::from_secs(17)), 1), "{api:?}");
         }
-        let soon = |_| [Reply::status(status).header("retry-after", "1")];
+        let soon = |_| [Reply::status(status).header("retry-after", "2")];
+        let started = Instant::now();
         for (api, sent) in each(&over_http, TIMEOUT, soon).await {
             assert!(sent.result.is_ok() && sent.calls.len() == 2, "{api:?}: {:?}", sent.result);
         }
+        assert!(started.elapsed() >= Duration::from_secs(2), "{status}");
     }
 }
 
@@ -350,8 +374,8 @@ async fn an_unknown_outcome_is_not_repeated_but_by_key() {
     let faults: [Fault; 6] = [
         ("502", TIMEOUT, || Reply::status(502)),
         ("504", TIMEOUT, || Reply::status(504)),
-        ("a timeout", Duration::from_millis(700), Reply::hang),
-        ("too late", Duration::from_millis(700), || Reply::status(500).after(Duration::from_secs(2))),
+        ("a timeout", PATIENCE, Reply::hang),
+        ("too late", PATIENCE, || Reply::status(500).after(2 * PATIENCE)),
         ("a reset", TIMEOUT, Reply::reset),
         ("an answer cut short", TIMEOUT, || Reply::cut_short(200)),
     ];

@@ -7,7 +7,8 @@
 //!
 //! Neither has a client token, so the SDK's own retries are off ([`super::loader`]), and what may have been sent is not
 //! sent again. The SDK finds the endpoint (`AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2`, `AWS_ENDPOINT_URL_SOCIALMESSAGING`,
-//! else the region's), unless the account has a `send_base_url`.
+//! else the region's), unless the account has a `send_base_url`. The region is the number's, which need not be ours: a
+//! topic's ARN tells it, and for WhatsApp the number's own.
 //!
 //! What a failure means, by the errors of each operation's reference:
 //!
@@ -31,7 +32,7 @@
 
 use std::{error::Error as StdError, sync::OnceLock, time::Duration};
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_pinpointsmsvoicev2::{
     config::Builder as SmsConfig,
@@ -54,6 +55,7 @@ use crate::{
     sms::{
         message::Channel,
         meta,
+        provider::Credentials,
         send::{NotTaken, Reason, Text, misconfigured},
     },
 };
@@ -113,12 +115,15 @@ impl Texting {
             // "Use for messages that are critical or time-sensitive", and not for advertising.
             .message_type(MessageType::Transactional)
             .customize();
-        let request = match &account.send_base_url {
-            Some(url) => request.config_override(SmsConfig::new().endpoint_url(url.as_written())),
-            None => request,
-        };
+        let mut config = SmsConfig::new();
+        if let Some(region) = region_of_topics(account) {
+            config = config.region(region);
+        }
+        if let Some(url) = &account.send_base_url {
+            config = config.endpoint_url(url.as_written());
+        }
         // Boxed: the SDK's futures are kilobytes large.
-        match tokio::time::timeout(timeout, Box::pin(request.send())).await {
+        match tokio::time::timeout(timeout, Box::pin(request.config_override(config).send())).await {
             Err(_) => Err(no_answer("timeout")),
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => read_failure(&error, conflict),
@@ -135,16 +140,30 @@ impl Texting {
             .message(Blob::new(meta::message(text).to_string()))
             .meta_api_version(META_API_VERSION)
             .customize();
-        let request = match &account.send_base_url {
-            Some(url) => request.config_override(SocialConfig::new().endpoint_url(url.as_written())),
-            None => request,
-        };
-        Ok(match tokio::time::timeout(timeout, Box::pin(request.send())).await {
+        let mut config = SocialConfig::new();
+        if let Some(region) = region_of_arn(from).or_else(|| region_of_topics(account)) {
+            config = config.region(region);
+        }
+        if let Some(url) = &account.send_base_url {
+            config = config.endpoint_url(url.as_written());
+        }
+        Ok(match tokio::time::timeout(timeout, Box::pin(request.config_override(config).send())).await {
             Err(_) => Err(no_answer("timeout")),
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => read_failure(&error, |_| None),
         })
     }
+}
+
+/// Where a number is whose messages come by the account's topics. None: here, where the function runs.
+fn region_of_topics(account: &Account) -> Option<Region> {
+    let Credentials::AwsSns(credentials) = &account.credentials else { return None };
+    credentials.region().map(|region| Region::new(region.to_owned()))
+}
+
+/// `arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/976c72a7`
+fn region_of_arn(arn: &str) -> Option<Region> {
+    arn.split(':').nth(3).filter(|region| !region.is_empty()).map(|region| Region::new(region.to_owned()))
 }
 
 /// With the status of the answer, if there was one.

@@ -130,10 +130,6 @@ fn errors_name_account_and_field() {
         (json!({"accounts": [{"name": "us"}]}), "accounts[0] (us): provider is required"),
         (json!({"accounts": [{"provider": "quoted-value"}]}), "accounts[0]: provider is unknown"),
         (json!({"accounts": [{"provider": 1}]}), "accounts[0]: provider is unknown"),
-        (
-            json!({"accounts": [{"provider": "plivo", "auth_tokens": [TOKEN]}]}),
-            "provider is not supported by this version",
-        ),
         (json!({"accounts": [{"provider": "twilio"}]}), "accounts[0]: auth_tokens or shared_keys is required"),
         (json!({"accounts": [{"provider": "signalwire"}]}), "accounts[0]: signing_keys is required"),
         (us(json!({"auth_tokens": []})), "accounts[0] (us): auth_tokens must be a list of at least one text"),
@@ -142,8 +138,7 @@ fn errors_name_account_and_field() {
         (us(json!({"shared_keys": {}})), "shared_keys must be an object of at least one text"),
         (us(json!({"shared_keys": {"quoted-value": ""}})), "shared_keys[0] has an empty secret"),
         (us(json!({"shared_keys": {" ": TOKEN}})), "shared_keys[0] has an empty id"),
-        (us(json!({"api_key_sid": "SK1"})), "api_key_sid and api_key_secret go together"),
-        (us(json!({"api_key_secret": ""})), "api_key_secret has an empty secret"),
+        (us(json!({"api_key_secret": 7})), "accounts[0] (us): api_key_secret must be a text"),
         (us(json!({"account_sid": [TOKEN]})), "account_sid must be a text"),
         (us(json!({"name": ""})), "accounts[0]: name must be"),
         (us(json!({"name": "quoted-value/x"})), "accounts[0]: name must be"),
@@ -208,6 +203,43 @@ fn what_has_no_effect_is_a_warning() {
     assert!(warnings.contains("accounts[0]: a field is unknown"), "{warnings}");
     assert!(warnings.contains("account_sid is empty and counts as absent"), "{warnings}");
     assert!(!warnings.contains(TOKEN), "{warnings}");
+}
+
+/// "Send credentials may be absent: then that account receives only."
+#[test]
+fn an_account_that_cannot_send_receives() {
+    let key = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+    for (account_fields, expected) in [
+        (json!({"provider": "twilio", "auth_tokens": [TOKEN], "api_key_secret": ""}), "api_key_secret is empty"),
+        (json!({"provider": "twilio", "auth_tokens": [TOKEN], "api_key_sid": "SK1"}), "is missing, so the other"),
+        (json!({"provider": "signalwire", "signing_keys": [TOKEN], "api_token": ""}), "api_token is empty"),
+        (json!({"provider": "telnyx", "public_keys": [key], "api_key": " "}), "api_key is empty"),
+        (json!({"provider": "vonage", "signature_secrets": [TOKEN], "api_secret": TOKEN}), "api_key is missing"),
+        (
+            json!({"provider": "vonage-messages", "signature_secrets": [TOKEN], "private_key": TOKEN}),
+            "application_id is missing",
+        ),
+        (json!({"provider": "meta", "app_secrets": [TOKEN], "access_token": ""}), "access_token is empty"),
+    ] {
+        let settings = account(account_fields);
+        let warnings = settings.warnings().join("; ");
+        assert!(settings.accounts.len() == 1 && warnings.contains(expected), "{expected} in {warnings}");
+        assert!(!warnings.contains(TOKEN), "{warnings}");
+    }
+}
+
+#[test]
+fn an_account_of_a_provider_without_code_leaves_the_others_alone() {
+    let twilio = json!({"provider": "twilio", "auth_tokens": [TOKEN]});
+    for provider in ["plivo", "sinch", "bandwidth", "messagebird", "bird", "infobip"] {
+        let other = json!({"name": "other", "provider": provider, "auth_tokens": [TOKEN], "passwords": 7});
+        let document = json!({"accounts": [other, twilio]}).to_string();
+        let settings = Settings::from_json(document.as_bytes()).unwrap();
+        let names: Vec<_> = settings.accounts.iter().map(|account| account.name.as_str()).collect();
+        assert_eq!(names, ["twilio"]);
+        let expected = "accounts[0] (other): provider is not supported by this version: the account is left out";
+        assert_eq!(settings.warnings(), [expected]);
+    }
 }
 
 #[test]

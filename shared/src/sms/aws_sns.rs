@@ -5,7 +5,7 @@
 //! | time to answer | HTTPS: 15 s | <https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html> |
 //! | re-delivery | HTTPS: 3 times, 20 s apart, at most an hour; queue and function: 23 days | <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html> |
 //! | message | 256 KB | <https://docs.aws.amazon.com/general/latest/gr/sns.html> |
-//! | SMS that we send | 1600 characters | <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html> |
+//! | SMS that we send | 1530 GSM-7 characters, or 630 others; the API takes 1600 of either and may fail later | <https://docs.aws.amazon.com/sms-voice/latest/userguide/sms-limitations-character.html> |
 //! | WhatsApp text that we send | 4096 characters | Meta's: see [`super::meta`] |
 //! | media of an SMS | none come in | <https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms.html> |
 //!
@@ -83,9 +83,9 @@ const UNSUBSCRIPTION: &str = "UnsubscribeConfirmation";
 /// The longest certificate that is read; AWS's have 2 KB.
 const MAX_PEM: usize = 16 * 1024;
 
-/// See the page's table.
+/// See the page's table: 9 segments are 1377 characters of GSM-7, or 603 units.
 pub(super) fn limit(channel: Channel) -> Limit {
-    if channel == Channel::Whatsapp { meta::LIMIT } else { Limit::Units(1600) }
+    if channel == Channel::Whatsapp { meta::LIMIT } else { Limit::Segments(9) }
 }
 
 /// What an account is told by: the topics that may speak for it.
@@ -103,6 +103,13 @@ impl Credentials {
             fields.problem("topic_arns", "must be a list of at least one topic's ARN");
         }
         Self { topic_arns }
+    }
+
+    /// Where the numbers are, if the topics agree: a number's messages go to a topic of its own region.
+    pub(crate) fn region(&self) -> Option<&str> {
+        let mut regions = self.topic_arns.iter().filter_map(|arn| Some(Topic::read(arn)?.region));
+        let first = regions.next()?;
+        regions.all(|region| region == first).then_some(first)
     }
 
     fn lists(&self, topic_arn: &str) -> bool {

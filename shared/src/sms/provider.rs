@@ -412,12 +412,12 @@ mod tests {
     fn limits_are_each_providers() {
         let limit = |account: Value, channel| accounts(json!([account]))[0].credentials.limit(channel);
         let sns = || json!({"provider": "aws-sns", "topic_arns": ["arn:aws:sns:us-east-1:123456789012:sms"]});
-        assert_eq!(limit(sns(), Channel::Sms), Limit::Units(1600));
+        assert_eq!(limit(sns(), Channel::Sms), Limit::Segments(9));
         assert_eq!(limit(sns(), Channel::Whatsapp), Limit::Characters(4096));
         let meta = json!({"provider": "meta", "app_secrets": ["s"]});
         assert_eq!(limit(meta, Channel::Whatsapp), Limit::Characters(4096));
         let telnyx = json!({"provider": "telnyx", "public_keys": ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="]});
-        assert_eq!(limit(telnyx, Channel::Sms), Limit::Segments(10));
+        assert_eq!(limit(telnyx, Channel::Sms), Limit::Units(670));
         let twilio = json!({"provider": "twilio", "auth_tokens": ["t"]});
         assert_eq!(limit(twilio, Channel::Whatsapp), Limit::Units(1600));
     }

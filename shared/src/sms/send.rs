@@ -11,6 +11,7 @@
 //! | 429 | [`Reason::Throttled`]: nothing was sent |
 //! | 401, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
 //! | other 4xx | [`Reason::Refused`] |
+//! | 408 | [`Reason::Unavailable`]: the provider did not get all of the request (RFC 9110, section 15.5.9) |
 //! | 500, 503 and others | [`Reason::Unavailable`]: the provider says itself that it did not take it |
 //! | 502, 504 | [`Reason::Unknown`]: a gateway had no answer from behind it (RFC 9110, sections 15.6.3 and 15.6.5) |
 //! | none | [`Reason::Unknown`], unless no connection was made |
@@ -24,7 +25,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 use serde_json::Value;
 
-use super::message::Channel;
+use super::{message::Channel, url::BaseUrl};
 use crate::{
     error::{Error, Kind, Result},
     secret::Secret,
@@ -51,8 +52,8 @@ pub struct Text<'a> {
 pub struct Request {
     /// Path and query below the provider's host, or below the account's `send_base_url`.
     pub path: String,
-    /// Scheme and host of the provider's API.
-    pub host: String,
+    /// Scheme and host of the provider's API, if it is known: an account may have one of its own.
+    pub host: Option<String>,
     /// Credentials and what else the provider wants.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body's type.
@@ -63,21 +64,28 @@ pub struct Request {
 
 impl Request {
     /// A form.
-    pub(super) fn form(host: impl Into<String>, path: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+    pub(super) fn form(host: Option<String>, path: impl Into<String>, fields: &[(&str, &str)]) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let content_type = "application/x-www-form-urlencoded";
-        Self { host: host.into(), path: path.into(), headers: Vec::new(), content_type, body }
+        Self { host, path: path.into(), headers: Vec::new(), content_type, body }
     }
 
     /// JSON.
     pub(super) fn json(host: impl Into<String>, path: impl Into<String>, body: &Value) -> Self {
         Self {
-            host: host.into(),
+            host: Some(host.into()),
             path: path.into(),
             headers: Vec::new(),
             content_type: "application/json",
             body: body.to_string(),
         }
+    }
+
+    /// Where it goes. `base` takes the place of the provider's own host.
+    pub(crate) fn url(&self, base: Option<&BaseUrl>) -> Result<String> {
+        let base = base.map(BaseUrl::as_written).or_else(|| self.host.clone());
+        let base = base.ok_or_else(|| misconfigured("the host of the provider's API is not known"))?;
+        Ok(format!("{base}{}", self.path))
     }
 
     /// HTTP Basic authentication (RFC 7617).
@@ -145,7 +153,7 @@ impl NotTaken {
             429 => Some(Reason::Throttled),
             300..=399 | 401 | 403 | 404 => Some(Reason::Misconfigured),
             502 | 504 => Some(Reason::Unknown),
-            500..=599 => Some(Reason::Unavailable),
+            408 | 500..=599 => Some(Reason::Unavailable),
             _ => Some(Reason::Refused),
         }
     }
@@ -240,7 +248,7 @@ mod tests {
 
     #[test]
     fn credentials_are_not_printed() {
-        let request = Request::form("https://a.example", "/x", &[("Body", "a b&c")]);
+        let request = Request::form(None, "/x", &[("Body", "a b&c")]);
         assert_eq!(request.body, "Body=a+b%26c");
         let request = request.basic("AC1", &Secret::new("token")).unwrap();
         assert_eq!(format!("{:?}", request.headers), r#"[("authorization", Sensitive)]"#);

@@ -82,9 +82,13 @@ impl Credentials {
             api_token: fields.secret("api_token"),
         };
         fields.require_one_of(&["signing_keys"]);
-        fields.warn_of_missing(&["space", "api_token"], &["space", "project_id", "api_token"]);
-        if credentials.space.as_deref().is_some_and(|space| label(space).is_none()) {
-            fields.warn("space", "is no space's name, so the account can't send");
+        fields.warn_of_missing(&["space", "api_token"], &["project_id", "api_token"]);
+        // Another host takes its place.
+        if !fields.has("send_base_url") {
+            fields.warn_of_missing(&["api_token"], &["space"]);
+            if credentials.space.as_deref().is_some_and(|space| label(space).is_none()) {
+                fields.warn("space", "is no space's name, so the account can't send");
+            }
         }
         credentials
     }
@@ -212,13 +216,11 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
 
 /// The request that sends a text.
 pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
-    let (Some(space), Some(project), Some(token)) =
-        (&credentials.space, &credentials.project_id, &credentials.api_token)
-    else {
-        return Err(misconfigured("space, project_id or api_token is missing"));
+    let (Some(project), Some(token)) = (&credentials.project_id, &credentials.api_token) else {
+        return Err(misconfigured("project_id or api_token is missing"));
     };
-    let space = label(space).ok_or_else(|| misconfigured("space is no space's name"))?;
-    twilio::create_message(&format!("https://{space}{DOMAIN}"), "/api/laml", project, text)?.basic(project, token)
+    let host = credentials.space.as_deref().and_then(label).map(|space| format!("https://{space}{DOMAIN}"));
+    twilio::create_message(host, "/api/laml", project, text)?.basic(project, token)
 }
 
 /// What the answer means. SignalWire's codes are Twilio's, as far as it has them: among others 21610, "Attempt to send

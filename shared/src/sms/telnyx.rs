@@ -6,7 +6,8 @@
 //! | re-delivery | 3 attempts per URL, then the failover URL, then none; out of order and twice are possible | the same |
 //! | signature | Ed25519, at most 300 s old | the same; telnyx-python 4.189, telnyx-node 7.24 |
 //! | recipients of a group MMS | 8 | <https://developers.telnyx.com/docs/messaging/messages/group-messaging> |
-//! | text we send | 10 parts, not verified; more is error 40302 | <https://developers.telnyx.com/docs/messaging/messages/error-codes> |
+//! | text we send | 10 parts; more is error 40302 | <https://developers.telnyx.com/docs/messaging/messages/error-codes> |
+//! | alphabet of 7 bits | not GSM-7's: `€`, Greek and others make a text UTF-16, so we send at most 10 parts of that | <https://developers.telnyx.com/docs/messaging/messages/message-encoding> |
 //! | idempotency key | 1 to 255 of `A-Za-z0-9_:-`, remembered for 24 h | <https://developers.telnyx.com/docs/development/api-fundamentals/idempotency> |
 //!
 //! Always JSON by POST. Long messages come already joined. `message.sent` and `message.finalized` report on ours.
@@ -65,7 +66,7 @@ const TIMESTAMP_LENGTH: usize = 12;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// See the page's table.
-pub(super) const LIMIT: Limit = Limit::Segments(10);
+pub(super) const LIMIT: Limit = Limit::Units(670);
 
 type PublicKey = [u8; ED25519_PUBLIC_KEY_LEN];
 

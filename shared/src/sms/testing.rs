@@ -42,12 +42,13 @@ type Sent = (String, String, Vec<(String, String)>, String);
 /// The request that sends a text.
 #[expect(clippy::needless_pass_by_value, reason = "tests write `send_request(json!(…), …)`")]
 pub(super) fn send_request(account: Value, text: &Text<'_>) -> Result<Sent> {
-    let request = accounts(json!([account]))[0].credentials.request(text)?.expect("a request over HTTP");
+    let account = &accounts(json!([account]))[0];
+    let request = account.credentials.request(text)?.expect("a request over HTTP");
     let headers = request.headers.iter().map(|(name, value)| {
         assert!(value.is_sensitive(), "{name} would be logged");
         (name.to_string(), value.to_str().unwrap().to_owned())
     });
-    let url = format!("{}{}", request.host, request.path);
+    let url = request.url(account.send_base_url.as_ref())?;
     Ok((url, request.content_type.to_owned(), headers.collect(), request.body.clone()))
 }
 

@@ -87,7 +87,9 @@ impl Credentials {
             api_key_secret: fields.secret("api_key_secret"),
         };
         fields.require_one_of(&["auth_tokens", "shared_keys"]);
-        fields.require_together(&["api_key_sid", "api_key_secret"]);
+        if credentials.api_key_sid.is_some() != credentials.api_key_secret.is_some() {
+            fields.warn("api_key_sid or api_key_secret", "is missing, so the other has no effect");
+        }
         fields.warn_of_missing(&["api_key_sid"], &["account_sid"]);
         credentials
     }
@@ -295,7 +297,7 @@ pub(super) fn read_message(form: &Form<'_>, provider: &'static str, message_id: 
 /// The request that sends a text.
 pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Request> {
     let account = credentials.account_sid.as_deref().ok_or_else(|| misconfigured("account_sid is missing"))?;
-    let request = create_message("https://api.twilio.com", "", account, text)?;
+    let request = create_message(Some("https://api.twilio.com".to_owned()), "", account, text)?;
     match (&credentials.api_key_sid, &credentials.api_key_secret, credentials.auth_tokens.first()) {
         (Some(key), Some(secret), _) => request.basic(key, secret),
         (_, _, Some(token)) => request.basic(account, token),
@@ -304,7 +306,7 @@ pub(super) fn request(credentials: &Credentials, text: &Text<'_>) -> Result<Requ
 }
 
 /// The form that SignalWire takes likewise.
-pub(super) fn create_message(host: &str, prefix: &str, account: &str, text: &Text<'_>) -> Result<Request> {
+pub(super) fn create_message(host: Option<String>, prefix: &str, account: &str, text: &Text<'_>) -> Result<Request> {
     if !account.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(misconfigured("the account's id can't stand in a URL"));
     }

@@ -145,9 +145,7 @@ impl Credentials {
             signature_method: fields.word("signature_method", &SignatureMethod::WORDS).unwrap_or_default(),
         };
         fields.require_one_of(&["signature_secrets"]);
-        if credentials.api_secret.is_some() && credentials.api_key.is_none() {
-            fields.problem("api_key", "is required with api_secret");
-        }
+        fields.warn_of_missing(&["api_secret"], &["api_key"]);
         credentials
     }
 

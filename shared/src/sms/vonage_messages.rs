@@ -117,9 +117,7 @@ impl Credentials {
             signature_secrets: fields.secrets("signature_secrets"),
         };
         fields.require_one_of(&["signature_secrets"]);
-        if fields.has("private_key") && credentials.application_id.is_none() {
-            fields.problem("application_id", "is required with private_key");
-        }
+        fields.warn_of_missing(&["private_key"], &["application_id"]);
         credentials
     }
 

@@ -763,7 +763,7 @@ fn settings_are_checked() {
         ("no secret", json!({"provider": "meta", "verify_token": "a"}), false),
         ("no secrets", json!({"provider": "meta", "app_secrets": []}), false),
         ("empty secret", json!({"provider": "meta", "app_secrets": [""]}), false),
-        ("empty token", json!({"provider": "meta", "app_secrets": ["a"], "verify_token": ""}), false),
+        ("empty token", json!({"provider": "meta", "app_secrets": ["a"], "verify_token": ""}), true),
         ("ids of the wrong type", json!({"provider": "meta", "app_secrets": ["a"], "phone_number_ids": "1"}), false),
     ] {
         let document = json!({"accounts": [account]}).to_string();

@@ -339,6 +339,8 @@ proptest! {
     }
 }
 
+const UNKNOWN_HOST: &str = "the host of the provider's API is not known";
+
 fn sender(space: &str) -> Value {
     json!({"provider": "signalwire", "signing_keys": [KEY], "space": space, "project_id": PROJECT, "api_token": "PT1"})
 }
@@ -363,22 +365,31 @@ fn a_text_is_twilios_form() {
 fn a_space_can_name_no_other_host() {
     for space in ["evil.example/", "evil.example", "a@evil.example", "a:1", "-a", "a-", "a b", ".signalwire.com", "ä"]
     {
-        assert_cannot_send(sender(space), &TEXT, "space is no space's name");
+        assert_cannot_send(sender(space), &TEXT, UNKNOWN_HOST);
         assert_eq!(warnings(sender(space)), ["accounts[0]: space is no space's name, so the account can't send"]);
     }
     let long = "a".repeat(64);
-    assert_cannot_send(sender(&long), &TEXT, "space is no space's name");
+    assert_cannot_send(sender(&long), &TEXT, UNKNOWN_HOST);
 }
 
 #[test]
 fn an_account_that_only_receives_does_not_send() {
-    let why = "space, project_id or api_token is missing";
-    assert_cannot_send(account(), &TEXT, why);
-    for name in ["space", "project_id", "api_token"] {
+    let missing = "project_id or api_token is missing";
+    assert_cannot_send(account(), &TEXT, missing);
+    for (name, why) in [("space", UNKNOWN_HOST), ("project_id", missing), ("api_token", missing)] {
         let mut half = sender("acme");
         half.as_object_mut().unwrap().remove(name);
         assert_eq!(warnings(half.clone()), [format!("accounts[0]: {name} is missing, so the account can't send")]);
         assert_cannot_send(half, &TEXT, why);
+    }
+    // Nothing else is wanted of a space than its host.
+    for space in ["", "no space's name"] {
+        let mut elsewhere = sender(space);
+        elsewhere["send_base_url"] = json!("https://sms.example");
+        let (url, ..) = send_request(elsewhere.clone(), &TEXT).unwrap();
+        assert_eq!(url, format!("https://sms.example/api/laml/2010-04-01/Accounts/{PROJECT}/Messages.json"));
+        elsewhere.as_object_mut().unwrap().remove("space");
+        assert!(warnings(elsewhere).is_empty());
     }
     // A project may be named to tell accounts apart.
     assert!(warnings(json!({"provider": "signalwire", "signing_keys": [KEY], "project_id": PROJECT})).is_empty());

@@ -203,7 +203,7 @@ fn credentials_are_read() {
         (json!({}), Some(0)),
         (json!({"api_key": "abcd1234"}), Some(0)),
         (json!({"api_key": "abcd1234", "api_secret": "s"}), Some(0)),
-        (json!({"api_secret": "s"}), None),
+        (json!({"api_secret": "s"}), Some(1)),
         (json!({"signature_secrets": []}), None),
         (json!({"signature_secrets": SECRET}), None),
         (json!({"signature_secret": SECRET}), Some(1)),
