@@ -5,6 +5,7 @@
 //! its time is taken for absent here.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -34,7 +35,7 @@ const SWEEP_AT: usize = 10_000;
 
 /// An item without its key. Not `Debug`: tokens are in it.
 #[derive(Clone, Default)]
-pub(super) struct Item(BTreeMap<&'static str, Value>);
+pub(super) struct Item(BTreeMap<Cow<'static, str>, Value>);
 
 #[derive(Clone, PartialEq)]
 enum Value {
@@ -45,7 +46,7 @@ enum Value {
 impl Item {
     /// Sets a text.
     pub(super) fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.insert(name, Value::Text(value.into()));
+        self.0.insert(Cow::Borrowed(name), Value::Text(value.into()));
         self
     }
 
@@ -59,7 +60,7 @@ impl Item {
 
     /// Sets a number.
     pub(super) fn number(mut self, name: &'static str, value: i64) -> Self {
-        self.0.insert(name, Value::Number(value));
+        self.0.insert(Cow::Borrowed(name), Value::Number(value));
         self
     }
 
@@ -323,42 +324,15 @@ fn to_dynamo(key: &str, item: &Item) -> HashMap<String, AttributeValue> {
             Value::Text(text) => AttributeValue::S(text.clone()),
             Value::Number(number) => AttributeValue::N(number.to_string()),
         };
-        ((*name).to_owned(), value)
+        (name.to_string(), value)
     });
     fields.chain([(KEY.to_owned(), AttributeValue::S(key.to_owned()))]).collect()
 }
 
-/// Every name that an item of ours may have: what is read keeps no others.
-const NAMES: [&str; 22] = [
-    EXPIRES_AT,
-    "account",
-    "business",
-    "business_id",
-    "by",
-    "channel",
-    "connection",
-    "connection_until",
-    "contact",
-    "conversation",
-    "customer",
-    "generation",
-    "message",
-    "part",
-    "parts",
-    "participant",
-    "plain",
-    "provider",
-    "reason",
-    "since",
-    "state",
-    "version",
-];
-
-fn from_dynamo(attributes: HashMap<String, AttributeValue>) -> Option<(String, Item)> {
-    let key = attributes.get(KEY)?.as_s().ok()?.clone();
+fn from_dynamo(mut attributes: HashMap<String, AttributeValue>) -> Option<(String, Item)> {
+    let AttributeValue::S(key) = attributes.remove(KEY)? else { return None };
     let mut item = Item::default();
     for (name, value) in attributes {
-        let Some(name) = NAMES.iter().find(|known| **known == name) else { continue };
         let value = match value {
             AttributeValue::S(text) => Value::Text(text),
             AttributeValue::N(number) => match number.parse() {
@@ -367,7 +341,7 @@ fn from_dynamo(attributes: HashMap<String, AttributeValue>) -> Option<(String, I
             },
             _ => continue,
         };
-        item.0.insert(name, value);
+        item.0.insert(Cow::Owned(name), value);
     }
     Some((key, item))
 }
