@@ -233,9 +233,14 @@ impl<'a> Writer<'a> {
         } else if !self.at_marker && self.line_ends > 0 {
             let between = self.source.get(self.seen..start).unwrap_or_default();
             self.out.truncate(self.out.trim_end_matches(' ').len());
+            let end = self.out.len();
             let line_ends = if has_blank_line(between) { 2 } else { self.line_ends };
             self.out.extend(std::iter::repeat_n('\n', line_ends));
             self.indent();
+            // A link whose text begins with a line end begins after it.
+            let begun = self.out.len();
+            let links = self.links.iter_mut().chain(&mut self.html_links);
+            links.filter(|(start, _)| *start >= end).for_each(|(start, _)| *start = begun);
         }
         self.line_ends = 0;
         self.at_marker = false;
@@ -407,9 +412,9 @@ impl<'a> Writer<'a> {
             }
             "a" => {
                 self.begin(at);
-                self.html_links.push((self.out.len(), tag.attribute("href").to_owned()));
+                self.html_links.push((self.out.len(), tag.attribute("href")));
             }
-            "img" => self.write(&with_url(tag.attribute("alt"), tag.attribute("src")), at..at),
+            "img" => self.write(&with_url(&tag.attribute("alt"), &tag.attribute("src")), at..at),
             name if INLINE_TAGS.contains(&name) => {}
             _ => self.new_block(),
         }
@@ -477,19 +482,19 @@ impl<'a> HtmlTag<'a> {
         (is_known && is_meant).then_some((Self { name, attributes, closes }, after))
     }
 
-    /// The value of an attribute, or nothing. Entities stay as they are.
-    fn attribute(&self, name: &str) -> &'a str {
+    /// The value of an attribute, or nothing. Of entities only the one is read that every query has to have.
+    fn attribute(&self, name: &str) -> String {
         let mut rest = self.attributes;
         while let Some((key, value)) = rest.split_once('=') {
             let value = value.trim_start();
             let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.split_once(quote));
             let (value, after) = quoted.or_else(|| value.split_once(char::is_whitespace)).unwrap_or((value, ""));
             if key.split_whitespace().next_back().is_some_and(|key| key.eq_ignore_ascii_case(name)) {
-                return value;
+                return value.replace("&amp;", "&");
             }
             rest = after;
         }
-        ""
+        String::new()
     }
 }
 

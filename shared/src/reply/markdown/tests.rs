@@ -44,6 +44,13 @@ fn markers_go_and_what_they_mark_stays() {
         ("bold link", "**[now](https://x.example)**", "now (https://x.example)"),
         ("link without text", "[](https://x.example)", "https://x.example"),
         ("link without URL", "[here]()", "here"),
+        ("link from a line end on", "See  [\né](https://x.example)", "See\né (https://x.example)"),
+        (
+            "link tag from a line end on",
+            "See  <a href=\"https://x.example\">\nÜber</a> it",
+            "See\nÜber (https://x.example) it",
+        ),
+        ("link from a line break tag on", "  [<br>…](https://x.example)", "… (https://x.example)"),
         ("autolink", "<https://x.example/a_b_c>", "https://x.example/a_b_c"),
         ("autolinked address", "<jo@x.example>", "jo@x.example"),
         ("mailto", "[jo@x.example](mailto:jo@x.example), [Jo](mailto:jo@x.example)", "jo@x.example, Jo (jo@x.example)"),
@@ -71,6 +78,7 @@ fn markers_go_and_what_they_mark_stays() {
             "<div>\n<p>Hello <b>you</b> &amp; me</p>\n<ul><li>a</li><li>b</li></ul>\n</div>\n\nBye",
             "Hello you & me\n- a\n- b\n\nBye",
         ),
+        ("link tag with a query", "<a href='https://x.example/?a=1&amp;b=2'>Go</a>", "Go (https://x.example/?a=1&b=2)"),
         ("HTML image", "<img src='https://x.example/a.png' alt='Our shop'>", "Our shop (https://x.example/a.png)"),
         ("comments", "Hi <!-- you --> there\n\n<!-- x\ny -->\n\nBye", "Hi  there\n\nBye"),
         ("programs", "<style>a < b</style>\n<script>alert('x')</script>\n<p>Hi", "Hi"),
@@ -241,14 +249,14 @@ proptest! {
     }
 
     #[test]
-    fn any_marks_have_a_text(source in "[-ab1 \n\t*_#>+.:|~=!`<>/\\\\&;\"'\\[\\]()]{0,120}") {
+    fn any_marks_have_a_text(source in "[-abé1 \n\t*_#>+.:|~=!`<>/\\\\&;\"'\\[\\]()]{0,120}") {
         text_of(&source);
     }
 
     #[test]
     fn any_tags_have_a_text(tags in prop::collection::vec(prop::sample::select(vec![
         "<div>", "</div>", "<b>", "</b>", "<a href=x>", "</a>", "<li>", "</li>", "<br>", "<!--", "-->", "<script>", "</script>",
-        "<pre>", "\n", "\n\n", "- ", "> ", "x", "[", "](y)", "|", "--|--\n", "`", "  ",
+        "<pre>", "\n", "\n\n", "- ", "> ", "x", "é", "[", "](y)", "|", "--|--\n", "`", "  ",
     ]), 0..40)) {
         text_of(&tags.concat());
     }
