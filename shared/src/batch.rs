@@ -30,7 +30,7 @@ const RESERVE: Duration = Duration::from_secs(2);
 pub struct Place {
     /// Items of one group are worked on one after the other.
     pub group: String,
-    /// In the order of these, and for those that have none or the same, in that of their arrival.
+    /// In the order of these, those that have none first; where they are the same, in that of their arrival.
     pub time: Option<Timestamp>,
 }
 

@@ -580,8 +580,12 @@ fn media_word(media: &Media) -> String {
 }
 
 /// Connect takes 16,384 bytes; no provider's message is as long, but links add to it.
-pub(crate) fn cut(mut text: String) -> String {
-    let most = *CONTENT_BYTES.end();
+fn cut(text: String) -> String {
+    cut_to(text, *CONTENT_BYTES.end())
+}
+
+/// A text of at most `most` bytes.
+pub(crate) fn cut_to(mut text: String, most: usize) -> String {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
     }

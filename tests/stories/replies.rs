@@ -201,7 +201,8 @@ async fn a_long_text_goes_in_parts_and_in_order() {
         let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
         assert_eq!(without_blanks(&sent.concat()), without_blanks(&text), "{}", line.label);
         let (parts, within): (usize, fn(&str) -> bool) = match line.label {
-            "telnyx" => (5, |text| segments::size(text).segments <= 10),
+            "telnyx" => (5, |text| segments::size(text).units <= 670),
+            "aws-sns" => (6, |text| segments::size(text).segments <= 9),
             "vonage-messages" => (4, |text| segments::size(text).units <= 1_000),
             "meta" | "meta, no number" | "aws-sns whatsapp" => (1, |text| text.chars().count() <= 4_096),
             _ => (2, |text| segments::size(text).units <= 1_600),
@@ -345,6 +346,34 @@ async fn a_reply_goes_the_way_that_the_last_message_came() {
 }
 
 #[tokio::test]
+async fn a_reply_that_changes_its_way_between_two_parts_loses_and_repeats_nothing() {
+    let sms = LINES.into_iter().find(|line| line.label == "vonage-messages").unwrap();
+    let whatsapp = Line { channel: shared::sms::message::Channel::Whatsapp, ..sms };
+    let words: Vec<_> = (0..1_200).map(|number| format!("w{number:04}")).collect();
+    for (first, second, parts) in [(sms, whatsapp, 3), (whatsapp, sms, 5)] {
+        let (mut desk, chat) = Desk::with_chat(first).await;
+        let busy = Reply::status(429).header("retry-after", "20");
+        desk.providers.script(first.provider, [Reply::taken(first.provider), busy]);
+        desk.cloud.connect.agent_says(&chat, "text/plain", &words.join(" ")).unwrap();
+        desk.hand_over().await;
+        let function = desk.function().await;
+        while desk.sent().len() < 2 {
+            desk.poll_by(async |event| desk.invoke(&function, event).await).await;
+        }
+        desk.line = second;
+        assert_eq!(desk.text("SM2", "Over here").await, chat);
+        desk.drain().await;
+        let calls = desk.sent();
+        let ways: Vec<_> = calls.iter().map(|call| call.json()["channel"].as_str().unwrap().to_owned()).collect();
+        assert!(ways[0] == ways[1] && ways[2..].iter().all(|way| *way != ways[0]), "{ways:?}");
+        // All but the one that was not taken.
+        let taken: Vec<_> = calls.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, call)| call.text()).collect();
+        assert_eq!(taken.join(" "), words.join(" "));
+        assert_eq!(taken.len(), parts);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_for_the_customer_is_not_sent() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
     let connect = &desk.cloud.connect;
@@ -438,7 +467,7 @@ async fn a_reply_costs_what_is_promised() {
     // An agent has joined: that event costs nothing.
     costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
     say(&desk, &chat, "text/plain", &"word ".repeat(900)).await;
-    costs(&["BatchGetItem", "TransactWriteItems", "PutItem", "PutItem", "TransactWriteItems"]);
+    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems"]);
     assert_eq!(desk.sent().len(), 4);
     let item = desk.streamed();
     assert!(item.is_empty());
@@ -495,6 +524,41 @@ async fn who_has_opted_out_is_not_texted_and_the_agent_is_told() {
         say(&desk, &chat, "text/plain", "Welcome back").await;
         assert_sent(&desk, &["Welcome back"]);
     }
+}
+
+#[tokio::test]
+async fn who_opts_out_between_two_parts_is_sent_no_other() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let words: Vec<_> = (0..400).map(|number| format!("w{number:04}")).collect();
+    desk.providers.script("twilio", [Reply::taken("twilio").after(Duration::from_secs(2))]);
+    desk.cloud.connect.agent_says(&chat, "text/plain", &words.join(" ")).unwrap();
+    desk.hand_over().await;
+    let opts_out = async {
+        while desk.sent().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
+    };
+    tokio::join!(desk.drain(), opts_out);
+    let sent = texts(&desk);
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    let told: Vec<_> = desk.told(&chat).into_iter().filter(|said| said.starts_with("[not delivered]")).collect();
+    let rest = words.join(" ").strip_prefix(&sent[0]).unwrap().trim().to_owned();
+    assert_eq!(told, [format!("[not delivered] {rest}\n(the customer has opted out of messages)")]);
+    assert_eq!(desk.dead_letters().await, []);
+}
+
+#[tokio::test]
+async fn who_has_opted_out_and_left_is_the_owners_to_know_of() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
+    desk.cloud.connect.agent_says(&chat, "text/plain", "Bye").unwrap();
+    desk.cloud.connect.end(&chat).unwrap();
+    desk.hand_over().await;
+    desk.drain().await;
+    assert_eq!(desk.sent(), []);
+    let letters = desk.dead_letters().await;
+    assert_eq!(letters.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(), ["opted_out"]);
 }
 
 #[tokio::test]

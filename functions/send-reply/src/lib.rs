@@ -13,7 +13,7 @@ use shared::{
     batch::{self, Done, Failed, Place, Turn, Work},
     config,
     deadline::Deadline,
-    reply::{Replies, Undelivered, streamed::Streamed},
+    reply::{Replies, Told, Undelivered, streamed::Streamed},
     sender::Sender,
     telemetry::Report,
 };
@@ -79,11 +79,12 @@ impl Work for SendReply {
         report: &mut Report,
     ) -> Result<bool> {
         // The agent first: that is done once, however often this is begun again.
-        if let Ok(streamed) = Streamed::read(item) {
-            self.replies.give_up(&streamed, Turn::of(item), failed, reason, deadline, report).await?;
-        }
-        // Nobody can mend what the customer wishes, and the agent knows.
-        if reason == "opted_out" {
+        let told = match Streamed::read(item) {
+            Ok(streamed) => self.replies.give_up(&streamed, Turn::of(item), failed, reason, deadline, report).await?,
+            Err(_) => Told::Nobody,
+        };
+        // Nobody can mend what the customer wishes, so it is enough that the agent knows.
+        if reason == "opted_out" && told == Told::Agent {
             return Ok(false);
         }
         self.queues.dead_letter(item, None, reason, deadline).await?;

@@ -126,7 +126,7 @@ impl Participants {
     }
 
     /// Says a text in the customer's chat. A connection token that is refused may only be old, whatever its record says:
-    /// a new one tells, and is the conversation's from then on.
+    /// a new one tells, and is put into `conversation`, which the caller may keep.
     pub async fn say(
         &self,
         conversation: &mut Conversation,

@@ -1,4 +1,4 @@
-//! The inbound queue: Amazon SQS, FIFO.
+//! Amazon SQS: the inbound queue, and what both queues' functions do with items that come back or are put aside.
 
 use std::{
     collections::HashMap,
@@ -88,8 +88,8 @@ impl InboundQueue {
     }
 }
 
-/// The queues that `deliver-message` works for: it delays what failed, puts aside what can't be delivered, and sends what
-/// waited for its parts.
+/// The queues that `deliver-message` and `send-reply` work for: what failed is delayed, what can't be delivered is put
+/// aside, and what waited for its parts is sent.
 pub struct Queues {
     client: Client,
     dead_letter_url: Option<String>,

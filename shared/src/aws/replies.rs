@@ -43,15 +43,25 @@ impl ReplyId<'_> {
     }
 }
 
-/// How far a reply is. Parts are counted from 0.
+/// A part of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Counted from 0.
+    pub number: usize,
+    /// Where it begins in the reply's text, in bytes. How long it is may change: with the network that the customer
+    /// writes over, or with a new version.
+    pub at: usize,
+}
+
+/// How far a reply is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing was done.
     None,
     /// The parts before this one were taken, and this one was not.
-    Waiting(usize),
+    Waiting(Part),
     /// The parts before this one were taken; this one may have been: whoever was at it is gone.
-    Sending(usize),
+    Sending(Part),
     /// Somebody is at it.
     Busy,
     /// All parts were taken.
@@ -59,7 +69,7 @@ pub enum Progress {
     /// It can't be sent, from this part on.
     GivenUp {
         /// The part.
-        part: usize,
+        part: Part,
         /// The queue item that it was given up with.
         item: String,
         /// Why.
@@ -77,9 +87,28 @@ pub struct ReplyRecord {
     by: Option<String>,
 }
 
+impl ReplyRecord {
+    /// The first part that is not known to have been taken.
+    pub fn part(&self) -> Part {
+        match &self.progress {
+            Progress::Waiting(part) | Progress::Sending(part) | Progress::GivenUp { part, .. } => *part,
+            Progress::None | Progress::Busy | Progress::Sent => Part::default(),
+        }
+    }
+
+    /// Who has the lease, if this reply has it.
+    pub fn holder<'a>(&'a self, id: ReplyId<'a>) -> &'a str {
+        match (&self.progress, &self.by) {
+            (Progress::Sending(_) | Progress::Busy, Some(by)) => by,
+            _ => id.item_id,
+        }
+    }
+}
+
 /// The right to send a reply.
 pub struct ReplyLease<'a> {
     id: ReplyId<'a>,
+    group_id: String,
     owner: String,
 }
 
@@ -102,6 +131,17 @@ pub enum Begun<'a> {
     NotItsTurn,
 }
 
+/// Whether the next part may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It may, and is on record as about to be.
+    Yes,
+    /// The customer has opted out since.
+    OptedOut,
+    /// The lease was taken away.
+    NotItsTurn,
+}
+
 impl Store {
     /// What is known of a reply: one call.
     pub async fn reply(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
@@ -114,7 +154,8 @@ impl Store {
         let by = record.get("by").map(str::to_owned);
         let lease = found.next().flatten();
         let is_at_it = lease.is_some_and(|lease| lease.get("by") == by.as_deref());
-        let part = record.get_number("part").and_then(|part| usize::try_from(part).ok()).unwrap_or_default();
+        let number = |name| record.get_number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
+        let part = Part { number: number("part"), at: number("at") };
         let progress = match record.get("state") {
             Some(SENT) => Progress::Sent,
             Some(WAITING) => Progress::Waiting(part),
@@ -136,7 +177,7 @@ impl Store {
         id: ReplyId<'a>,
         known: &ReplyRecord,
         group_id: &str,
-        part: usize,
+        part: Part,
         deadline: Deadline,
     ) -> Result<Begun<'a>> {
         let owner = format!("{}#{}", id.item_id, Uuid::new_v4().simple());
@@ -154,7 +195,7 @@ impl Store {
             Write::check(opt_out_key(group_id), Condition::Free),
         ];
         if self.table.write(&writes, deadline).await? {
-            return Ok(Begun::Yes(ReplyLease { id, owner }));
+            return Ok(Begun::Yes(ReplyLease { id, group_id: group_id.to_owned(), owner }));
         }
         let keys = [id.lease_key(), id.key(), opt_out_key(group_id)];
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
@@ -164,7 +205,7 @@ impl Store {
         let record_by = record.as_ref().and_then(|record| record.get("by"));
         // Ours: an earlier try's answer was lost.
         if lease_by == Some(&owner) {
-            return Ok(Begun::Yes(ReplyLease { id, owner }));
+            return Ok(Begun::Yes(ReplyLease { id, group_id: group_id.to_owned(), owner }));
         }
         if found.next().flatten().is_some() {
             return Ok(Begun::OptedOut);
@@ -173,21 +214,30 @@ impl Store {
         Ok(if is_kept || record_by != known.by.as_deref() { Begun::NotItsTurn } else { Begun::Busy })
     }
 
-    /// The part before this one was taken, and this one is about to be sent: one call. `false`: the lease was taken away.
-    pub async fn next_part(&self, lease: &ReplyLease<'_>, part: usize, deadline: Deadline) -> Result<bool> {
+    /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
+    /// one call, or two if it may not be.
+    pub async fn next_part(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<Next> {
         let mine = Condition::Text("by", lease.owner.clone());
-        let write = put_progress(lease.id, SENDING, part, &lease.owner).only_if(mine);
-        self.table.write(&[write], deadline).await
+        let opt_out = opt_out_key(&lease.group_id);
+        let writes = [
+            put_progress(lease.id, SENDING, part, &lease.owner).only_if(mine),
+            Write::check(opt_out.clone(), Condition::Free),
+        ];
+        if self.table.write(&writes, deadline).await? {
+            return Ok(Next::Yes);
+        }
+        let opted_out = self.table.read(&[opt_out], deadline).await?.into_iter().flatten().next().is_some();
+        Ok(if opted_out { Next::OptedOut } else { Next::NotItsTurn })
     }
 
     /// All parts were taken: one call. The lease is given back.
-    pub async fn reply_sent(&self, lease: &ReplyLease<'_>, parts: usize, deadline: Deadline) -> Result<()> {
-        let done = put_progress(lease.id, SENT, parts, &lease.owner);
+    pub async fn reply_sent(&self, lease: &ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
+        let done = put_progress(lease.id, SENT, end, &lease.owner);
         self.with_lease(done, lease.id, &lease.owner, None, deadline).await
     }
 
     /// This part was surely not taken, and is to be sent later. Until then no other reply of the conversation is.
-    pub async fn postpone_reply(&self, lease: &ReplyLease<'_>, part: usize, deadline: Deadline) -> Result<()> {
+    pub async fn postpone_reply(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
         let waiting = put_progress(lease.id, WAITING, part, &lease.owner);
         let kept = Item::default().text("by", lease.id.item_id).until(now() + HELD);
         self.with_lease(waiting, lease.id, &lease.owner, Some(kept), deadline).await
@@ -198,7 +248,7 @@ impl Store {
         &self,
         id: ReplyId<'_>,
         lease_by: &str,
-        part: usize,
+        part: Part,
         item: &str,
         reason: &str,
         deadline: Deadline,
@@ -241,11 +291,16 @@ impl Store {
     }
 }
 
-fn progress(state: &'static str, part: usize, by: &str) -> Item {
-    let part = i64::try_from(part).unwrap_or(i64::MAX);
-    Item::default().text("state", state).number("part", part).text("by", by).until(now() + REMEMBERED)
+fn progress(state: &'static str, part: Part, by: &str) -> Item {
+    let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    Item::default()
+        .text("state", state)
+        .number("part", number(part.number))
+        .number("at", number(part.at))
+        .text("by", by)
+        .until(now() + REMEMBERED)
 }
 
-fn put_progress(id: ReplyId<'_>, state: &'static str, part: usize, by: &str) -> Write {
+fn put_progress(id: ReplyId<'_>, state: &'static str, part: Part, by: &str) -> Write {
     Write::put(id.key(), progress(state, part, by))
 }

@@ -14,7 +14,11 @@ mod markdown;
 pub mod streamed;
 pub mod text;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_config::SdkConfig;
 
@@ -22,12 +26,13 @@ use crate::{
     aws::{
         conversations::{Addressee, Store},
         participant::{Participants, Said},
-        replies::{Begun, Progress, ReplyId, ReplyRecord},
+        replies::{Begun, Next, Part, Progress, ReplyId, ReplyRecord},
         settings::SettingsSource,
     },
     batch::{Done, Failed, Turn},
+    chat::CONTENT_BYTES,
     config,
-    conversation::cut,
+    conversation::cut_to,
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::hash,
@@ -67,7 +72,7 @@ pub struct Undelivered {
     /// Who has the right to send it.
     lease_by: String,
     /// The first part that was not taken.
-    part: usize,
+    part: Part,
     /// The words from there on. None: it is nothing that has words.
     words: Option<String>,
     /// Whose chat it is.
@@ -109,7 +114,8 @@ impl Replies {
                 report.note(if closed { "conversation closed" } else { "no open conversation" });
                 return Ok(Done::Yes);
             }
-            Content::Text(text) => Some(text.as_str()),
+            // Then what follows a part is the text's end, and its length tells where it begins.
+            Content::Text(text) => Some(text.trim_end()),
             Content::Unsendable => None,
         };
         let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
@@ -118,31 +124,25 @@ impl Replies {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
         let account = self.account(addressee).await;
-        let parts: Vec<String> = match (&account, text) {
-            (Ok(account), Some(text)) => segments::split(text, account.credentials.limit(addressee.channel)),
-            (_, text) => text.map(str::to_owned).into_iter().collect(),
-        };
-        let undelivered = |part: usize, lease_by: &str| Undelivered {
+        let part = known.part();
+        let undelivered = |part: Part, lease_by: &str| Undelivered {
             lease_by: lease_by.to_owned(),
             part,
-            // All of them, where how they were parted is no longer known.
-            words: text.map(|_| parts.get(part..).filter(|rest| !rest.is_empty()).unwrap_or(&parts).join("\n")),
+            words: text.map(|text| rest(text, part).to_owned()),
             group_id: Some(addressee.group_id.clone()),
         };
-        let ended = |error: Error, part: usize| Failed { error, left: undelivered(part, id.item_id), reason: None };
-        let part = match &known.progress {
-            Progress::None => 0,
-            Progress::Waiting(part) => *part,
+        let ended = |error: Error, part: Part| Failed { error, left: undelivered(part, id.item_id), reason: None };
+        match &known.progress {
+            Progress::None | Progress::Waiting(_) | Progress::Sending(_) => (),
             Progress::Sent => return Ok(Self::duplicate(report)),
             Progress::Busy => return Ok(Done::NotItsTurn),
-            Progress::GivenUp { part, item, .. } if turn.again.is_some() && item != turn.item => *part,
+            Progress::GivenUp { item, .. } if turn.again.is_some() && item != turn.item => (),
             Progress::GivenUp { item, .. } if item != turn.item => return Ok(Self::duplicate(report)),
-            Progress::GivenUp { part, reason, .. } => {
+            Progress::GivenUp { reason, .. } => {
                 let error = Error::new(Kind::SendRefused, "The reply was given up");
-                return Err(Failed { reason: Some(reason.clone()), ..ended(error, *part) });
+                return Err(Failed { reason: Some(reason.clone()), ..ended(error, part) });
             }
-            Progress::Sending(part) => *part,
-        };
+        }
         let account = match account {
             Ok(account) => account,
             Err(error) => return Err(ended(error, part)),
@@ -151,10 +151,10 @@ impl Replies {
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
             return Err(ended(error.caused_by("a delivery ended between the call and its record"), part));
         }
-        if text.is_none() {
+        let Some(text) = text else {
             let error = Error::new(Kind::SendRefused, "It can't be put into words");
             return Err(ended(error.caused_by("a content type that no phone can show"), part));
-        }
+        };
         let shortest = self.sender.shortest() + RECORD;
         if deadline.remaining() < shortest {
             return Ok(Done::NotYet(NO_TIME));
@@ -164,13 +164,14 @@ impl Replies {
             Begun::OptedOut => return Err(ended(Error::new(Kind::OptedOut, "The customer has opted out"), part)),
             Begun::Busy | Begun::NotItsTurn => return Ok(Done::NotItsTurn),
         };
+        let limit = account.credentials.limit(addressee.channel);
         let mut part = part;
-        while let Some(body) = parts.get(part) {
+        while let Some((body, after)) = segments::first(rest(text, part), limit) {
             if deadline.remaining() < shortest {
                 self.store.postpone_reply(&lease, part, deadline).await?;
                 return Ok(Done::NotYet(Duration::ZERO));
             }
-            let key = key(id, part);
+            let key = key(id, part.number);
             let send = Text {
                 channel: addressee.channel,
                 from: &addressee.business,
@@ -190,10 +191,20 @@ impl Replies {
                 return Err(Failed { error, left: undelivered(part, lease.owner()), reason: None });
             }
             report.count("TextSent", 1);
-            part += 1;
-            if part < parts.len() && !self.store.next_part(&lease, part, deadline).await? {
-                report.note("the lease was taken away");
-                return Ok(Done::NotItsTurn);
+            part = Part { number: part.number + 1, at: text.len() - after.len() };
+            if after.is_empty() {
+                break;
+            }
+            match self.store.next_part(&lease, part, deadline).await? {
+                Next::Yes => (),
+                Next::OptedOut => {
+                    let error = Error::new(Kind::OptedOut, "The customer has opted out");
+                    return Err(Failed { error, left: undelivered(part, lease.owner()), reason: None });
+                }
+                Next::NotItsTurn => {
+                    report.note("the lease was taken away");
+                    return Ok(Done::NotItsTurn);
+                }
             }
         }
         self.store.reply_sent(&lease, part, deadline).await?;
@@ -207,7 +218,7 @@ impl Replies {
         id: ReplyId<'a>,
         known: &ReplyRecord,
         group_id: &str,
-        part: usize,
+        part: Part,
         deadline: Deadline,
     ) -> Result<Begun<'a>> {
         let until = Deadline::after(IN_TURN.min(deadline.remaining().saturating_sub(RECORD)));
@@ -242,43 +253,80 @@ impl Replies {
         reason: &str,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<()> {
-        let Undelivered { lease_by, part, words, group_id } = &failed.left;
+    ) -> Result<Told> {
         let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
-        let words = match words {
+        let found;
+        let left = if failed.left.group_id.is_some() {
+            &failed.left
+        } else {
+            found = self.left(id, deadline).await?;
+            &found
+        };
+        let Some(group_id) = &left.group_id else { return Ok(Told::Nobody) };
+        let words = match &left.words {
             Some(words) => words.clone(),
-            None => match item.content() {
-                Content::Text(words) => words,
-                Content::Unsendable => "a message of a kind that can't be sent as a text".to_owned(),
-                Content::Ended | Content::Nothing(_) => return Ok(()),
+            // What it panicked at may have been this.
+            None => match catch_unwind(AssertUnwindSafe(|| item.content())) {
+                Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
+                Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
+                Ok(Content::Ended | Content::Nothing(_)) => return Ok(Told::Nobody),
+                Err(_) => "a message that could not be read".to_owned(),
             },
         };
-        let group_id = match group_id {
-            Some(group_id) => group_id.clone(),
-            None => match self.store.by_contact(id.contact_id, deadline).await? {
-                Some(addressee) => addressee.group_id,
-                None => return Ok(()),
-            },
-        };
-        self.store.give_reply_up(id, lease_by, *part, turn.item, reason, deadline).await?;
+        self.store.give_reply_up(id, &left.lease_by, left.part, turn.item, reason, deadline).await?;
         report.count("ReplyNotDelivered", 1);
-        let (mut conversation, _) = self.store.customer(&group_id, deadline).await?;
+        let (mut conversation, _) = self.store.customer(group_id, deadline).await?;
         if conversation.contact_id.as_deref() != Some(id.contact_id) {
             report.note("the agent was not told: the chat has ended");
-            return Ok(());
+            return Ok(Told::Nobody);
         }
-        let text = cut(format!("[not delivered] {words}\n({})", why(reason)));
+        let text = not_delivered(words, why(reason));
         let token = hash(&["not delivered", id.contact_id, id.item_id]);
         let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
-        report.note(match said {
-            Ok(Said::Yes) => "the agent was told",
-            Ok(Said::No) => "the agent was not told: the chat has ended",
+        let (told, note) = match said {
+            Ok(Said::Yes) => (Told::Agent, "the agent was told"),
+            Ok(Said::No) => (Told::Nobody, "the agent was not told: the chat has ended"),
             // No later try would be taken either, and the owner must know.
-            Err(error) if error.kind() == Kind::ConnectRejected => "the agent was not told: Connect refuses it",
+            Err(error) if error.kind() == Kind::ConnectRejected => {
+                (Told::Nobody, "the agent was not told: Connect refuses it")
+            }
             Err(error) => return Err(error),
-        });
-        Ok(())
+        };
+        report.note(note);
+        Ok(told)
     }
+
+    /// How far a reply is whose delivery did not live to tell.
+    async fn left(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Undelivered> {
+        let known = self.store.reply(id, deadline).await?;
+        Ok(Undelivered {
+            lease_by: known.holder(id).to_owned(),
+            part: known.part(),
+            words: None,
+            group_id: known.addressee.map(|addressee| addressee.group_id),
+        })
+    }
+}
+
+/// Who knows that a reply was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The agent, in the chat.
+    Agent,
+    /// Nobody in the chat could be told.
+    Nobody,
+}
+
+/// A reply's text from this part on. All of it, where a new version reads the item otherwise.
+fn rest(text: &str, part: Part) -> &str {
+    text.get(part.at..).unwrap_or(text)
+}
+
+/// What an agent reads, within what Connect takes.
+fn not_delivered(words: String, why: &str) -> String {
+    const MARK: &str = "[not delivered] ";
+    let why = format!("\n({why})");
+    format!("{MARK}{}{why}", cut_to(words, CONTENT_BYTES.end() - MARK.len() - why.len()))
 }
 
 /// What an agent reads of a reason.

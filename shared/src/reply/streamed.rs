@@ -102,7 +102,6 @@ impl Streamed {
     /// Reads a queue message. The error repeats nothing of it.
     pub fn read(message: &SqsMessage) -> Result<Self> {
         let body = message.body.as_deref().unwrap_or_default();
-        let wrong = || Error::invalid("The queue item", "is no item of a chat");
         // An item has no `Message`.
         let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(body) {
             Ok(notification) => (
@@ -155,6 +154,10 @@ impl Streamed {
     }
 }
 
+fn wrong() -> Error {
+    Error::invalid("The queue item", "is no item of a chat")
+}
+
 fn named(id: Option<String>, name: &'static str) -> Result<String> {
     id.filter(|id| (1..=ID_BYTES).contains(&id.len())).ok_or_else(|| Error::invalid(name, "is missing"))
 }
@@ -163,10 +166,14 @@ impl Item {
     /// "Forward messages to the end customer … where visibility is CUSTOMER or ALL, and the participant role is not
     /// CUSTOMER" (administrator guide). What tells no visibility is not sent: it may be between agents.
     fn said(self, role: Option<&str>, visibility: Option<&str>) -> Result<Said> {
-        let kind = self.kind.as_deref().unwrap_or_default();
         let content_type = self.content_type.unwrap_or_default();
         if content_type.eq_ignore_ascii_case(CHAT_ENDED) {
             return Ok(Said::Ended);
+        }
+        // All that Connect streams has one: without it, it is something else that came into this queue.
+        let kind = self.kind.as_deref().ok_or_else(|| Error::invalid("Type", "is missing"))?;
+        if kind == "Notification" {
+            return Err(wrong());
         }
         if !matches!(kind, "MESSAGE" | "ATTACHMENT") {
             return Ok(Said::Nothing("not a message"));
@@ -359,12 +366,21 @@ mod tests {
 
     #[test]
     fn what_is_no_item_is_refused_in_fixed_words() {
-        for body in ["", "Hello secret", "[]", "null", r#"{"Message":"secret"}"#, r#"{"Message":"[1]"}"#] {
+        let refusal = |body: &str| {
             let mut message = SqsMessage::default();
             message.body = Some(body.to_owned());
-            let error = Streamed::read(&message).err().unwrap();
-            assert_eq!(error.message(), "The queue item is no item of a chat", "{body}");
+            Streamed::read(&message).err().map(|error| error.message().to_owned())
+        };
+        for body in ["", "Hello secret", "[]", "null", r#"{"Message":"secret"}"#, r#"{"Message":"[1]"}"#] {
+            assert_eq!(refusal(body).as_deref(), Some("The queue item is no item of a chat"), "{body}");
         }
+        // A customer's message in the wrong queue, and a notification whose message is no text.
+        let inbound = r#"{"v":1,"account":"us","message":{"text":"secret"}}"#;
+        for body in ["{}", r#"{"Message":"{}"}"#, r#"{"Message":{"Type":"MESSAGE"}}"#, inbound] {
+            assert_eq!(refusal(body).as_deref(), Some("Type is missing"), "{body}");
+        }
+        let notification = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:123456789012:chat"}"#;
+        assert_eq!(refusal(notification).as_deref(), Some("The queue item is no item of a chat"));
         for (name, long) in [("Id", json!("")), ("Id", json!(null)), ("InitialContactId", json!("x".repeat(257)))] {
             let error = content(&item(&json!({ (name): long })), &ALL);
             assert_eq!(error, format!("error: {name} is missing"));

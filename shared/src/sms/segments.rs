@@ -44,28 +44,39 @@ pub fn size(text: &str) -> Size {
     text.chars().collect::<Count>().size()
 }
 
-/// `text` in parts within `limit`, in order; none where it is blank. No part is blank.
+/// `text` in parts within `limit`, in order; none where it is blank: [`first`], again and again.
+pub fn split(text: &str, limit: Limit) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((part, after)) = first(rest, limit) {
+        parts.push(part.to_owned());
+        rest = after;
+    }
+    parts
+}
+
+/// The first part of `text`, within `limit`, and what follows it, without the white space at the text's end; nothing where
+/// the text is blank. No part is blank, and neither is what follows, unless it is nothing.
 ///
-/// Each part is as long as the limit lets it be, save that it ends where a reader would pause: at a blank line, line
+/// A part is as long as the limit lets it be, save that it ends where a reader would pause: at a blank line, line
 /// end or sentence end in its last quarter, else at white space in its last two thirds, else between two graphemes.
 /// White space at a cut, and at the ends of the text, is dropped, and nothing else is.
 ///
 /// A grapheme that is larger than the limit by itself is cut between characters. A character that is (a limit of no
 /// units, or an emoji in one) is a part of its own, beyond the limit.
 ///
-/// What a part is depends on nothing before it: splitting the text that follows it gives the parts that follow it.
-pub fn split(text: &str, limit: Limit) -> Vec<String> {
+/// What a part is depends on nothing before it.
+pub fn first(text: &str, limit: Limit) -> Option<(&str, &str)> {
     let mut rest = trim_end(trim_start(text));
-    let mut parts = Vec::new();
     while !rest.is_empty() {
         let (part, after) = rest.split_at_checked(cut(rest, limit)).unwrap_or((rest, ""));
+        rest = trim_start(after);
         // Blank only where a limit of a character or so cuts a space from the accent on it.
         if !part.trim().is_empty() {
-            parts.push(part.to_owned());
+            return Some((part, rest));
         }
-        rest = trim_start(after);
     }
-    parts
+    None
 }
 
 /// Where the first part of `rest` ends, in bytes; more than 0. `rest` begins and ends with what is not white space.
@@ -184,6 +195,9 @@ fn trim_start(text: &str) -> &str {
 }
 
 fn trim_end(text: &str) -> &str {
+    if !text.ends_with(char::is_whitespace) {
+        return text;
+    }
     let last = text.grapheme_indices(true).rev().find(|(_, grapheme)| !is_white(grapheme));
     last.and_then(|(start, last)| text.get(..start + last.len())).unwrap_or_default()
 }
