@@ -599,6 +599,12 @@ def test_the_manual_knows_each_reason_of_a_dead_letter():
         assert f"`{reason}`" in manual, reason
 
 
+NAMED = r'MetricName="(\w+)"'
+SEARCH = re.compile(
+    rf"SEARCH\('\{{ConnectChatBridge,service,code\}} ({NAMED}|\({NAMED}(?: OR {NAMED})+\))','Sum',300\)"
+)
+
+
 @pytest.mark.parametrize("deployment", DEPLOYMENTS)
 def test_the_dashboard_shows_what_there_is(deployment):
     stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
@@ -607,8 +613,10 @@ def test_the_dashboard_shows_what_there_is(deployment):
     for widget in widgets:
         for metric in widget["properties"]["metrics"]:
             if isinstance(metric[0], dict):
-                shown |= set(re.findall(r'MetricName="(\w+)"', metric[0]["expression"]))
-                assert "{ConnectChatBridge,service,code}" in metric[0]["expression"]
+                # "Search expression syntax", CloudWatch user guide.
+                search = SEARCH.fullmatch(metric[0]["expression"])
+                assert search, metric[0]["expression"]
+                shown |= set(re.findall(NAMED, search[1]))
             elif metric[0] == "ConnectChatBridge":
                 assert metric[2] == "service" and metric[3] in FUNCTIONS
                 shown.add(metric[1])
