@@ -2,7 +2,9 @@
 
 import copy
 import json
+import os
 import re
+import subprocess
 
 import needs
 import pytest
@@ -650,3 +652,81 @@ def test_each_function_is_built_from_its_binary():
         assert properties["TracingConfig"] == {"Mode": "Active"}
         # API Gateway waits 30 s.
         assert properties["Timeout"] < 30 or function not in ("start-chat", "receive-message")
+
+
+# ---- make deploy -----------------------------------------------------------------------------------------------------
+
+SAID_ARM = r'parameter_overrides = "ConnectRoute=\"chat\" Architecture=\"arm64\""'
+SAID_X86 = r'parameter_overrides = "ConnectRoute=\"chat\" Architecture=\"x86_64\""'
+GUIDED = "--guided --parameter-overrides Architecture="
+AGAIN = "samconfig.toml has Architecture={}: answer {} with GUIDED=1"
+
+
+@pytest.mark.parametrize(
+    ("saved", "given", "says", "built", "deployed"),
+    [
+        ("", [], "", "arm64", GUIDED + "arm64"),
+        ("", ["ARCH=x86_64"], "", "x86_64", GUIDED + "x86_64"),
+        ("", ["GUIDED=1"], "", "arm64", GUIDED + "arm64"),
+        (SAID_ARM, [], "", "arm64", ""),
+        (SAID_ARM, ["ARCH=arm64"], "", "arm64", ""),
+        (SAID_X86, [], "", "x86_64", ""),
+        ("parameter_overrides = [\n  'Old=1',\n  \"Architecture=x86_64\",\n]", [], "", "x86_64", ""),
+        # The template's default.
+        ('parameter_overrides = "ConnectRoute=chat"', [], "", "arm64", ""),
+        (f"# {SAID_X86}", [], "", "arm64", GUIDED + "arm64"),
+        (SAID_X86, ["GUIDED=1"], "", "x86_64", "--guided"),
+        (SAID_X86, ["ARCH=arm64", "GUIDED=1"], AGAIN.format("x86_64", "arm64"), "arm64", "--guided"),
+        (SAID_X86, ["ARCH=arm64"], AGAIN.format("x86_64", "arm64"), None, None),
+        (SAID_ARM, ["ARCH=x86_64"], AGAIN.format("arm64", "x86_64"), None, None),
+        ("", ["ARCH=amd64"], "ARCH is arm64, x86_64 or nothing", None, None),
+        ("", ["ARCH=arm64 x86_64"], "ARCH is arm64, x86_64 or nothing", None, None),
+    ],
+)
+def test_what_is_built_is_what_is_deployed(tmp_path, saved, given, says, built, deployed):
+    result = make_deploy(tmp_path, saved, given)
+    if built is None:
+        assert (result.returncode, result.stdout) == (2, says + "\n")
+        return
+    rust = {"arm64": "aarch64", "x86_64": "x86_64"}[built]
+    assert result.stdout.splitlines() == [
+        *([says] if says else []),
+        f"rustup target add {rust}-unknown-linux-gnu",
+        f"sam build --parameter-overrides Architecture={built}",
+        f"sam deploy {deployed}".strip(),
+    ]
+
+
+def test_x86_64_is_built_on_x86_64_only(tmp_path):
+    result = make_deploy(tmp_path, SAID_X86, [], machine="aarch64")
+    assert (result.returncode, result.stdout) == (2, "x86_64 needs an x86_64 machine\n")
+
+
+def test_an_unknown_architecture_is_not_built(tmp_path):
+    result = make(tmp_path, "build", ["ARCH=aarch64"])
+    assert (result.returncode, result.stdout) == (2, "ARCH is arm64, x86_64 or nothing\n")
+    assert make(tmp_path, "build", ["ARCH=x86_64"]).stdout.splitlines()[1].endswith("x86_64-unknown-linux-gnu")
+
+
+def make_deploy(folder, saved, given, machine="x86_64"):
+    (folder / "samconfig.toml").write_text((ROOT / "samconfig.toml").read_text() + saved + "\n")
+    return make(folder, "deploy", given, machine)
+
+
+def make(folder, target, given, machine="x86_64"):
+    """`make` with tools that only say how they were called."""
+    makefile = (ROOT / "Makefile").read_text()
+    tools = re.search(rf"^{target}: arch (.*?) ##", makefile, re.M)[1].replace("$(BIN)", ".venv/bin").split()
+    for tool in [*tools, ".venv/bin/rustup", ".venv/bin/cargo", ".venv/bin/uname"]:
+        path = folder / tool
+        path.parent.mkdir(parents=True, exist_ok=True)
+        says = f"echo {machine}" if path.name == "uname" else f'echo {path.name} "$@"'
+        path.write_text(f"#!/bin/sh\n{says}\n")
+        path.chmod(0o755)
+    (folder / "Makefile").write_text(makefile)
+    there = [option for tool in tools for option in ("-o", tool)]
+    command = ["make", "--silent", *there, target, *given]
+    # Not what a `make` around this one was told.
+    own = ("ARCH", "GUIDED", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
