@@ -103,14 +103,30 @@ def checks_conditions():
     return "condition_check(" in (SHARED / "aws" / "table.rs").read_text()
 
 
+@cache
+def _code():
+    files = [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]
+    return "\n".join(without_tests(path) for path in files)
+
+
+def milliseconds():
+    """The metrics that are published in milliseconds."""
+    return set(re.findall(r'"Name": "(\w+)", "Unit": "Milliseconds"', _code()))
+
+
 def metrics():
     """Every metric that the code publishes."""
-    files = [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]
-    source = "\n".join(without_tests(path) for path in files)
-    counted = re.findall(r'\.count\(\s*"(\w+)"', source)
-    by_code = re.findall(r'const (?:FAILED|REJECTED): &(?:\'static )?str = "(\w+)"', source)
-    measured = re.findall(r'"Name": "(\w+)", "Unit": "Milliseconds"', source)
-    return set(counted + by_code + measured)
+    counted = re.findall(r'\.count\(\s*"(\w+)"', _code())
+    by_code = re.findall(r'const (?:FAILED|REJECTED): &(?:\'static )?str = "(\w+)"', _code())
+    return set(counted + by_code) | milliseconds()
+
+
+def longest_wait():
+    """The seconds that a queue item waits for its next try, at most."""
+    (minutes,) = re.findall(
+        r"const LONGEST: Duration = Duration::from_secs\((\d+) \* 60\)", without_tests(SHARED / "disposition.rs")
+    )
+    return int(minutes) * 60
 
 
 def codes():

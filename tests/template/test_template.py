@@ -560,23 +560,32 @@ def test_the_table():
     assert "Conversations" not in Stack(EXPANDED, WIDGET_ONLY).resources
 
 
+def measured(alarm):
+    """The metrics of an alarm that does sums: one result, from metrics that are all used in it."""
+    assert not {"Namespace", "Dimensions", "Statistic", "ExtendedStatistic", "Period"} & set(alarm)
+    (result,) = [query for query in alarm["Metrics"] if query.get("ReturnData", True)]
+    found = [query for query in alarm["Metrics"] if "MetricStat" in query]
+    assert set(re.findall(r"[a-z]\w*", result["Expression"])) == {query["Id"] for query in found}
+    return [query["MetricStat"]["Metric"] for query in found]
+
+
 @pytest.mark.parametrize("deployment", ["both", "everything"])
 def test_alarms_watch_what_there_is(deployment):
     stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    services = {function: FUNCTIONS[function] for function in FUNCTIONS}
+    watched = set()
     for name, alarm in alarms.items():
         assert alarm["TreatMissingData"] == "notBreaching" and alarm["AlarmDescription"], name
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
-        if alarm["Namespace"] == "ConnectChatBridge":
-            assert alarm["MetricName"] in needs.metrics(), name
-            assert dimensions["service"] in services, name
-            assert dimensions.get("code", "INTERNAL") in needs.codes(), name
+        metrics = [alarm] if "MetricName" in alarm else measured(alarm)
+        for metric in metrics:
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+            if metric["Namespace"] == "ConnectChatBridge":
+                assert metric["MetricName"] in needs.metrics(), name
+                assert dimensions["service"] in FUNCTIONS, name
+                assert dimensions.get("code", "INTERNAL") in needs.codes(), name
+            watched |= {(metric["MetricName"], value) for value in dimensions.values()}
         actions = [stack.parameters["AlarmTopicArn"]] if deployment == "everything" else None
         assert alarm.get("AlarmActions") == alarm.get("OKActions") == actions, name
-    watched = {
-        (alarm["MetricName"], dimension["Value"]) for alarm in alarms.values() for dimension in alarm["Dimensions"]
-    }
     for logical in FUNCTIONS.values():
         assert {("Errors", f"{{{logical}}}"), ("Throttles", f"{{{logical}}}")} <= watched
     for queue in stack.of_type("AWS::SQS::Queue"):
@@ -586,6 +595,13 @@ def test_alarms_watch_what_there_is(deployment):
     for code in ("UNVERIFIED", "CHAT_QUOTA_EXCEEDED", "THROTTLED", "CONNECT_MISCONFIGURED"):
         assert any(value == code for _, value in watched), code
     assert ("5xx", "{Api}") in watched
+    # In milliseconds, as it is published, against seconds.
+    waits = alarms["RepliesWaitAlarm"]
+    assert [metric.get("Expression") for metric in waits["Metrics"]] == [None, "waited/1000"]
+    assert ("QueueTime", "send-reply") in watched and "QueueTime" in needs.milliseconds()
+    assert waits["Threshold"] == alarms["ReplyQueueAgeAlarm"]["Threshold"] == "900"
+    # No reply waits longer for its next try, so there is one in each period.
+    assert waits["Metrics"][0]["MetricStat"]["Period"] >= needs.longest_wait()
     manual = (ROOT / "docs" / "operations.md").read_text()
     for name in alarms:
         assert f"`{name}`" in manual, f"docs/operations.md doesn't say what to do about {name}"
