@@ -1,5 +1,6 @@
 """What the code needs of its deployment, read from the code."""
 
+import math
 import re
 from functools import cache
 
@@ -121,12 +122,25 @@ def metrics():
     return set(counted + by_code) | milliseconds()
 
 
+def _constants():
+    """The numbers of shared/src/disposition.rs, by name; durations in seconds."""
+    source = without_tests(SHARED / "disposition.rs")
+    found = re.findall(r"^const (\w+): \w+ = (?:Duration::from_secs\()?([\d *]+)\)?;", source, re.M)
+    return {name: math.prod(map(int, value.split("*"))) for name, value in found}
+
+
 def longest_wait():
     """The seconds that a queue item waits for its next try, at most."""
-    (minutes,) = re.findall(
-        r"const LONGEST: Duration = Duration::from_secs\((\d+) \* 60\)", without_tests(SHARED / "disposition.rs")
-    )
-    return int(minutes) * 60
+    return _constants()["LONGEST"]
+
+
+def minutes_of_patience(kind):
+    """How long such an error is borne before its item is put aside, in minutes: from, to."""
+    source = without_tests(SHARED / "disposition.rs")
+    (first, patience), = re.findall(rf"Kind::{kind} => \((\d+), Some\(\(\"\w+\", (\w+)\)\)\)", source)
+    # Twice as long each time, the upper half of it at random: see `growing` there.
+    waits = [min(int(first) << tried, longest_wait()) for tried in range(_constants()[patience] - 1)]
+    return round(sum(waits) / 2 / 60), round(sum(waits) / 60)
 
 
 def codes():

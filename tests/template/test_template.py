@@ -612,9 +612,28 @@ def test_the_manual_knows_each_reason_of_a_dead_letter():
     reasons = set(re.findall(r'(?:DeadLetter|Some)\(\(?"(\w+)"', source))
     assert {"malformed", "connect_misconfigured"} <= reasons
     manual = (ROOT / "docs" / "operations.md").read_text()
-    # Opted out: no dead letter is made. Refused: an answer to a web request.
-    for reason in reasons - {"opted_out", "refused"}:
-        assert f"`{reason}`" in manual, reason
+    # An answer to a web request.
+    for reason in reasons - {"refused"}:
+        assert re.search(rf"^\|[^|]*`{reason}`", manual, re.M), reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "alarm", "more"),
+    [
+        ("ConnectMisconfigured", "DeliveryMisconfiguredAlarm", "about half an hour ({} to {} minutes)"),
+        ("SettingsUnavailable", None, "about half an hour"),
+        ("SendMisconfigured", "ReplyMisconfiguredAlarm", "{} to {} minutes"),
+    ],
+)
+def test_it_is_said_when_the_owners_faults_become_dead_letters(kind, alarm, more):
+    least, most = needs.minutes_of_patience(kind)
+    assert "half an hour" not in more or least < 30 < most
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    (row,) = re.findall(rf"^\|[^|]*`{alarm or 'SettingsAlarm'}`.*", manual, re.M)
+    assert f"dead letters after {more.format(least, most)}" in row
+    if alarm:
+        description = EXPANDED["Resources"][alarm]["Properties"]["AlarmDescription"]
+        assert f"dead letters after {least} to {most} minutes" in description
 
 
 NAMED = r'MetricName="(\w+)"'
