@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 
+import botocore.session
 import needs
 import pytest
 import yaml
@@ -507,6 +508,8 @@ def test_throttles():
     variables = {value.strip("{}") for value in stage["StageVariables"].values()}
     routes = Stack(EXPANDED, BOTH).of_type("AWS::ApiGatewayV2::Route")
     assert {routes[name]["RouteKey"] for name in variables} == starts
+    # Metrics by route are billed as one's own, and nothing here looks at them.
+    assert "DetailedMetricsEnabled" not in json.dumps(stage)
     stage = Stack(EXPANDED, MESSAGES_ONLY).of_type("AWS::ApiGatewayV2::Stage")["ApiStage"]
     assert "RouteSettings" not in stage and "StageVariables" not in stage
 
@@ -646,7 +649,7 @@ SEARCH = re.compile(
 def test_the_dashboard_shows_what_there_is(deployment):
     stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
     widgets = json.loads(stack.of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"])["widgets"]
-    shown = set()
+    shown, queues = set(), set()
     for widget in widgets:
         for metric in widget["properties"]["metrics"]:
             if isinstance(metric[0], dict):
@@ -657,7 +660,10 @@ def test_the_dashboard_shows_what_there_is(deployment):
             elif metric[0] == "ConnectChatBridge":
                 assert metric[2] == "service" and metric[3] in FUNCTIONS
                 shown.add(metric[1])
+            elif metric[:2] == ["AWS/SQS", "ApproximateNumberOfMessagesVisible"]:
+                queues.add(metric[3])
     assert shown <= needs.metrics()
+    assert queues == {f"{{{name}.QueueName}}" for name in stack.of_type("AWS::SQS::Queue")}
     assert bool(shown & {"ChatStarted"}) == stack.condition("Widget")
     assert bool(shown & {"MessageDelivered"}) == stack.condition("Messages")
 
@@ -674,6 +680,54 @@ def test_outputs_have_a_url_for_each_provider():
     assert "ChatUrl" not in Stack(EXPANDED, CONNECT | MESSAGES_ONLY).outputs
     for output in EXPANDED["Outputs"].values():
         assert output["Description"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_outputs_have_what_each_dead_letter_queue_needs(deployment):
+    stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
+    urls, redrives = set(), set()
+    for queue in stack.of_type("AWS::SQS::Queue").values():
+        if "RedrivePolicy" in queue:
+            dead = queue["RedrivePolicy"]["deadLetterTargetArn"]
+            urls.add(dead.replace(".Arn", ""))
+            redrives.add(dead)
+    commands = [value.split() for name, value in stack.outputs.items() if name.startswith("Redrive")]
+    assert {value for name, value in stack.outputs.items() if name.endswith("DeadLettersUrl")} == urls
+    assert {command[command.index("--source-arn") + 1] for command in commands} == redrives
+    queues = stack.of_type("AWS::SQS::Queue")
+    for command in commands:
+        assert command[:3] == ["aws", "sqs", "start-message-move-task"] and "--region" in command
+        source_arn, destination = (command[command.index(f"--{end}-arn") + 1] for end in ("source", "destination"))
+        fed = queues[destination.strip("{}").removesuffix(".Arn")]
+        assert fed["RedrivePolicy"]["deadLetterTargetArn"] == source_arn
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    for name in stack.outputs:
+        if name.startswith("Redrive") or name.endswith("DeadLettersUrl"):
+            assert re.search(rf"[`<]{name}[`>]", manual), name
+
+
+def test_the_manual_knows_when_a_text_of_end_user_messaging_is_given_up():
+    queue = Stack(EXPANDED, EVERYTHING).of_type("AWS::SQS::Queue")["EndUserMessagingQueue"]
+    # Its function can't delay what failed: each receipt is one visibility timeout after the last.
+    assert ("sqs:ChangeMessageVisibility", "{EndUserMessagingQueue.Arn}") not in permissions(
+        Stack(EXPANDED, EVERYTHING), "receive-message"
+    )
+    hours = round(queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] / 3600)
+    assert f"about {hours} hours" in (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_a_number_is_given_its_flow_by_arn():
+    model = botocore.session.get_session().get_service_model("connect").operation_model("AssociateFlow")
+    command = Stack(EXPANDED, EVERYTHING).outputs["AssociateSmsNumberCommand"].split()
+    given = dict(zip(command[3::2], command[4::2], strict=False))
+    assert model.input_shape.members["FlowId"].name == "ARN"
+    assert given["--flow-id"] == f"{INSTANCE_ARN}/contact-flow/{FLOW}"
+    assert given["--instance-id"] == INSTANCE_ARN.rsplit("/", 1)[1]
+
+
+def test_no_partition_is_taken_for_granted():
+    template = json.dumps([EXPANDED["Resources"], EXPANDED["Outputs"]])
+    assert not re.search(r"arn:aws[:-]|console\.aws\.|amazonaws\.com/|\.amazonaws\.com(?!\")", template)
 
 
 def test_each_function_is_built_from_its_binary():
