@@ -155,6 +155,14 @@ def providers():
     return {names[variant] for variant in re.findall(r"Provider::(\w+) => Some\(Self::", source)}
 
 
+def origins():
+    """Of what the tests of shared/src/widget/origin.rs try: the origins that are read, and the lists that are not."""
+    tests = (SHARED / "widget" / "origin.rs").read_text().split("#[cfg(test)]")[1]
+    taken = re.search(r'let list = "(.*?)";', tests, re.S)[1]
+    refused = re.search(r"fn what_is_no_origin_is_refused\w*\(\) \{\s*for list in \[(.*?)\] \{", tests, re.S)[1]
+    return [origin.strip(" \\\n") for origin in taken.split(",")], re.findall(r'"(.*?)"', refused)
+
+
 def cors():
     """The CORS headers of shared/src/widget/cors.rs, by constant."""
     source = (SHARED / "widget" / "cors.rs").read_text()

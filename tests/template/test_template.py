@@ -423,37 +423,126 @@ def test_durations(minutes):
     assert variables["CHAT_DURATION_MINUTES"] == minutes
 
 
+# Who answers preflights of these, if they are taken.
+GATEWAY, FUNCTION = "API Gateway", "start-chat"
+
+
 @pytest.mark.parametrize(
-    "origins",
+    ("label", "origins", "by"),
     [
-        "*",
-        "https://shop.example",
-        "http://localhost:3000,https://shop.example",
-        "https://*.shop.example",
-        "https://shop.example,https://*.shop.example:8443",
+        ("all", "*", GATEWAY),
+        ("one", "https://shop.example", GATEWAY),
+        ("several", "http://localhost:3000,https://shop.example", GATEWAY),
+        ("an address", "http://127.0.0.1:8080", GATEWAY),
+        ("another's default port", "https://shop.example:80,http://shop.example:443", GATEWAY),
+        ("a port that begins like the default one", "https://shop.example:4430,http://shop.example:8080", GATEWAY),
+        ("the first port", "https://shop.example:1", GATEWAY),
+        ("the last port", "https://shop.example:65535", GATEWAY),
+        ("a wildcard", "https://*.shop.example", FUNCTION),
+        ("a wildcard among others", "https://shop.example,https://*.shop.example:8443", FUNCTION),
+        ("an underscore", "https://my_shop.example", FUNCTION),
+        ("Capacitor", "capacitor://localhost", FUNCTION),
+        ("Ionic, last", "https://shop.example,http://localhost,ionic://localhost", FUNCTION),
+        ("an extension, first", "chrome-extension://abcdef,https://shop.example", FUNCTION),
+        ("a scheme that ends like one", "web+https://shop.example", FUNCTION),
+        ("a wildcard of another scheme", "app://*.shop.example", FUNCTION),
+        ("no scheme", "shop.example", None),
+        ("no host", "https://", None),
+        ("a scheme that begins with a digit", "1app://shop.example", None),
+        ("a slash at the end", "https://shop.example/", None),
+        ("a path", "https://shop.example/chat", None),
+        ("upper case", "https://Shop.example", None),
+        ("a space", "https://shop.example, https://b.example", None),
+        ("a comma at the end", "https://shop.example,", None),
+        ("a comma at the beginning", ",https://shop.example", None),
+        ("two commas", "https://shop.example,,https://b.example", None),
+        ("a star among others", "*,https://shop.example", None),
+        ("a star among others, last", "https://shop.example,*", None),
+        ("a star as host", "https://*", None),
+        ("an empty label", "https://shop..example", None),
+        ("a dot at the end", "https://shop.example.", None),
+        ("the default port", "https://shop.example:443", None),
+        ("http's default port", "http://shop.example:80", None),
+        ("a default port, first", "https://shop.example:443,https://b.example", None),
+        ("a default port, last", "https://b.example,http://shop.example:80", None),
+        ("a wildcard's default port", "https://*.shop.example:443", None),
+        ("no port", "https://shop.example:", None),
+        ("port 0", "https://shop.example:0", None),
+        ("a zero before the port", "https://shop.example:0443", None),
+        ("a port too high", "https://shop.example:65536", None),
+        ("a port too long", "https://shop.example:100000", None),
+        ("IPv6", "https://[::1]:4000", None),
+        ("user", "https://user@shop.example", None),
+        ("what no page has", "null", None),
     ],
 )
-def test_origins(origins):
-    stack = Stack(EXPANDED, WIDGET_ONLY | {"AllowedOrigins": origins})
+def test_origins(label, origins, by):
+    parameters = WIDGET_ONLY | {"AllowedOrigins": origins}
+    if by is None:
+        with pytest.raises(Refused, match="AllowedOrigins"):
+            Stack(EXPANDED, parameters)
+        return
+    stack = Stack(EXPANDED, parameters)
     cors = stack.of_type("AWS::ApiGatewayV2::Api")["Api"].get("CorsConfiguration")
     routes = {route["RouteKey"] for route in stack.of_type("AWS::ApiGatewayV2::Route").values()}
-    if "*." in origins:
+    if by is FUNCTION:
         assert cors is None and PREFLIGHT_ROUTES <= routes
     else:
         assert cors["AllowOrigins"] == origins.split(",")
         assert not PREFLIGHT_ROUTES & routes
 
 
+def test_no_origins_are_taken_that_the_code_refuses():
+    taken, refused = needs.origins()
+    assert len(taken) > 3 and len(refused) > 5
+    pattern = EXPANDED["Parameters"]["AllowedOrigins"]["AllowedPattern"]
+    for origins in refused:
+        assert not re.fullmatch(pattern, origins), origins
+    for origin in taken:
+        # "not IPv6 addresses", says its description.
+        assert bool(re.fullmatch(pattern, origin)) == ("[" not in origin), origin
+
+
+@pytest.mark.parametrize(
+    ("label", "url", "taken"),
+    [
+        ("none", "", True),
+        ("a host", "https://chat.shop.example", True),
+        ("a host in upper case", "https://Chat.Shop.example", True),
+        ("a prefix", "https://chat.shop.example/bridge/v1", True),
+        ("a port", "https://chat.shop.example:8443/bridge", True),
+        ("the last port", "https://chat.shop.example:65535", True),
+        ("an underscore", "https://my_chat.shop.example", True),
+        ("a prefix like the default port", "https://chat.shop.example/a:443", False),
+        ("the default port", "https://chat.shop.example:443", False),
+        ("the default port before a prefix", "https://chat.shop.example:443/bridge", False),
+        ("port 0", "https://chat.shop.example:0", False),
+        ("a port too high", "https://chat.shop.example:65536", False),
+        ("a slash at the end", "https://chat.shop.example/", False),
+        ("a slash after a prefix", "https://chat.shop.example/bridge/", False),
+        ("not encrypted", "http://chat.shop.example", False),
+        ("no scheme", "chat.shop.example", False),
+        ("no host", "https://", False),
+        ("an empty label", "https://chat..example", False),
+        ("a query", "https://chat.shop.example/?a=b", False),
+        ("a fragment", "https://chat.shop.example/#a", False),
+        ("user and password", "https://a:b@chat.shop.example", False),
+        ("IPv6", "https://[::1]", False),
+    ],
+)
+def test_public_base_urls(label, url, taken):
+    parameters = BOTH | {"PublicBaseUrl": url}
+    if taken:
+        assert environment(Stack(EXPANDED, parameters), "receive-message")["PUBLIC_BASE_URL"] == url
+    else:
+        with pytest.raises(Refused, match="PublicBaseUrl"):
+            Stack(EXPANDED, parameters)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"AllowedOrigins": ""},
-        {"AllowedOrigins": "shop.example"},
-        {"AllowedOrigins": "https://shop.example/"},
-        {"AllowedOrigins": "https://Shop.example"},
-        {"AllowedOrigins": "https://shop.example, https://b.example"},
-        {"AllowedOrigins": "*,https://shop.example"},
-        {"AllowedOrigins": "https://*"},
         {"EnableWidget": "false", "EnableMessages": "false"},
         {"SettingsSecretArn": ""},
         {"SettingsSecretArn": SECRET.removesuffix("-AbCdEf")},
@@ -466,8 +555,6 @@ def test_origins(origins):
         {"ChatDurationMinutes": "20000"},
         {"DeliveryConcurrency": "1"},
         {"LogLevel": "WARN"},
-        {"PublicBaseUrl": "https://chat.shop.example/"},
-        {"PublicBaseUrl": "http://chat.shop.example"},
         {"ExtraContactFlowArns": FLOW},
         {"KmsKeyArn": "alias/bridge"},
     ],
