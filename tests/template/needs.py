@@ -5,7 +5,9 @@ import re
 from functools import cache
 
 import botocore.session
+import reach
 from expand import ROOT
+from reach import without_tests
 
 SHARED = ROOT / "shared" / "src"
 
@@ -36,10 +38,6 @@ SERVICES = {
     "socialmessaging": "socialmessaging",
     "sqs": "sqs",
 }
-
-
-def without_tests(path):
-    return path.read_text().split("#[cfg(test)]")[0]
 
 
 @cache
@@ -86,22 +84,39 @@ def _operations_of(crate):
     return {name.lower(): name for name in model.operation_names}
 
 
-def operations():
-    """Every AWS operation that the code calls, as `crate:Operation`."""
-    found = set()
-    for path in [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]:
-        source = without_tests(path)
-        for crate in set(re.findall(r"aws_sdk_(\w+)", source)):
-            for method in re.findall(r"\.(\w+)\(\)", source):
-                method = method.replace("_", "")
-                if method in _operations_of(crate):
-                    found.add(f"{crate}:{_operations_of(crate)[method]}")
+# What a function's code reaches only where the template's variables are not set.
+NOT_DEPLOYED = {
+    # Delivery in the webhook itself, where INBOUND_QUEUE_URL is unset.
+    "receive-message": {(("shared", "conversation"), "Conversations")},
+}
+
+
+@cache
+def operations(function):
+    """Every AWS operation that a function's code reaches, as `crate:Operation`; of a transaction, what is in it."""
+    found, writes = set(), set()
+    for path, name in reach.reached(function, frozenset(NOT_DEPLOYED.get(function, ()))):
+        module = reach.modules()[path]
+        found |= _operations(module.items[name], module.crates)
+        writes |= set(re.findall(r"\bWrite::(put|delete|check)\(", module.items[name]))
+    if TRANSACTION in found:
+        kinds = {"put": "PutItem", "delete": "DeleteItem", "check": "ConditionCheckItem"}
+        found = found - {TRANSACTION} | {f"dynamodb:{kinds[write]}" for write in writes}
     return found
 
 
-def checks_conditions():
-    """Whether transactions hold checks of items that they don't change."""
-    return "condition_check(" in (SHARED / "aws" / "table.rs").read_text()
+TRANSACTION = "dynamodb:TransactWriteItems"
+
+
+def _operations(source, crates):
+    methods = {method.replace("_", "") for method in re.findall(r"\.(\w+)\(\)", source)}
+    return {f"{crate}:{name}" for crate in crates for method, name in _operations_of(crate).items() if method in methods}
+
+
+def every_operation():
+    """Every AWS operation that is called anywhere, whoever reaches it."""
+    modules = reach.modules().values()
+    return set().union(*(_operations(text, module.crates) for module in modules for text in module.items.values()))
 
 
 @cache
