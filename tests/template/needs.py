@@ -110,7 +110,8 @@ TRANSACTION = "dynamodb:TransactWriteItems"
 
 def _operations(source, crates):
     methods = {method.replace("_", "") for method in re.findall(r"\.(\w+)\(\)", source)}
-    return {f"{crate}:{name}" for crate in crates for method, name in _operations_of(crate).items() if method in methods}
+    operations = [(crate, method, name) for crate in crates for method, name in _operations_of(crate).items()]
+    return {f"{crate}:{name}" for crate, method, name in operations if method in methods}
 
 
 def every_operation():

@@ -1,8 +1,8 @@
-"""What a function's code reaches: the top-level items and the methods of the crates, and which of them name which.
+"""What a function's code reaches: the top-level items and methods of the crates, and which of them name which.
 
-A method is called without naming its type, but whoever has a value of that type has named it: in a field, a signature or an
-import. So a type's method is reached where the type is and where something says `.method`; a trait's wherever the type is, for
-a library may call it. A type's methods in another module than its own also need something else of that module to be reached.
+A method is called without naming its type, but whoever has a value of that type has named it: in a field, a signature
+or an import. So a type's method is reached where the type is and where something says `.method`; a trait's wherever the
+type is, for a library may call it. A type's methods in another module than its own need something else of that module.
 """
 
 import re
@@ -135,8 +135,8 @@ def reached(function, without=frozenset()):
             module = modules()[path]
             for name in module.items:
                 of, _, method = name.partition("::")
-                is_there = (path, of) in found or (of not in module.own and resolve(module.imports.get(of, ())) in found)
-                if is_there and (not method or method in words):
+                of = (path, of) if of in module.own else resolve(module.imports.get(of, ()))
+                if of in found and (not method or method in words):
                     todo.add((path, name))
         todo -= found | without
     return found
