@@ -15,7 +15,7 @@ SAM_CLI := 1.170.0
 CHECKOV := 3.3.30
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help dev test lint template fmt build deploy smoke bench fuzz clean
+.PHONY: help dev test lint template fmt build arch deploy smoke bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,7 +48,7 @@ fmt: ## format the code
 # The release bootstraps, as SAM deploys them: target/lambda/<function>/bootstrap for this machine's architecture,
 # target/lambda-arm64/<function>/bootstrap with ARCH=arm64 (target/lambda-x86_64 with ARCH=x86_64).
 ARCH ?=
-build: $(BIN)/cargo-lambda ## make the release bootstraps (ARCH=arm64 or x86_64 for another architecture)
+build: arch $(BIN)/cargo-lambda ## make the release bootstraps (ARCH=arm64 or x86_64 for another architecture)
 ifneq ($(ARCH),)
 	rustup target add $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 endif
@@ -56,14 +56,23 @@ endif
 	  --lambda-dir target/lambda$(if $(ARCH),-$(ARCH)) \
 	  $(if $(ARCH),--target $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu)
 
-# The first time it asks for everything and writes the answers to samconfig.toml; GUIDED=1 asks again. For x86_64, which
-# wants an x86_64 machine, ARCH=x86_64 (and the parameter Architecture likewise). `sam build` leaves what it built in
-# target/lambda, too.
-deploy: $(BIN)/cargo-lambda .tools/sam/bin/sam ## build and deploy with SAM
-	@[ "$(ARCH)" != x86_64 ] || [ "$$(uname -m)" = x86_64 ] || { echo 'ARCH=x86_64 needs an x86_64 machine'; exit 1; }
-	rustup target add $(if $(filter x86_64,$(ARCH)),x86_64,aarch64)-unknown-linux-gnu
-	.tools/sam/bin/sam build --parameter-overrides Architecture=$(or $(ARCH),arm64)
-	.tools/sam/bin/sam deploy $(if $(GUIDED)$(shell grep -q parameter_overrides samconfig.toml || echo first),--guided)
+arch:
+	@case '$(ARCH)' in ''|arm64|x86_64) ;; *) echo 'ARCH is arm64, x86_64 or nothing'; exit 2;; esac
+
+# The first time it asks for everything and writes the answers to samconfig.toml; GUIDED=1 asks again. What is built must be
+# what the functions are told to run on: ARCH, which the answers must not contradict, or what they say (SAVED; the template's
+# default where they don't). x86_64 wants an x86_64 machine. `sam build` leaves what it built in target/lambda, too.
+SAVED = $(shell awk '/^ *parameter_overrides/ { a = "arm64" } /^ *[p"].*Architecture=[\\"]*x86_64/ { a = "x86_64" } \
+  END { print a }' samconfig.toml)
+deploy: SAVED := $(SAVED)
+deploy: TARGET := $(or $(ARCH),$(SAVED),arm64)
+deploy: arch $(BIN)/cargo-lambda .tools/sam/bin/sam ## build and deploy with SAM
+	@[ '$(TARGET)' != x86_64 ] || [ "$$(uname -m)" = x86_64 ] || { echo 'x86_64 needs an x86_64 machine'; exit 1; }
+	@[ '$(TARGET)' = '$(or $(SAVED),$(TARGET))' ] || { \
+	  echo 'samconfig.toml has Architecture=$(SAVED): answer $(TARGET) with GUIDED=1'; [ -n '$(GUIDED)' ] || exit 2; }
+	rustup target add $(if $(filter x86_64,$(TARGET)),x86_64,aarch64)-unknown-linux-gnu
+	.tools/sam/bin/sam build --parameter-overrides Architecture=$(TARGET)
+	.tools/sam/bin/sam deploy $(if $(SAVED),$(if $(GUIDED),--guided),--guided --parameter-overrides Architecture=$(TARGET))
 
 smoke: ## check a deployed bridge: URL=https://… [ORIGIN=https://shop.example] [ONLY=widget|messages] [TOKEN=…]
 	@[ -n "$(URL)" ] || { echo 'make smoke URL=<output Url of the stack> [ORIGIN=<an allowed origin>]'; exit 2; }

@@ -1,10 +1,13 @@
 """What the code needs of its deployment, read from the code."""
 
+import math
 import re
 from functools import cache
 
 import botocore.session
+import reach
 from expand import ROOT
+from reach import without_tests
 
 SHARED = ROOT / "shared" / "src"
 
@@ -35,10 +38,6 @@ SERVICES = {
     "socialmessaging": "socialmessaging",
     "sqs": "sqs",
 }
-
-
-def without_tests(path):
-    return path.read_text().split("#[cfg(test)]")[0]
 
 
 @cache
@@ -85,32 +84,79 @@ def _operations_of(crate):
     return {name.lower(): name for name in model.operation_names}
 
 
-def operations():
-    """Every AWS operation that the code calls, as `crate:Operation`."""
-    found = set()
-    for path in [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]:
-        source = without_tests(path)
-        for crate in set(re.findall(r"aws_sdk_(\w+)", source)):
-            for method in re.findall(r"\.(\w+)\(\)", source):
-                method = method.replace("_", "")
-                if method in _operations_of(crate):
-                    found.add(f"{crate}:{_operations_of(crate)[method]}")
+# What a function's code reaches only where the template's variables are not set.
+NOT_DEPLOYED = {
+    # Delivery in the webhook itself, where INBOUND_QUEUE_URL is unset.
+    "receive-message": {(("shared", "conversation"), "Conversations")},
+}
+
+
+@cache
+def operations(function):
+    """Every AWS operation that a function's code reaches, as `crate:Operation`; of a transaction, what is in it."""
+    found, writes = set(), set()
+    for path, name in reach.reached(function, frozenset(NOT_DEPLOYED.get(function, ()))):
+        module = reach.modules()[path]
+        found |= _operations(module.items[name], module.crates)
+        writes |= set(re.findall(r"\bWrite::(put|delete|check)\(", module.items[name]))
+    if TRANSACTION in found:
+        kinds = {"put": "PutItem", "delete": "DeleteItem", "check": "ConditionCheckItem"}
+        found = found - {TRANSACTION} | {f"dynamodb:{kinds[write]}" for write in writes}
     return found
 
 
-def checks_conditions():
-    """Whether transactions hold checks of items that they don't change."""
-    return "condition_check(" in (SHARED / "aws" / "table.rs").read_text()
+TRANSACTION = "dynamodb:TransactWriteItems"
+
+
+def _operations(source, crates):
+    methods = {method.replace("_", "") for method in re.findall(r"\.(\w+)\(\)", source)}
+    operations = [(crate, method, name) for crate in crates for method, name in _operations_of(crate).items()]
+    return {f"{crate}:{name}" for crate, method, name in operations if method in methods}
+
+
+def every_operation():
+    """Every AWS operation that is called anywhere, whoever reaches it."""
+    modules = reach.modules().values()
+    return set().union(*(_operations(text, module.crates) for module in modules for text in module.items.values()))
+
+
+@cache
+def _code():
+    files = [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]
+    return "\n".join(without_tests(path) for path in files)
+
+
+def milliseconds():
+    """The metrics that are published in milliseconds."""
+    return set(re.findall(r'"Name": "(\w+)", "Unit": "Milliseconds"', _code()))
 
 
 def metrics():
     """Every metric that the code publishes."""
-    files = [*SHARED.rglob("*.rs"), *(ROOT / "functions").rglob("src/*.rs")]
-    source = "\n".join(without_tests(path) for path in files)
-    counted = re.findall(r'\.count\(\s*"(\w+)"', source)
-    by_code = re.findall(r'const (?:FAILED|REJECTED): &(?:\'static )?str = "(\w+)"', source)
-    measured = re.findall(r'"Name": "(\w+)", "Unit": "Milliseconds"', source)
-    return set(counted + by_code + measured)
+    counted = re.findall(r'\.count\(\s*"(\w+)"', _code())
+    by_code = re.findall(r'const (?:FAILED|REJECTED): &(?:\'static )?str = "(\w+)"', _code())
+    return set(counted + by_code) | milliseconds()
+
+
+def _constants():
+    """The numbers of shared/src/disposition.rs, by name; durations in seconds."""
+    source = without_tests(SHARED / "disposition.rs")
+    found = re.findall(r"^const (\w+): \w+ = (?:Duration::from_secs\()?([\d *]+)\)?;", source, re.M)
+    return {name: math.prod(map(int, value.split("*"))) for name, value in found}
+
+
+def longest_wait():
+    """The seconds that a queue item waits for its next try, at most."""
+    return _constants()["LONGEST"]
+
+
+def minutes_of_patience(kind):
+    """How long such an error is borne before its item is put aside, in minutes: from, to."""
+    source = without_tests(SHARED / "disposition.rs")
+    (first, patience), = re.findall(rf"Kind::{kind} => \((\d+), Some\(\(\"\w+\", (\w+)\)\)\)", source)
+    # Twice as long each time, the upper half of it at random: see `growing` there.
+    waits = [min(int(first) << tried, longest_wait()) for tried in range(_constants()[patience] - 1)]
+    return round(sum(waits) / 2 / 60), round(sum(waits) / 60)
 
 
 def codes():
@@ -123,6 +169,14 @@ def providers():
     source = (SHARED / "sms" / "provider.rs").read_text()
     names = dict(re.findall(r'Self::(\w+) => "([a-z-]+)"', source))
     return {names[variant] for variant in re.findall(r"Provider::(\w+) => Some\(Self::", source)}
+
+
+def origins():
+    """Of what the tests of shared/src/widget/origin.rs try: the origins that are read, and the lists that are not."""
+    tests = (SHARED / "widget" / "origin.rs").read_text().split("#[cfg(test)]")[1]
+    taken = re.search(r'let list = "(.*?)";', tests, re.S)[1]
+    refused = re.search(r"fn what_is_no_origin_is_refused\w*\(\) \{\s*for list in \[(.*?)\] \{", tests, re.S)[1]
+    return [origin.strip(" \\\n") for origin in taken.split(",")], re.findall(r'"(.*?)"', refused)
 
 
 def cors():

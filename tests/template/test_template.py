@@ -2,8 +2,11 @@
 
 import copy
 import json
+import os
 import re
+import subprocess
 
+import botocore.session
 import needs
 import pytest
 import yaml
@@ -69,14 +72,12 @@ OPERATIONS = {
         ("dynamodb:PutItem", "deliver-message", TABLE, "Messages"),
         ("dynamodb:PutItem", "send-reply", TABLE, "Messages"),
     ],
-    # A transaction needs what is in it.
-    "dynamodb:TransactWriteItems": [
-        ("dynamodb:PutItem", "deliver-message", TABLE, "Messages"),
+    # What a transaction does besides.
+    "dynamodb:DeleteItem": [
         ("dynamodb:DeleteItem", "deliver-message", TABLE, "Messages"),
-        ("dynamodb:PutItem", "send-reply", TABLE, "Messages"),
         ("dynamodb:DeleteItem", "send-reply", TABLE, "Messages"),
-        *([("dynamodb:ConditionCheckItem", "send-reply", TABLE, "Messages")] if needs.checks_conditions() else []),
     ],
+    "dynamodb:ConditionCheckItem": [("dynamodb:ConditionCheckItem", "send-reply", TABLE, "Messages")],
     "pinpointsmsvoicev2:SendTextMessage": [
         ("sms-voice:SendTextMessage", "send-reply", "SmsOriginationArns", "HasSmsOrigination")
     ],
@@ -295,7 +296,13 @@ def test_the_template_has_what_the_code_reads_and_calls(deployment):
 
 def test_the_lists_above_are_whole():
     assert needs.sdk_crates() == set(needs.SERVICES), "name the new crate's service"
-    assert needs.operations() == set(OPERATIONS), "say what the new call needs, and who calls it"
+    for function in FUNCTIONS:
+        callers = {name for name, many in OPERATIONS.items() if function in [caller for _, caller, _, _ in many]}
+        free = {name for name, many in OPERATIONS.items() if not many}
+        assert needs.operations(function) - free == callers, f"say what {function}'s calls need"
+    called = set.union(*map(needs.operations, FUNCTIONS))
+    assert called == set(OPERATIONS)
+    assert needs.every_operation() - called == {needs.TRANSACTION}, "a call that no function seems to reach"
     assert set.union(*map(needs.variables, FUNCTIONS)) | set(needs.UNSET) == needs.every_variable()
     crates = {path.parent.name for path in ROOT.glob("functions/*/Cargo.toml")}
     assert crates == set(FUNCTIONS)
@@ -420,37 +427,126 @@ def test_durations(minutes):
     assert variables["CHAT_DURATION_MINUTES"] == minutes
 
 
+# Who answers preflights of these, if they are taken.
+GATEWAY, FUNCTION = "API Gateway", "start-chat"
+
+
 @pytest.mark.parametrize(
-    "origins",
+    ("label", "origins", "by"),
     [
-        "*",
-        "https://shop.example",
-        "http://localhost:3000,https://shop.example",
-        "https://*.shop.example",
-        "https://shop.example,https://*.shop.example:8443",
+        ("all", "*", GATEWAY),
+        ("one", "https://shop.example", GATEWAY),
+        ("several", "http://localhost:3000,https://shop.example", GATEWAY),
+        ("an address", "http://127.0.0.1:8080", GATEWAY),
+        ("another's default port", "https://shop.example:80,http://shop.example:443", GATEWAY),
+        ("a port that begins like the default one", "https://shop.example:4430,http://shop.example:8080", GATEWAY),
+        ("the first port", "https://shop.example:1", GATEWAY),
+        ("the last port", "https://shop.example:65535", GATEWAY),
+        ("a wildcard", "https://*.shop.example", FUNCTION),
+        ("a wildcard among others", "https://shop.example,https://*.shop.example:8443", FUNCTION),
+        ("an underscore", "https://my_shop.example", FUNCTION),
+        ("Capacitor", "capacitor://localhost", FUNCTION),
+        ("Ionic, last", "https://shop.example,http://localhost,ionic://localhost", FUNCTION),
+        ("an extension, first", "chrome-extension://abcdef,https://shop.example", FUNCTION),
+        ("a scheme that ends like one", "web+https://shop.example", FUNCTION),
+        ("a wildcard of another scheme", "app://*.shop.example", FUNCTION),
+        ("no scheme", "shop.example", None),
+        ("no host", "https://", None),
+        ("a scheme that begins with a digit", "1app://shop.example", None),
+        ("a slash at the end", "https://shop.example/", None),
+        ("a path", "https://shop.example/chat", None),
+        ("upper case", "https://Shop.example", None),
+        ("a space", "https://shop.example, https://b.example", None),
+        ("a comma at the end", "https://shop.example,", None),
+        ("a comma at the beginning", ",https://shop.example", None),
+        ("two commas", "https://shop.example,,https://b.example", None),
+        ("a star among others", "*,https://shop.example", None),
+        ("a star among others, last", "https://shop.example,*", None),
+        ("a star as host", "https://*", None),
+        ("an empty label", "https://shop..example", None),
+        ("a dot at the end", "https://shop.example.", None),
+        ("the default port", "https://shop.example:443", None),
+        ("http's default port", "http://shop.example:80", None),
+        ("a default port, first", "https://shop.example:443,https://b.example", None),
+        ("a default port, last", "https://b.example,http://shop.example:80", None),
+        ("a wildcard's default port", "https://*.shop.example:443", None),
+        ("no port", "https://shop.example:", None),
+        ("port 0", "https://shop.example:0", None),
+        ("a zero before the port", "https://shop.example:0443", None),
+        ("a port too high", "https://shop.example:65536", None),
+        ("a port too long", "https://shop.example:100000", None),
+        ("IPv6", "https://[::1]:4000", None),
+        ("user", "https://user@shop.example", None),
+        ("what no page has", "null", None),
     ],
 )
-def test_origins(origins):
-    stack = Stack(EXPANDED, WIDGET_ONLY | {"AllowedOrigins": origins})
+def test_origins(label, origins, by):
+    parameters = WIDGET_ONLY | {"AllowedOrigins": origins}
+    if by is None:
+        with pytest.raises(Refused, match="AllowedOrigins"):
+            Stack(EXPANDED, parameters)
+        return
+    stack = Stack(EXPANDED, parameters)
     cors = stack.of_type("AWS::ApiGatewayV2::Api")["Api"].get("CorsConfiguration")
     routes = {route["RouteKey"] for route in stack.of_type("AWS::ApiGatewayV2::Route").values()}
-    if "*." in origins:
+    if by is FUNCTION:
         assert cors is None and PREFLIGHT_ROUTES <= routes
     else:
         assert cors["AllowOrigins"] == origins.split(",")
         assert not PREFLIGHT_ROUTES & routes
 
 
+def test_no_origins_are_taken_that_the_code_refuses():
+    taken, refused = needs.origins()
+    assert len(taken) > 3 and len(refused) > 5
+    pattern = EXPANDED["Parameters"]["AllowedOrigins"]["AllowedPattern"]
+    for origins in refused:
+        assert not re.fullmatch(pattern, origins), origins
+    for origin in taken:
+        # "not IPv6 addresses", says its description.
+        assert bool(re.fullmatch(pattern, origin)) == ("[" not in origin), origin
+
+
+@pytest.mark.parametrize(
+    ("label", "url", "taken"),
+    [
+        ("none", "", True),
+        ("a host", "https://chat.shop.example", True),
+        ("a host in upper case", "https://Chat.Shop.example", True),
+        ("a prefix", "https://chat.shop.example/bridge/v1", True),
+        ("a port", "https://chat.shop.example:8443/bridge", True),
+        ("the last port", "https://chat.shop.example:65535", True),
+        ("an underscore", "https://my_chat.shop.example", True),
+        ("a prefix like the default port", "https://chat.shop.example/a:443", False),
+        ("the default port", "https://chat.shop.example:443", False),
+        ("the default port before a prefix", "https://chat.shop.example:443/bridge", False),
+        ("port 0", "https://chat.shop.example:0", False),
+        ("a port too high", "https://chat.shop.example:65536", False),
+        ("a slash at the end", "https://chat.shop.example/", False),
+        ("a slash after a prefix", "https://chat.shop.example/bridge/", False),
+        ("not encrypted", "http://chat.shop.example", False),
+        ("no scheme", "chat.shop.example", False),
+        ("no host", "https://", False),
+        ("an empty label", "https://chat..example", False),
+        ("a query", "https://chat.shop.example/?a=b", False),
+        ("a fragment", "https://chat.shop.example/#a", False),
+        ("user and password", "https://a:b@chat.shop.example", False),
+        ("IPv6", "https://[::1]", False),
+    ],
+)
+def test_public_base_urls(label, url, taken):
+    parameters = BOTH | {"PublicBaseUrl": url}
+    if taken:
+        assert environment(Stack(EXPANDED, parameters), "receive-message")["PUBLIC_BASE_URL"] == url
+    else:
+        with pytest.raises(Refused, match="PublicBaseUrl"):
+            Stack(EXPANDED, parameters)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"AllowedOrigins": ""},
-        {"AllowedOrigins": "shop.example"},
-        {"AllowedOrigins": "https://shop.example/"},
-        {"AllowedOrigins": "https://Shop.example"},
-        {"AllowedOrigins": "https://shop.example, https://b.example"},
-        {"AllowedOrigins": "*,https://shop.example"},
-        {"AllowedOrigins": "https://*"},
         {"EnableWidget": "false", "EnableMessages": "false"},
         {"SettingsSecretArn": ""},
         {"SettingsSecretArn": SECRET.removesuffix("-AbCdEf")},
@@ -463,8 +559,6 @@ def test_origins(origins):
         {"ChatDurationMinutes": "20000"},
         {"DeliveryConcurrency": "1"},
         {"LogLevel": "WARN"},
-        {"PublicBaseUrl": "https://chat.shop.example/"},
-        {"PublicBaseUrl": "http://chat.shop.example"},
         {"ExtraContactFlowArns": FLOW},
         {"KmsKeyArn": "alias/bridge"},
     ],
@@ -505,6 +599,8 @@ def test_throttles():
     variables = {value.strip("{}") for value in stage["StageVariables"].values()}
     routes = Stack(EXPANDED, BOTH).of_type("AWS::ApiGatewayV2::Route")
     assert {routes[name]["RouteKey"] for name in variables} == starts
+    # Metrics by route are billed as one's own, and nothing here looks at them.
+    assert "DetailedMetricsEnabled" not in json.dumps(stage)
     stage = Stack(EXPANDED, MESSAGES_ONLY).of_type("AWS::ApiGatewayV2::Stage")["ApiStage"]
     assert "RouteSettings" not in stage and "StageVariables" not in stage
 
@@ -558,23 +654,32 @@ def test_the_table():
     assert "Conversations" not in Stack(EXPANDED, WIDGET_ONLY).resources
 
 
+def measured(alarm):
+    """The metrics of an alarm that does sums: one result, from metrics that are all used in it."""
+    assert not {"Namespace", "Dimensions", "Statistic", "ExtendedStatistic", "Period"} & set(alarm)
+    (result,) = [query for query in alarm["Metrics"] if query.get("ReturnData", True)]
+    found = [query for query in alarm["Metrics"] if "MetricStat" in query]
+    assert set(re.findall(r"[a-z]\w*", result["Expression"])) == {query["Id"] for query in found}
+    return [query["MetricStat"]["Metric"] for query in found]
+
+
 @pytest.mark.parametrize("deployment", ["both", "everything"])
 def test_alarms_watch_what_there_is(deployment):
     stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    services = {function: FUNCTIONS[function] for function in FUNCTIONS}
+    watched = set()
     for name, alarm in alarms.items():
         assert alarm["TreatMissingData"] == "notBreaching" and alarm["AlarmDescription"], name
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
-        if alarm["Namespace"] == "ConnectChatBridge":
-            assert alarm["MetricName"] in needs.metrics(), name
-            assert dimensions["service"] in services, name
-            assert dimensions.get("code", "INTERNAL") in needs.codes(), name
+        metrics = [alarm] if "MetricName" in alarm else measured(alarm)
+        for metric in metrics:
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+            if metric["Namespace"] == "ConnectChatBridge":
+                assert metric["MetricName"] in needs.metrics(), name
+                assert dimensions["service"] in FUNCTIONS, name
+                assert dimensions.get("code", "INTERNAL") in needs.codes(), name
+            watched |= {(metric["MetricName"], value) for value in dimensions.values()}
         actions = [stack.parameters["AlarmTopicArn"]] if deployment == "everything" else None
         assert alarm.get("AlarmActions") == alarm.get("OKActions") == actions, name
-    watched = {
-        (alarm["MetricName"], dimension["Value"]) for alarm in alarms.values() for dimension in alarm["Dimensions"]
-    }
     for logical in FUNCTIONS.values():
         assert {("Errors", f"{{{logical}}}"), ("Throttles", f"{{{logical}}}")} <= watched
     for queue in stack.of_type("AWS::SQS::Queue"):
@@ -584,6 +689,13 @@ def test_alarms_watch_what_there_is(deployment):
     for code in ("UNVERIFIED", "CHAT_QUOTA_EXCEEDED", "THROTTLED", "CONNECT_MISCONFIGURED"):
         assert any(value == code for _, value in watched), code
     assert ("5xx", "{Api}") in watched
+    # In milliseconds, as it is published, against seconds.
+    waits = alarms["RepliesWaitAlarm"]
+    assert [metric.get("Expression") for metric in waits["Metrics"]] == [None, "waited/1000"]
+    assert ("QueueTime", "send-reply") in watched and "QueueTime" in needs.milliseconds()
+    assert waits["Threshold"] == alarms["ReplyQueueAgeAlarm"]["Threshold"] == "900"
+    # No reply waits longer for its next try, so there is one in each period.
+    assert waits["Metrics"][0]["MetricStat"]["Period"] >= needs.longest_wait()
     manual = (ROOT / "docs" / "operations.md").read_text()
     for name in alarms:
         assert f"`{name}`" in manual, f"docs/operations.md doesn't say what to do about {name}"
@@ -594,25 +706,55 @@ def test_the_manual_knows_each_reason_of_a_dead_letter():
     reasons = set(re.findall(r'(?:DeadLetter|Some)\(\(?"(\w+)"', source))
     assert {"malformed", "connect_misconfigured"} <= reasons
     manual = (ROOT / "docs" / "operations.md").read_text()
-    # Opted out: no dead letter is made. Refused: an answer to a web request.
-    for reason in reasons - {"opted_out", "refused"}:
-        assert f"`{reason}`" in manual, reason
+    # An answer to a web request.
+    for reason in reasons - {"refused"}:
+        assert re.search(rf"^\|[^|]*`{reason}`", manual, re.M), reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "alarm", "more"),
+    [
+        ("ConnectMisconfigured", "DeliveryMisconfiguredAlarm", "about half an hour ({} to {} minutes)"),
+        ("SettingsUnavailable", None, "about half an hour"),
+        ("SendMisconfigured", "ReplyMisconfiguredAlarm", "{} to {} minutes"),
+    ],
+)
+def test_it_is_said_when_the_owners_faults_become_dead_letters(kind, alarm, more):
+    least, most = needs.minutes_of_patience(kind)
+    assert "half an hour" not in more or least < 30 < most
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    (row,) = re.findall(rf"^\|[^|]*`{alarm or 'SettingsAlarm'}`.*", manual, re.M)
+    assert f"dead letters after {more.format(least, most)}" in row
+    if alarm:
+        description = EXPANDED["Resources"][alarm]["Properties"]["AlarmDescription"]
+        assert f"dead letters after {least} to {most} minutes" in description
+
+
+NAMED = r'MetricName="(\w+)"'
+SEARCH = re.compile(
+    rf"SEARCH\('\{{ConnectChatBridge,service,code\}} ({NAMED}|\({NAMED}(?: OR {NAMED})+\))','Sum',300\)"
+)
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS)
 def test_the_dashboard_shows_what_there_is(deployment):
     stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
     widgets = json.loads(stack.of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"])["widgets"]
-    shown = set()
+    shown, queues = set(), set()
     for widget in widgets:
         for metric in widget["properties"]["metrics"]:
             if isinstance(metric[0], dict):
-                shown |= set(re.findall(r'MetricName="(\w+)"', metric[0]["expression"]))
-                assert "{ConnectChatBridge,service,code}" in metric[0]["expression"]
+                # "Search expression syntax", CloudWatch user guide.
+                search = SEARCH.fullmatch(metric[0]["expression"])
+                assert search, metric[0]["expression"]
+                shown |= set(re.findall(NAMED, search[1]))
             elif metric[0] == "ConnectChatBridge":
                 assert metric[2] == "service" and metric[3] in FUNCTIONS
                 shown.add(metric[1])
+            elif metric[:2] == ["AWS/SQS", "ApproximateNumberOfMessagesVisible"]:
+                queues.add(metric[3])
     assert shown <= needs.metrics()
+    assert queues == {f"{{{name}.QueueName}}" for name in stack.of_type("AWS::SQS::Queue")}
     assert bool(shown & {"ChatStarted"}) == stack.condition("Widget")
     assert bool(shown & {"MessageDelivered"}) == stack.condition("Messages")
 
@@ -631,6 +773,54 @@ def test_outputs_have_a_url_for_each_provider():
         assert output["Description"]
 
 
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_outputs_have_what_each_dead_letter_queue_needs(deployment):
+    stack = Stack(EXPANDED, DEPLOYMENTS[deployment])
+    urls, redrives = set(), set()
+    for queue in stack.of_type("AWS::SQS::Queue").values():
+        if "RedrivePolicy" in queue:
+            dead = queue["RedrivePolicy"]["deadLetterTargetArn"]
+            urls.add(dead.replace(".Arn", ""))
+            redrives.add(dead)
+    commands = [value.split() for name, value in stack.outputs.items() if name.startswith("Redrive")]
+    assert {value for name, value in stack.outputs.items() if name.endswith("DeadLettersUrl")} == urls
+    assert {command[command.index("--source-arn") + 1] for command in commands} == redrives
+    queues = stack.of_type("AWS::SQS::Queue")
+    for command in commands:
+        assert command[:3] == ["aws", "sqs", "start-message-move-task"] and "--region" in command
+        source_arn, destination = (command[command.index(f"--{end}-arn") + 1] for end in ("source", "destination"))
+        fed = queues[destination.strip("{}").removesuffix(".Arn")]
+        assert fed["RedrivePolicy"]["deadLetterTargetArn"] == source_arn
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    for name in stack.outputs:
+        if name.startswith("Redrive") or name.endswith("DeadLettersUrl"):
+            assert re.search(rf"[`<]{name}[`>]", manual), name
+
+
+def test_the_manual_knows_when_a_text_of_end_user_messaging_is_given_up():
+    queue = Stack(EXPANDED, EVERYTHING).of_type("AWS::SQS::Queue")["EndUserMessagingQueue"]
+    # Its function can't delay what failed: each receipt is one visibility timeout after the last.
+    assert ("sqs:ChangeMessageVisibility", "{EndUserMessagingQueue.Arn}") not in permissions(
+        Stack(EXPANDED, EVERYTHING), "receive-message"
+    )
+    hours = round(queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] / 3600)
+    assert f"about {hours} hours" in (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_a_number_is_given_its_flow_by_arn():
+    model = botocore.session.get_session().get_service_model("connect").operation_model("AssociateFlow")
+    command = Stack(EXPANDED, EVERYTHING).outputs["AssociateSmsNumberCommand"].split()
+    given = dict(zip(command[3::2], command[4::2], strict=False))
+    assert model.input_shape.members["FlowId"].name == "ARN"
+    assert given["--flow-id"] == f"{INSTANCE_ARN}/contact-flow/{FLOW}"
+    assert given["--instance-id"] == INSTANCE_ARN.rsplit("/", 1)[1]
+
+
+def test_no_partition_is_taken_for_granted():
+    template = json.dumps([EXPANDED["Resources"], EXPANDED["Outputs"]])
+    assert not re.search(r"arn:aws[:-]|console\.aws\.|amazonaws\.com/|\.amazonaws\.com(?!\")", template)
+
+
 def test_each_function_is_built_from_its_binary():
     for function, logical in FUNCTIONS.items():
         resource = source()["Resources"][logical]
@@ -642,3 +832,81 @@ def test_each_function_is_built_from_its_binary():
         assert properties["TracingConfig"] == {"Mode": "Active"}
         # API Gateway waits 30 s.
         assert properties["Timeout"] < 30 or function not in ("start-chat", "receive-message")
+
+
+# ---- make deploy -----------------------------------------------------------------------------------------------------
+
+SAID_ARM = r'parameter_overrides = "ConnectRoute=\"chat\" Architecture=\"arm64\""'
+SAID_X86 = r'parameter_overrides = "ConnectRoute=\"chat\" Architecture=\"x86_64\""'
+GUIDED = "--guided --parameter-overrides Architecture="
+AGAIN = "samconfig.toml has Architecture={}: answer {} with GUIDED=1"
+
+
+@pytest.mark.parametrize(
+    ("saved", "given", "says", "built", "deployed"),
+    [
+        ("", [], "", "arm64", GUIDED + "arm64"),
+        ("", ["ARCH=x86_64"], "", "x86_64", GUIDED + "x86_64"),
+        ("", ["GUIDED=1"], "", "arm64", GUIDED + "arm64"),
+        (SAID_ARM, [], "", "arm64", ""),
+        (SAID_ARM, ["ARCH=arm64"], "", "arm64", ""),
+        (SAID_X86, [], "", "x86_64", ""),
+        ("parameter_overrides = [\n  'Old=1',\n  \"Architecture=x86_64\",\n]", [], "", "x86_64", ""),
+        # The template's default.
+        ('parameter_overrides = "ConnectRoute=chat"', [], "", "arm64", ""),
+        (f"# {SAID_X86}", [], "", "arm64", GUIDED + "arm64"),
+        (SAID_X86, ["GUIDED=1"], "", "x86_64", "--guided"),
+        (SAID_X86, ["ARCH=arm64", "GUIDED=1"], AGAIN.format("x86_64", "arm64"), "arm64", "--guided"),
+        (SAID_X86, ["ARCH=arm64"], AGAIN.format("x86_64", "arm64"), None, None),
+        (SAID_ARM, ["ARCH=x86_64"], AGAIN.format("arm64", "x86_64"), None, None),
+        ("", ["ARCH=amd64"], "ARCH is arm64, x86_64 or nothing", None, None),
+        ("", ["ARCH=arm64 x86_64"], "ARCH is arm64, x86_64 or nothing", None, None),
+    ],
+)
+def test_what_is_built_is_what_is_deployed(tmp_path, saved, given, says, built, deployed):
+    result = make_deploy(tmp_path, saved, given)
+    if built is None:
+        assert (result.returncode, result.stdout) == (2, says + "\n")
+        return
+    rust = {"arm64": "aarch64", "x86_64": "x86_64"}[built]
+    assert result.stdout.splitlines() == [
+        *([says] if says else []),
+        f"rustup target add {rust}-unknown-linux-gnu",
+        f"sam build --parameter-overrides Architecture={built}",
+        f"sam deploy {deployed}".strip(),
+    ]
+
+
+def test_x86_64_is_built_on_x86_64_only(tmp_path):
+    result = make_deploy(tmp_path, SAID_X86, [], machine="aarch64")
+    assert (result.returncode, result.stdout) == (2, "x86_64 needs an x86_64 machine\n")
+
+
+def test_an_unknown_architecture_is_not_built(tmp_path):
+    result = make(tmp_path, "build", ["ARCH=aarch64"])
+    assert (result.returncode, result.stdout) == (2, "ARCH is arm64, x86_64 or nothing\n")
+    assert make(tmp_path, "build", ["ARCH=x86_64"]).stdout.splitlines()[1].endswith("x86_64-unknown-linux-gnu")
+
+
+def make_deploy(folder, saved, given, machine="x86_64"):
+    (folder / "samconfig.toml").write_text((ROOT / "samconfig.toml").read_text() + saved + "\n")
+    return make(folder, "deploy", given, machine)
+
+
+def make(folder, target, given, machine="x86_64"):
+    """`make` with tools that only say how they were called."""
+    makefile = (ROOT / "Makefile").read_text()
+    tools = re.search(rf"^{target}: arch (.*?) ##", makefile, re.M)[1].replace("$(BIN)", ".venv/bin").split()
+    for tool in [*tools, ".venv/bin/rustup", ".venv/bin/cargo", ".venv/bin/uname"]:
+        path = folder / tool
+        path.parent.mkdir(parents=True, exist_ok=True)
+        says = f"echo {machine}" if path.name == "uname" else f'echo {path.name} "$@"'
+        path.write_text(f"#!/bin/sh\n{says}\n")
+        path.chmod(0o755)
+    (folder / "Makefile").write_text(makefile)
+    there = [option for tool in tools for option in ("-o", tool)]
+    command = ["make", "--silent", *there, target, *given]
+    # Not what a `make` around this one was told.
+    own = ("ARCH", "GUIDED", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
