@@ -114,6 +114,8 @@ $(BIN)/cargo-lambda: local/requirements.txt | .venv/pyvenv.cfg
 	@touch $@
 
 $(BIN)/pytest: tests/clients/requirements.txt $(BIN)/cargo-lambda
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$$($(BIN)/python -V) is too old for the tests: install 3.11 or newer, and run make clean"; exit 1; }
 	@echo 'Installing the AWS CLI, boto3 and pytest into .venv (a minute)'
 	@$(call pip,the AWS CLI and boto3 and pytest,-r $<)
 	@touch $@

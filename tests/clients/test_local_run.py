@@ -192,12 +192,32 @@ def python3(tmp_path, commands):
     return f"{script.parent}:{os.environ['PATH']}"
 
 
+def of_version(major, minor):
+    """What a python3 does that is of this version."""
+    asked = "code=${2/sys.version_info/(%s, %s, 1)}" % (major, minor)
+    return f'{asked}\n[ "$1" = -V ] && echo Python {major}.{minor}.1 || exec {sys.executable} -c "$code"'
+
+
 def test_an_old_python_is_said_in_one_line(tmp_path):
-    asked = "code=${2/sys.version_info/(3, 9, 25)}"
-    path = python3(tmp_path, f'{asked}\n[ "$1" = -V ] && echo Python 3.9.25 || exec {sys.executable} -c "$code"')
+    path = python3(tmp_path, of_version(3, 9))
     for target in [".venv/bin/cargo-lambda", ".tools/checkov/bin/checkov"]:
-        said = "Python 3.9.25 is too old: install Python 3.10 or newer"
+        said = "Python 3.9.1 is too old: install Python 3.10 or newer"
         assert make(tmp_path, target, PATH=path) == (2, [said])
+
+
+def test_a_python_that_is_too_old_for_the_tests_is_said_in_one_line(tmp_path):
+    python3(tmp_path, of_version(3, 10))
+    for name in ["pyvenv.cfg", "bin/python", "bin/cargo-lambda"]:
+        installed = tmp_path / ".venv" / name
+        installed.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "bin" / "python3", installed)
+        # Newer than what it is made from, which is copied below.
+        os.utime(installed, (time.time() + 60,) * 2)
+    requirements = tmp_path / "tests" / "clients" / "requirements.txt"
+    requirements.parent.mkdir(parents=True)
+    requirements.touch()
+    said = "Python 3.10.1 is too old for the tests: install 3.11 or newer, and run make clean"
+    assert make(tmp_path, ".venv/bin/pytest", PATH=os.environ["PATH"]) == (2, [said])
 
 
 def test_half_an_environment_is_not_left(tmp_path):
