@@ -1,5 +1,5 @@
 # Every target installs what it needs into the checkout (.venv, .tools, node_modules) and says what it can't install.
-# Needed on the machine: cargo (rustup), a C compiler, Python 3.9+ with venv (3.11+ for the tests), Node 20.14+.
+# Needed on the machine: cargo (rustup), a C compiler, Python 3.10+ with venv (3.11+ for the tests), Node 20.14+.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +14,10 @@ CARGO_FUZZ := 0.13.2
 SAM_CLI := 1.170.0
 CHECKOV := 3.3.30
 export SAM_CLI_TELEMETRY := 0
+# Dev and tests talk to this machine, whatever the network's proxy is.
+comma := ,
+export NO_PROXY := localhost,127.0.0.1$(if $(NO_PROXY),$(comma)$(NO_PROXY))
+export no_proxy := localhost,127.0.0.1$(if $(no_proxy),$(comma)$(no_proxy))
 
 .PHONY: help dev test lint template fmt build arch deploy smoke bench fuzz clean
 
@@ -26,7 +30,7 @@ dev: $(BIN)/cargo-lambda local/page/node_modules/.installed ## run the bridge on
 test: lint $(BIN)/pytest local/page/node_modules/.installed tests/clients/node_modules/.installed ## run every check and test
 	cargo build --workspace --bins
 	cargo test --workspace
-	pytest -q tests/clients tests/template/test_deployment.py
+	pytest -q -rs tests/clients tests/template/test_deployment.py
 
 lint: template .tools/bin/cargo-deny ## check formatting, lints, licences, dependencies and the SAM template
 	cargo fmt --all --check
@@ -98,40 +102,48 @@ clean: ## remove all that was built or installed here
 
 # ---- Tools ----------------------------------------------------------------------------------------------------------
 
-# pip install of what a file of requirements lists: $(call pip,what,file). What goes wrong is one line, and the rest a log.
-pip = mkdir -p target && $(BIN)/pip install --quiet --disable-pip-version-check -r $2 >target/pip.log 2>&1 \
-  || { echo "pip can't install $1: is there a network? See target/pip.log."; exit 1; }
+# Of the two, what goes wrong is one line, and the rest a log. $(call venv,folder), which leaves no half of one:
+venv = command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3.10 or newer'; exit 1; }; \
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+  || { echo "$$(python3 -V) is too old: install Python 3.10 or newer"; exit 1; }; \
+  mkdir -p target && python3 -m venv $1 >target/venv.log 2>&1 \
+  || { rm -rf $1; echo 'python3 has no venv module: install python3-venv, or see target/venv.log'; exit 1; }
+
+# $(call pip,what,arguments of pip install,an environment of its own instead of .venv):
+pip = mkdir -p target && $(or $3,.venv)/bin/pip install --quiet --disable-pip-version-check $2 >target/pip.log 2>&1 \
+  || { $(if $3,rm -rf $3; )echo "pip can't install $1: is there a network? See target/pip.log."; exit 1; }
 
 .venv/pyvenv.cfg:
-	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3.9 or newer'; exit 1; }
-	@python3 -m venv .venv || { echo 'python3 has no venv module: install python3-venv'; exit 1; }
+	@$(call venv,.venv)
 
 $(BIN)/cargo-lambda: local/requirements.txt | .venv/pyvenv.cfg
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust with rustup'; exit 1; }
 	@echo 'Installing cargo-lambda and moto into .venv (a minute)'
-	@$(call pip,cargo-lambda and moto,$<)
+	@$(call pip,cargo-lambda and moto,-r $<)
 	@touch $@
 
 $(BIN)/pytest: tests/clients/requirements.txt $(BIN)/cargo-lambda
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$$($(BIN)/python -V) is too old for the tests: install 3.11 or newer, and run make clean"; exit 1; }
 	@echo 'Installing the AWS CLI, boto3 and pytest into .venv (a minute)'
-	@$(call pip,the AWS CLI and boto3 and pytest,$<)
+	@$(call pip,the AWS CLI and boto3 and pytest,-r $<)
 	@touch $@
 
 .venv/.template: tests/template/requirements.txt $(BIN)/pytest
 	@echo 'Installing cfn-lint and the SAM translator into .venv'
-	@$(call pip,cfn-lint and the SAM translator,$<)
+	@$(call pip,cfn-lint and the SAM translator,-r $<)
 	@touch $@
 
 # Each in a virtual environment of its own: they pin different versions of boto3.
 .tools/sam/bin/sam:
 	@echo 'Installing the SAM CLI into .tools (a minute)'
-	@python3 -m venv .tools/sam
-	@.tools/sam/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_CLI)
+	@$(call venv,.tools/sam)
+	@$(call pip,the SAM CLI,aws-sam-cli==$(SAM_CLI),.tools/sam)
 
 .tools/checkov/bin/checkov:
 	@echo 'Installing checkov into .tools (a minute)'
-	@python3 -m venv .tools/checkov
-	@.tools/checkov/bin/pip install --quiet --disable-pip-version-check checkov==$(CHECKOV)
+	@$(call venv,.tools/checkov)
+	@$(call pip,checkov,checkov==$(CHECKOV),.tools/checkov)
 
 # The page's and the tests' own.
 %/node_modules/.installed: %/package-lock.json

@@ -5,6 +5,8 @@
 # LOCAL_PORT (9100) is the page's and the stand-in's port, FUNCTIONS_PORT (9000) the functions', MOTO_PORT (9101) moto's.
 # BRIDGE_SETTINGS is a settings document in place of local/settings.json. WATCH_OPTIONS goes to `cargo lambda watch`
 # (--ignore-changes: don't reload).
+#
+# For bash 3.2, which is macOS's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -18,6 +20,7 @@ fail() {
   exit 1
 }
 
+command -v cc >/dev/null || fail 'cc is missing: install a C compiler (Debian: build-essential; macOS: xcode-select --install).'
 for tool in cargo cargo-lambda moto_server; do
   command -v "$tool" >/dev/null || fail "$tool is missing: run \`make dev\`, which installs what can be installed."
 done
@@ -27,13 +30,16 @@ for port in "$local_port" "$functions_port" "$moto_port"; do
   fi
 done
 
+# What talks here stays on this machine, whatever the network's proxy is.
+export NO_PROXY="localhost,127.0.0.1${NO_PROXY:+,$NO_PROXY}" no_proxy="localhost,127.0.0.1${no_proxy:+,$no_proxy}"
+
 echo 'Building (the first time takes some minutes: the AWS SDK for Connect is large)'
 cargo build --workspace --bins || fail 'The build failed: see above. The first one needs the network, for the crates.'
 
 pids=()
 stop() {
   trap - EXIT INT TERM
-  kill "${pids[@]}" 2>/dev/null || true
+  kill ${pids[@]+"${pids[@]}"} 2>/dev/null || true
   # It has nothing to put in order, and its Python has been seen to swallow what a signal raised.
   kill -KILL "${moto-}" 2>/dev/null || true
   rm -f "${log-}"
@@ -91,4 +97,10 @@ cat <<TEXT
 
 TEXT
 # One of them ending ends all.
-wait -n
+while true; do
+  for pid in "${pids[@]}"; do
+    kill -0 "$pid" 2>/dev/null || break 2
+  done
+  sleep 0.5
+done
+wait "$pid"

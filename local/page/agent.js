@@ -141,13 +141,17 @@ export function agent() {
     group.append(button);
     return [button, faults];
   });
-  by("faults-clear").addEventListener("click", () => control("faults", undefined, "DELETE").catch(tell));
+  by("faults-clear").addEventListener("click", () => control("faults", undefined, { method: "DELETE" }).catch(tell));
 
-  /** Faults are cleared together only, so the others are set again. */
+  /**
+   * Faults are cleared together only, so the others are set again; not those of the same operation, which can go wrong in
+   * one way at a time: the newest.
+   */
   async function toggle(faults, on) {
-    const others = buttons.filter(([button, own]) => button.getAttribute("aria-pressed") === "true" && own !== faults);
+    const isShared = (own) => own.some(({ operation }) => faults.some((fault) => fault.operation === operation));
+    const others = buttons.filter(([button, own]) => button.getAttribute("aria-pressed") === "true" && !isShared(own));
     try {
-      await control("faults", undefined, "DELETE");
+      await control("faults", undefined, { method: "DELETE" });
       for (const one of [...others.flatMap(([, own]) => own), ...(on ? faults : [])]) await control("faults", one);
     } catch (error) {
       tell(error);

@@ -46,18 +46,24 @@ function markdown(text) {
   return nodes;
 }
 
+// `2*3*4` and `snake_case_words` are words: a single mark, and an underscore, count at the edges of a word only.
+const BOLD = /\*\*(?=\S)(?!\*\*)(?<bold>.+?)(?<=\S)\*\*(?!\*)/;
+const EMPHASIS = /(?<![\p{L}\p{N}*_])(?<mark>\*|__?)(?=\S)(?!\k<mark>)(?<words>.+?)(?<=\S)\k<mark>(?![\p{L}\p{N}*_])/u;
+const CODE = /`(?<code>.+?)`/;
+const LINK = /\[(?<title>.+?)\]\((?<url>https?:\/\/[^\s)]+)\)/;
+const INLINE = new RegExp([BOLD, EMPHASIS, CODE, LINK].map(({ source }) => source).join("|"), "gu");
+
 function inline(text) {
   const nodes = [];
-  const pattern = /\*\*(.+?)\*\*|[*_](.+?)[*_]|`(.+?)`|\[(.+?)\]\((https?:\/\/[^\s)]+)\)/g;
   let from = 0;
-  for (const found of text.matchAll(pattern)) {
+  for (const found of text.matchAll(INLINE)) {
     nodes.push(text.slice(from, found.index));
-    const [whole, bold, italics, code, title, url] = found;
-    if (bold) nodes.push(make("strong", {}, bold));
-    else if (italics) nodes.push(make("em", {}, italics));
+    const { bold, mark, words, code, title, url } = found.groups;
+    if (bold || mark === "__") nodes.push(make("strong", {}, ...inline(bold ?? words)));
+    else if (mark) nodes.push(make("em", {}, ...inline(words)));
     else if (code) nodes.push(make("code", {}, code));
     else nodes.push(make("a", { href: url, rel: "noreferrer", target: "_blank" }, title));
-    from = found.index + whole.length;
+    from = found.index + found[0].length;
   }
   nodes.push(text.slice(from));
   return nodes;
@@ -120,15 +126,15 @@ export function within(milliseconds, what, promise) {
 }
 
 /** A call of the stand-in's control API; an error is in words. */
-export async function control(path, body, method = body === undefined ? "GET" : "POST") {
-  const options = { method, signal: AbortSignal.timeout(20_000) };
+export async function control(path, body, { method = body === undefined ? "GET" : "POST", limit = 20_000 } = {}) {
+  const options = { method, signal: AbortSignal.timeout(limit) };
   if (body !== undefined) options.body = JSON.stringify(body);
   let response;
   try {
     response = await fetch(`/_local/${path}`, options);
   } catch (error) {
     const isLate = error.name === "TimeoutError";
-    throw new Error(isLate ? "no answer within 20 s" : "the stand-in can't be reached: is make dev running?");
+    throw new Error(isLate ? `no answer within ${limit / 1000} s` : "the stand-in can't be reached: is make dev running?");
   }
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.error ?? `${response.status} ${response.statusText}`);

@@ -12,11 +12,14 @@ const CALL = 15_000;
 const RECONNECT = 30_000;
 const FAREWELL = 3_000;
 
+const UNREAD = "The transcript could not be read";
+
 export function widget(functions) {
   const [start, name, status, failure, log, typing, say, text, end] =
     ["start", "name", "status", "error", "log", "typing", "say", "text", "end"].map(by);
   const [message, retry] = failure.children;
   let session = null;
+  const abandoned = new WeakSet();
   let open = false;
   let shown = new Map();
   let typingUntil = 0;
@@ -44,21 +47,23 @@ export function widget(functions) {
   }
 
   /** Puts the buttons where the chat is. */
-  function set(words, { busy = false } = {}) {
+  function set(words, { busy = false, canEnd = open && !busy } = {}) {
     status.textContent = words;
     start.querySelector("button").disabled = busy || open;
     name.disabled = busy || open;
-    for (const control of [text, end, say.querySelector("button")]) control.disabled = !open || busy;
+    for (const control of [text, say.querySelector("button")]) control.disabled = !open || busy;
+    end.disabled = !canEnd;
   }
 
   async function begin() {
+    let current = null;
     failure.hidden = true;
     log.replaceChildren();
     shown = new Map();
     set("Starting …", { busy: true });
     try {
       const chatDetails = await ask();
-      session = connect.ChatSession.create({
+      session = current = connect.ChatSession.create({
         chatDetails,
         type: "CUSTOMER",
         options: { region: "us-east-1" },
@@ -66,13 +71,14 @@ export function widget(functions) {
         disableCSM: true,
       });
       listen(session);
+      set("Connecting …", { busy: true, canEnd: true });
       await within(CALL, "Connecting", session.connect());
+      if (current !== session) return;
       open = true;
       set("Connected");
       text.focus();
     } catch (error) {
-      // A connection that is made too late would keep an agent waiting.
-      session?.disconnectParticipant().catch(() => {});
+      if (current !== session) return;
       leave();
       set("Not connected");
       fail(reason(error), begin);
@@ -118,19 +124,20 @@ export function widget(functions) {
       }),
     );
     // The first time and after every reconnection: what was missed is in the transcript.
-    current.onConnectionEstablished(
-      mine(() => {
-        clearTimeout(reconnecting);
-        if (open) set("Connected");
-        transcript(current);
-      }),
-    );
+    current.onConnectionEstablished(() => {
+      // Made too late: nobody waits for it here, and an agent must not wait for us.
+      if (current !== session) return abandon(current);
+      clearTimeout(reconnecting);
+      if (open) set("Connected");
+      transcript(current);
+    });
     current.onConnectionLost(
       mine(() => {
         if (!open) return;
         set("Connection lost, reconnecting …");
         clearTimeout(reconnecting);
         reconnecting = setTimeout(() => {
+          abandon(current);
           leave();
           set("Not connected");
           fail(`The connection was lost, and not made again within ${RECONNECT / 1000} s.`, begin);
@@ -140,6 +147,7 @@ export function widget(functions) {
     current.onConnectionBroken(
       mine(() => {
         if (!open) return;
+        abandon(current);
         leave();
         set("Not connected");
         fail("The connection broke and can't be made again.", begin);
@@ -155,20 +163,30 @@ export function widget(functions) {
   }
 
   async function transcript(current) {
+    if (current !== session) return;
+    if (message.textContent.startsWith(UNREAD)) failure.hidden = true;
     const asked = { maxResults: 100, scanDirection: "BACKWARD", sortOrder: "ASCENDING" };
     try {
       const { data } = await within(CALL, "The transcript", current.getTranscript(asked));
       if (current === session) data.Transcript.forEach(show);
     } catch (error) {
-      if (current === session) fail(`The transcript could not be read: ${reason(error)}`, () => transcript(current));
+      if (current === session) fail(`${UNREAD}: ${reason(error)}`, () => transcript(current));
     }
   }
 
   function leave() {
     clearTimeout(reconnecting);
+    failure.hidden = true;
     session = null;
     open = false;
     typing.textContent = "";
+  }
+
+  /** Ends a chat that is not ours any more: at once, or when its connection is made again. */
+  function abandon(left) {
+    if (abandoned.has(left)) return;
+    abandoned.add(left);
+    left.disconnectParticipant().catch(() => abandoned.delete(left));
   }
 
   /** An item, once, at its place in time. */
@@ -195,18 +213,31 @@ export function widget(functions) {
   }
 
   async function send(words) {
+    const current = session;
     if (!open || !words.trim()) return false;
+    failure.hidden = true;
     try {
-      await within(CALL, "Sending", session.sendMessage({ contentType: PLAIN, message: words }));
+      await within(CALL, "Sending", current.sendMessage({ contentType: PLAIN, message: words }));
       return true;
     } catch (error) {
-      fail(`Not sent: ${reason(error)}`, () => send(words));
+      if (current !== session) return false;
+      fail(`Not sent: ${reason(error)}`, async () => {
+        // They were put back, and are not to be sent twice.
+        if ((await send(words)) && text.value === words) text.value = "";
+      });
       return false;
     }
   }
 
   async function leaveChat() {
     const ending = session;
+    if (!ending) return;
+    if (!open) {
+      leave();
+      set("The chat has ended");
+      return;
+    }
+    failure.hidden = true;
     set("Ending …", { busy: true });
     try {
       await within(CALL, "Ending", ending.disconnectParticipant());
@@ -217,6 +248,7 @@ export function widget(functions) {
         set("The chat has ended");
       }, FAREWELL);
     } catch (error) {
+      if (session !== ending) return;
       set("Connected");
       fail(`Not ended: ${reason(error)}`, leaveChat);
     }
@@ -228,9 +260,10 @@ export function widget(functions) {
   });
   say.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
+    const current = session;
     const words = text.value;
     text.value = "";
-    if (words.trim() && !(await send(words)) && !text.value) text.value = words;
+    if (words.trim() && !(await send(words)) && current === session && !text.value) text.value = words;
   });
   text.addEventListener("input", () => {
     if (!open || Date.now() < typingUntil) return;
@@ -242,15 +275,19 @@ export function widget(functions) {
 
   // The page closes: the bridge ends the chat, since a beacon carries no headers of Connect's.
   addEventListener("pagehide", () => {
-    const token = open && session.getChatDetails().connectionDetails?.connectionToken;
+    const token = session?.getChatDetails().connectionDetails?.connectionToken;
     if (token) navigator.sendBeacon(`${functions}/chat/end`, JSON.stringify({ ConnectionToken: token }));
   });
   set("");
 }
 
-/** Why, in words: of an Error, or of what chatjs rejects with. */
+/** Why, in words: of an Error, a text, or what chatjs rejects with, which holds the AWS SDK's error some levels down. */
 function reason(error) {
-  const inner = error?._debug ?? error?.reason ?? error;
-  const words = inner?.message ?? inner?.type ?? error?.message ?? error?.type;
-  return typeof words === "string" && words ? words : "the call failed without a reason";
+  let inner = error;
+  while (inner?._debug) inner = inner._debug;
+  if (typeof inner === "string") inner = { message: inner };
+  const { type, message = inner?.reason } = inner ?? {};
+  const words = [type, message].filter((word) => typeof word === "string" && word);
+  if (words.length === 2 && message.includes(type)) words.shift();
+  return words.join(": ") || "the call failed without a reason";
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::{error::ApiError, operation::Operation};
 
 /// Something that goes wrong with a call. It happens once, unless [`times`](Self::times) or [`forever`](Self::forever)
-/// says otherwise. Faults of one operation are used up in the order in which they were set.
+/// says otherwise. Faults of one operation are used up in the order in which they were set; one for ever would be the
+/// last, so it gives way to the next that is set.
 #[derive(Clone, Debug)]
 pub struct Fault {
     effect: Effect,
@@ -233,7 +234,9 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn add(&mut self, operation: Operation, fault: Fault) {
-        self.queues.entry(operation).or_default().push_back(fault);
+        let queue = self.queues.entry(operation).or_default();
+        queue.retain(|planned| planned.times.is_some());
+        queue.push_back(fault);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -282,6 +285,18 @@ mod tests {
         assert_eq!(next(), "reset after handling");
         assert_eq!(next(), "reset after handling");
         assert!(plan.take(Operation::SendEvent).is_none());
+    }
+
+    #[test]
+    fn a_fault_for_ever_gives_way_to_the_next() {
+        let mut plan = Plan::default();
+        plan.add(Operation::SendMessage, Fault::throttling().forever());
+        plan.add(Operation::SendEvent, Fault::throttling().forever());
+        plan.add(Operation::SendMessage, Fault::reset().times(1));
+        plan.add(Operation::SendMessage, Fault::hang().forever());
+        let mut next = |operation| plan.take(operation).unwrap().to_string();
+        assert_eq!([(); 3].map(|()| next(Operation::SendMessage)), ["reset", "hang", "hang"]);
+        assert_eq!(next(Operation::SendEvent), "error 429 ThrottlingException");
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod account;
 mod send;
 mod webhook;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -33,6 +33,9 @@ use crate::{
     server::{self, MAX_BODY, Service},
     state::Versions,
 };
+
+/// No provider is this patient (Twilio's 15 s are the most), but none has to wait until the function is built.
+const WEBHOOK: Duration = Duration::from_secs(60);
 
 /// How a text travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +134,10 @@ impl Phone {
         }
         for (name, number) in [("from", &writing.from), ("to", &writing.to)] {
             let digits = number.strip_prefix('+').unwrap_or(number);
-            if !(3..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(format!("{name} must be a telephone number, such as +14155550123"));
+            // No country's code begins with a 0: that is how numbers are dialled inside a country.
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+            if !(3..=15).contains(&digits.len()) || !is_number {
+                return Err(format!("{name} must be a telephone number with its country's code, such as +14155550123"));
             }
         }
         webhook::make(account, channel, writing, &bridge.public_base_url, Timestamp::now())
@@ -181,9 +186,7 @@ pub(crate) async fn post(service: &Service, writing: Writing) -> Result<Value, S
     };
     let mut answer = json!({});
     for webhook in webhooks {
-        // As long as the most patient provider waits (Twilio's 15 s).
-        let request =
-            service.http().post(format!("{functions}{}", webhook.path)).timeout(std::time::Duration::from_secs(15));
+        let request = service.http().post(format!("{functions}{}", webhook.path)).timeout(WEBHOOK);
         let request = webhook.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
         let response = request
             .body(webhook.body)
@@ -224,7 +227,7 @@ async fn send_api(
     };
     let fault = service.take_fault(Operation::SendText);
     let number = service.record().begin(server::call(Some(Operation::SendText), &parts, &body, &peer, fault.as_ref()));
-    let fault = fault.unwrap_or_else(|| Fault::delay(std::time::Duration::ZERO));
+    let fault = fault.unwrap_or_else(|| Fault::delay(Duration::ZERO));
     tokio::select! {
         () = tokio::time::sleep(fault.wait()) => (),
         () = service.stopped() => return server::reset(&peer),

@@ -70,14 +70,23 @@ class Bridge:
             assert time.monotonic() < deadline, Path(self.log.name).read_text()
             time.sleep(0.2)
 
+    def warm(self):
+        """Has every function started, which its first invocation waits for."""
+        for name in ["start-chat", "receive-message"]:
+            path = "/chat" if name == "start-chat" else "/sms/twilio"
+            assert request(self.url(path), "GET")[0] < 500, name
+        for name in ["deliver-message", "send-reply"]:
+            invoked = self.url(f"/2015-03-31/functions/{name}/invocations")
+            assert request(invoked, body={"Records": []})[0] == 200, name
+
     def stop(self):
         """As Ctrl-C does: the signal goes to the whole foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=30)
 
-    def left_behind(self):
-        """What of it still runs: processes of its session, as Linux lists them, and ports that are served."""
-        left = []
+    def processes(self):
+        """Ids and names of the processes of its session, as Linux lists them."""
+        found = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 name, fields = stat.read_text().rsplit(")", 1)
@@ -85,7 +94,12 @@ class Bridge:
                 continue
             state, _, _, session = fields.split()[:4]
             if state != "Z" and int(session) == self.process.pid:
-                left.append(name)
+                found[int(stat.parent.name)] = name.split("(", 1)[1]
+        return found
+
+    def left_behind(self):
+        """What of it still runs: its processes, and ports that are served."""
+        left = list(self.processes().values())
         for port in (self.functions, self.local, self.moto):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -8,10 +8,12 @@ import { chromium } from "playwright-core";
 
 const { PAGE, OTHER, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
 const LONG = { timeout: 45_000 };
+const OUTAGE = { status: 500, type: "InternalServerException" };
 
 let browser;
 let page;
 let complaints;
+let websockets;
 
 before(async () => {
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
@@ -35,6 +37,8 @@ async function open(url, options = {}) {
   page = await context.newPage();
   page.setDefaultTimeout(15_000);
   complaints = [];
+  websockets = [];
+  page.on("websocket", (websocket) => websockets.push(websocket));
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(`${message.text()} ${message.location().url}`);
   });
@@ -51,11 +55,35 @@ async function control(path, body) {
   return response.json();
 }
 
+/** Waits until something that is asked for is so, and returns it. */
+async function until(ask) {
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    assert.ok(Date.now() < deadline, `never: ${ask}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** How many calls of an operation were answered with this status. */
+async function answered(operation, status) {
+  const { calls } = await control("calls");
+  return calls.filter((call) => call.operation === operation && call.status === status).length;
+}
+
 const item = (log, text) => page.locator(`#${log} > li`, { hasText: text });
 
 async function start(name = "Jo") {
   await page.getByLabel("Your name").fill(name);
   await page.getByRole("button", { name: "Start a chat" }).click();
+}
+
+/** A chat that is on: "Connected" is said as soon as there is a token, "joined" once Connect has seen the websocket. */
+async function connect(name = "Jo") {
+  await start(name);
+  await page.getByText("Connected", { exact: true }).waitFor();
+  for (const log of ["widget-log", "agent-log"]) await item(log, `${name} joined`).waitFor();
 }
 
 async function say(pane, label, text) {
@@ -67,8 +95,7 @@ async function say(pane, label, text) {
 const texts = (log) => page.locator(`#${log} > li:not(.event)`).allInnerTexts();
 
 test("a chat from start to end", async () => {
-  await start("Jo");
-  await page.getByText("Connected", { exact: true }).waitFor();
+  await connect("Jo");
   await say("#widget", "Message", "Is my order on its way?");
   await item("agent-log", "Is my order on its way?").waitFor();
   await page.locator("#agent-text").pressSequentially("It");
@@ -105,21 +132,18 @@ test("a chat from start to end", async () => {
 });
 
 test("the agent ends a chat, and the next one starts", async () => {
-  await start();
-  await page.getByText("Connected", { exact: true }).waitFor();
+  await connect();
   await say("#agent", "Answer", "Good bye");
   await item("widget-log", "Good bye").waitFor();
   await page.locator("#agent").getByRole("button", { name: "End chat" }).click();
   await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
-  await start("Second");
-  await page.getByText("Connected", { exact: true }).waitFor();
+  await connect("Second");
   await page.locator("#contact-title", { hasText: "Second" }).waitFor();
   assert.deepEqual(complaints, []);
 });
 
 test("every interactive message can be answered", async () => {
-  await start();
-  await page.getByText("Connected", { exact: true }).waitFor();
+  await connect();
   for (const [sample, pick, answer] of [
     ["Time picker", /\d/, /^\d{4}-\d\d-\d\dT09:00\+00:00$/],
     ["Panel", "Talk to an agent", /^Talk to an agent$/],
@@ -141,28 +165,125 @@ test("every interactive message can be answered", async () => {
 });
 
 test("a lost connection is made again, and nothing is missed", LONG, async () => {
-  await start();
-  await page.getByText("Connected", { exact: true }).waitFor();
+  await connect();
+  const before = websockets.length;
+  assert.ok(!websockets.at(-1).isClosed());
   const { contacts } = await control("contacts");
   await control(`contacts/${contacts[0].id}/drop-websockets`, {});
   await control(`contacts/${contacts[0].id}/say`, { content: "said meanwhile" });
   await item("widget-log", "said meanwhile").waitFor({ timeout: 30_000 });
+  assert.deepEqual(websockets.map((websocket) => websocket.isClosed()), [...Array(before).fill(true), false]);
   await say("#agent", "Answer", "said after");
   await item("widget-log", "said after").waitFor({ timeout: 30_000 });
   await page.getByText("Connected", { exact: true }).waitFor();
   assert.deepEqual((await texts("widget-log")).map((text) => text.split("\n").at(-1)), ["said meanwhile", "said after"]);
 });
 
-test("leaving the page ends the chat", async () => {
-  await start();
-  await page.getByText("Connected", { exact: true }).waitFor();
-  await page.goto("about:blank");
-  let contact;
-  for (let tries = 0; tries < 100 && !contact?.ended; tries += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    [contact] = (await control("contacts")).contacts;
-  }
+/** The customer has left the only chat there is. */
+async function left() {
+  const contact = await until(async () => (await control("contacts")).contacts.find(({ ended }) => ended));
   assert.equal(contact.end_reason, "CUSTOMER_DISCONNECT");
+}
+
+test("leaving the page ends the chat", async () => {
+  await connect();
+  await page.goto("about:blank");
+  await left();
+});
+
+test("a chat that is left while it is made is ended when it is", async () => {
+  await control("faults", { operation: "CreateParticipantConnection", fault: { delay_ms: 2000 } });
+  await start();
+  await page.getByText("Connecting …").waitFor();
+  await page.locator("#widget").getByRole("button", { name: "End chat" }).click();
+  await page.getByText("The chat has ended", { exact: true }).waitFor();
+  assert.equal((await control("contacts")).contacts[0].ended, false);
+  await left();
+  assert.equal(await page.locator("#widget-status").innerText(), "The chat has ended");
+  assert.deepEqual(complaints, []);
+});
+
+test("a chat that was given up is ended when the network is back", { timeout: 90_000 }, async () => {
+  let isOut = false;
+  await page.routeWebSocket(/^ws:/, (websocket) => (isOut ? websocket.close() : websocket.connectToServer()));
+  await page.route("**/participant/disconnect", (route) => (isOut ? route.abort() : route.continue()));
+  await page.clock.install();
+  await page.reload();
+  await connect();
+  isOut = true;
+  const { contacts } = await control("contacts");
+  await control(`contacts/${contacts[0].id}/drop-websockets`, {});
+  await page.getByText("Connection lost, reconnecting …").waitFor();
+  const refused = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/participant/disconnect"));
+  await page.clock.fastForward(30_000);
+  await page.locator("#widget-error", { hasText: "not made again within 30 s" }).waitFor();
+  await refused;
+  assert.equal((await control("contacts")).contacts[0].ended, false);
+  isOut = false;
+  await page.clock.fastForward(60_000);
+  await left();
+  assert.equal(await page.locator("#widget-status").innerText(), "Not connected");
+});
+
+test("what was not sent can be sent again, once", async () => {
+  const error = page.locator("#widget-error");
+  const field = page.getByLabel("Message");
+  const isTheirs = (words) => words.includes("status of 500");
+  const fail = () => control("faults", { operation: "SendMessage", fault: { ...OUTAGE, times: 3 } });
+  await connect();
+  for (const again of [() => error.getByRole("button", { name: "Retry" }).click(), () => field.press("Enter")]) {
+    await fail();
+    await say("#widget", "Message", "Hello");
+    await error.getByText("Not sent: InternalServerException").waitFor();
+    assert.equal(await field.inputValue(), "Hello");
+    await again();
+    await error.waitFor({ state: "hidden" });
+    await page.waitForFunction(() => document.getElementById("widget-text").value === "");
+  }
+  await item("agent-log", "Hello").nth(1).waitFor();
+  assert.equal(await item("agent-log", "Hello").count(), 2);
+
+  await fail();
+  await say("#widget", "Message", "Too late");
+  await error.getByText("Not sent: ").waitFor();
+  await page.locator("#agent").getByRole("button", { name: "End chat" }).click();
+  await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
+  assert.ok(await error.isHidden(), "nothing is left to retry");
+  assert.ok(complaints.length > 0 && complaints.every(isTheirs), complaints.join("\n"));
+});
+
+test("an answer that comes after the end changes nothing", async () => {
+  await connect();
+  await control("faults", { operation: "SendMessage", fault: { ...OUTAGE, delay_ms: 1500 } });
+  await control("faults", { operation: "SendMessage", fault: { ...OUTAGE, times: 2 } });
+  await say("#widget", "Message", "Hello");
+  await page.locator("#agent").getByRole("button", { name: "End chat" }).click();
+  await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
+  await until(async () => (await answered("SendMessage", 500)) === 3);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(await page.locator("#widget-error").isHidden());
+  assert.equal(await page.getByLabel("Message").inputValue(), "");
+});
+
+test("markdown is emphasis at the edges of words only", async () => {
+  await connect();
+  const { contacts } = await control("contacts");
+  let index = 0;
+  for (const [content, html] of [
+    ["*a* and **b** and _c_ and __d__.", "<em>a</em> and <strong>b</strong> and <em>c</em> and <strong>d</strong>."],
+    ["***e*** and **f *g* h**", "<strong><em>e</em></strong> and <strong>f <em>g</em> h</strong>"],
+    ["snake_case_words, 2*3*4 and 2 * 3 * 4", "snake_case_words, 2*3*4 and 2 * 3 * 4"],
+    ["Name: ____ and ****", "Name: ____ and ****"],
+    ["_snake_case_ 这是**重要**的 `a*b*c`", "<em>snake_case</em> 这是<strong>重要</strong>的 <code>a*b*c</code>"],
+  ]) {
+    await control(`contacts/${contacts[0].id}/say`, { content_type: "text/markdown", content });
+    for (const log of ["widget-log", "agent-log"]) {
+      const shown = page.locator(`#${log} > li:not(.event)`);
+      await shown.nth(index).waitFor();
+      assert.equal(await shown.nth(index).locator("p").innerHTML(), html, log);
+    }
+    index += 1;
+  }
 });
 
 test("a text reaches the agent, and the answer the phone, by every provider", { timeout: 120_000 }, async () => {
@@ -207,10 +328,7 @@ test("an answer waits for a provider that is out, and a long one comes in its or
   await fault("Provider throttles");
   await page.getByLabel("Sample").selectOption("Long text");
   await page.getByRole("button", { name: "Send sample" }).click();
-  await page.waitForFunction(async () => {
-    const { calls } = await (await fetch("/_local/calls")).json();
-    return calls.some(({ operation, status }) => operation === "SendText" && status === 429);
-  });
+  await until(() => answered("SendText", 429));
   assert.equal(await page.locator("#phone-log > li.theirs").count(), 0);
   await page.getByRole("button", { name: "Clear all" }).click();
   await item("phone-log", "Sentence 40 of 40").waitFor({ timeout: 40_000 });
@@ -220,6 +338,67 @@ test("an answer waits for a provider that is out, and a long one comes in its or
   const numbers = [...sentences].map(([, number]) => Number(number));
   assert.deepEqual(numbers, Array.from({ length: 40 }, (_, index) => index + 1));
   assert.deepEqual(complaints, []);
+});
+
+test("a number is understood as it is typed", async () => {
+  const from = page.getByLabel("My number");
+  const other = page.locator("#phone-to");
+  for (const [typed, number] of [
+    ["1 (415) 555-0110", "+14155550110"],
+    ["0014155550111", "+14155550111"],
+    [" +1 415.555.0112 ", "+14155550112"],
+  ]) {
+    await from.fill(typed);
+    await other.fill("12025550100");
+    await say("#phone", "Text", `Hello from ${number}`);
+    await page.locator("#phone-log > li.mine", { hasText: "taken" }).waitFor();
+    const sent = (await control("phone/texts")).texts.at(-1);
+    assert.deepEqual([sent.phone, sent.business], [number, "+12025550100"]);
+    assert.equal(await from.inputValue(), number);
+    await page.locator("#contacts button", { hasText: number }).waitFor();
+  }
+  await from.fill("0415 555 0113");
+  await say("#phone", "Text", "Hello");
+  const error = page.locator("#phone-error");
+  await error.getByText("from must be a telephone number with its country's code").waitFor();
+  assert.equal(await page.locator("#phone-text").inputValue(), "Hello");
+  await from.fill("+14155550113");
+  await say("#phone", "Text", "Hello again");
+  await page.locator("#phone-log > li.mine", { hasText: "taken" }).waitFor();
+  assert.ok(await error.isHidden());
+});
+
+test("a text that was not taken can be sent again, once", async () => {
+  let isOut = true;
+  await page.route("**/_local/phone/send", (route) => (isOut ? route.abort() : route.continue()));
+  await say("#phone", "Text", "Hello");
+  const error = page.locator("#phone-error");
+  await error.getByText("Not taken: ").waitFor();
+  assert.equal(await page.locator("#phone-text").inputValue(), "Hello");
+  isOut = false;
+  await error.getByRole("button", { name: "Retry" }).click();
+  await page.locator("#phone-log > li.mine", { hasText: "taken" }).waitFor();
+  assert.ok(await error.isHidden());
+  assert.equal(await page.locator("#phone-text").inputValue(), "");
+  assert.equal((await control("phone/texts")).texts.length, 1);
+});
+
+test("without an account the phone says so, and the rest works", async () => {
+  await page.route("**/_local/config", async (route) => {
+    const config = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...config, accounts: [] } });
+  });
+  await page.reload();
+  await page.getByText("No account to text by: run make dev").waitFor();
+  for (const control of await page.locator("#phone").locator("input, select, textarea, button:visible").all()) {
+    assert.ok(await control.isDisabled());
+  }
+  await connect();
+  await say("#agent", "Answer", "Hello");
+  await item("widget-log", "Hello").waitFor();
+  assert.deepEqual(complaints, []);
+  await control("reset", {});
+  await page.locator("#contacts-none").waitFor();
 });
 
 test("an origin that is not allowed is told so", async () => {
@@ -248,7 +427,7 @@ for (const [name, expected, status] of [
   ["Throttle chat starts", /THROTTLED: .+ \(retry after \d s\)/, 429],
   ["Chat quota spent", /CHAT_QUOTA_EXCEEDED: .+ \(retry after 60 s\)/, 429],
   ["Connect outage", /CONNECT_UNAVAILABLE: .+/, 503],
-  ["Participant outage", /.+/, 500],
+  ["Participant outage", /^InternalServerException by fault plan$/, 500],
 ]) {
   test(`with a fault the widget says why: ${name}`, { timeout: 60_000 }, async () => {
     await fault(name);
@@ -267,6 +446,23 @@ for (const [name, expected, status] of [
     assert.ok(await error.isHidden());
   });
 }
+
+test("of faults of one operation the newest counts", { timeout: 120_000 }, async () => {
+  const error = page.locator("#widget-error p");
+  for (const [name, on, said] of [
+    ["Connect outage", "on: Connect outage", /^CONNECT_UNAVAILABLE: /],
+    ["Provider throttles", "on: Connect outage, Provider throttles", /^CONNECT_UNAVAILABLE: /],
+    ["Chat quota spent", "on: Chat quota spent, Provider throttles", /^CHAT_QUOTA_EXCEEDED: /],
+    ["Throttle chat starts", "on: Throttle chat starts, Provider throttles", /^THROTTLED: /],
+  ]) {
+    await fault(name);
+    await page.getByText(on, { exact: true }).waitFor();
+    const pressed = await page.locator("#faults [aria-pressed=true]").allInnerTexts();
+    assert.equal(`on: ${pressed.join(", ")}`, on);
+    await start();
+    await error.filter({ hasText: said }).waitFor({ timeout: 30_000 });
+  }
+});
 
 test("by keyboard alone, on a phone's screen, in the dark", async () => {
   await page.context().close();
@@ -293,11 +489,33 @@ test("by keyboard alone, on a phone's screen, in the dark", async () => {
   assert.deepEqual(complaints, []);
 });
 
+test("long names and ids, and all faults, stay in their panes", async () => {
+  const long = "x".repeat(200);
+  const { functions } = await control("config");
+  for (const [viewport, width] of [[{ width: 390, height: 844 }, "a phone's"], [{ width: 1200, height: 500 }, "a low"]]) {
+    const Attributes = { [`key_${long}`]: long };
+    const body = JSON.stringify({ ParticipantDetails: { DisplayName: long }, Attributes });
+    await fetch(`${functions}/chat`, { method: "POST", body });
+    await page.setViewportSize(viewport);
+    await page.locator("#contact-title", { hasText: long }).waitFor();
+    for (const details of ["#faults", "#contact details"]) await page.locator(details).evaluate((one) => (one.open = true));
+    const wide = await page.evaluate(() =>
+      [document.documentElement, ...document.querySelectorAll("section, #contact, dl")]
+        .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(({ localName, id }) => `${localName}#${id}`),
+    );
+    assert.deepEqual(wide, [], `wider than ${width} screen`);
+    const end = page.locator("#agent-end");
+    await end.scrollIntoViewIfNeeded();
+    const [button, pane] = [await end.boundingBox(), await page.locator("#agent").boundingBox()];
+    assert.ok(button.y + button.height <= pane.y + pane.height, `below its pane on ${width} screen`);
+  }
+});
+
 // Last, since it is the picture of the README.
 test("all three panes", LONG, async () => {
   await page.setViewportSize({ width: 1200, height: 800 });
-  await start("Jane");
-  await page.getByText("Connected", { exact: true }).waitFor();
+  await connect("Jane");
   await say("#widget", "Message", "Hello, is my order on its way?");
   await item("agent-log", "is my order on its way?").waitFor();
   await say("#agent", "Answer", "It is: until Monday.");

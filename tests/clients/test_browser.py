@@ -26,6 +26,8 @@ def bridge(tmp_path):
         bridge = Bridge(log)
         try:
             bridge.wait()
+            # The page waits as long as a visitor would, not as long as a build.
+            bridge.warm()
             yield bridge
         finally:
             if bridge.process.poll() is None:

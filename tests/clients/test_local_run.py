@@ -6,7 +6,9 @@ Every request goes to 127.0.0.1. The binaries are those of `cargo build --worksp
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections import Counter
@@ -123,6 +125,15 @@ def test_a_port_in_use_is_said_in_one_line(bridge):
     assert done.stderr.startswith(f"Port {bridge.functions} is in use.") and done.stderr.count("\n") == 1
 
 
+def test_a_missing_c_compiler_is_said_in_one_line(tmp_path):
+    for tool in ["bash", "dirname", "cargo"]:
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    environment = os.environ | {"PATH": str(tmp_path)}
+    done = subprocess.run([ROOT / "local" / "dev.sh"], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("cc is missing: install a C compiler") and done.stderr.count("\n") == 1
+
+
 def test_ctrl_c_stops_everything(bridge):
     assert bridge.stop() == 130
     assert bridge.left_behind() == []
@@ -135,6 +146,17 @@ def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
         bridge.wait()
         bridge.process.terminate()
         assert bridge.process.wait(timeout=30) == 143
+    assert bridge.left_behind() == []
+
+
+@pytest.mark.parametrize("name", ["local", "moto_server", "cargo-lambda"])
+def test_one_of_them_ending_ends_all(tmp_path, name):
+    with open(tmp_path / "log", "w") as log:
+        bridge = Bridge(log)
+        bridge.wait()
+        [process] = [process for process, its in bridge.processes().items() if its == name]
+        os.kill(process, signal.SIGKILL)
+        assert bridge.process.wait(timeout=30) == 128 + signal.SIGKILL
     assert bridge.left_behind() == []
 
 
@@ -157,8 +179,55 @@ def test_a_missing_tool_is_said_in_one_line(tmp_path):
     path = str(tmp_path / "bin")
     npm = "npm is missing: install Node.js 20.14 or newer"
     assert make(tmp_path, "local/page/node_modules/.installed", PATH=path) == (2, [npm])
-    python = "python3 is missing: install Python 3.9 or newer"
+    python = "python3 is missing: install Python 3.10 or newer"
     assert make(tmp_path, ".venv/bin/cargo-lambda", PATH=path) == (2, [python])
+
+
+def python3(tmp_path, commands):
+    """A PATH whose python3 is a script."""
+    script = tmp_path / "bin" / "python3"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/bash\n{commands}\n")
+    script.chmod(0o755)
+    return f"{script.parent}:{os.environ['PATH']}"
+
+
+def of_version(major, minor):
+    """What a python3 does that is of this version."""
+    asked = "code=${2/sys.version_info/(%s, %s, 1)}" % (major, minor)
+    return f'{asked}\n[ "$1" = -V ] && echo Python {major}.{minor}.1 || exec {sys.executable} -c "$code"'
+
+
+def test_an_old_python_is_said_in_one_line(tmp_path):
+    path = python3(tmp_path, of_version(3, 9))
+    for target in [".venv/bin/cargo-lambda", ".tools/checkov/bin/checkov"]:
+        said = "Python 3.9.1 is too old: install Python 3.10 or newer"
+        assert make(tmp_path, target, PATH=path) == (2, [said])
+
+
+def test_a_python_that_is_too_old_for_the_tests_is_said_in_one_line(tmp_path):
+    python3(tmp_path, of_version(3, 10))
+    for name in ["pyvenv.cfg", "bin/python", "bin/cargo-lambda"]:
+        installed = tmp_path / ".venv" / name
+        installed.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "bin" / "python3", installed)
+        # Newer than what it is made from, which is copied below.
+        os.utime(installed, (time.time() + 60,) * 2)
+    requirements = tmp_path / "tests" / "clients" / "requirements.txt"
+    requirements.parent.mkdir(parents=True)
+    requirements.touch()
+    said = "Python 3.10.1 is too old for the tests: install 3.11 or newer, and run make clean"
+    assert make(tmp_path, ".venv/bin/pytest", PATH=os.environ["PATH"]) == (2, [said])
+
+
+def test_half_an_environment_is_not_left(tmp_path):
+    made = 'mkdir -p "$3" && touch "$3/pyvenv.cfg" && echo ensurepip is not available && exit 1'
+    path = python3(tmp_path, f'if [ "$1" = -m ]; then {made}; fi')
+    said = "python3 has no venv module: install python3-venv, or see target/venv.log"
+    for target, folder in [(".venv/bin/cargo-lambda", ".venv"), (".tools/sam/bin/sam", ".tools/sam")]:
+        assert make(tmp_path, target, PATH=path) == (2, [said])
+        assert not (tmp_path / folder).exists()
+        assert (tmp_path / "target" / "venv.log").read_text() == "ensurepip is not available\n"
 
 
 def test_no_network_is_said_in_one_line(tmp_path):
@@ -169,3 +238,6 @@ def test_no_network_is_said_in_one_line(tmp_path):
     pip = {"PIP_INDEX_URL": nowhere, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1", "PIP_CONFIG_FILE": "/dev/null"}
     said = "pip can't install cargo-lambda and moto: is there a network? See target/pip.log."
     assert make(tmp_path, ".venv/bin/cargo-lambda", **pip) == (2, [said])
+    said = "pip can't install checkov: is there a network? See target/pip.log."
+    assert make(tmp_path, ".tools/checkov/bin/checkov", **pip) == (2, [said])
+    assert not (tmp_path / ".tools" / "checkov").exists()

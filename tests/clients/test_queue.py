@@ -8,7 +8,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from bridge import Bridge
+from bridge import Bridge, free_port
 
 TOKEN = "12345678901234567890123456789012"
 
@@ -16,7 +16,9 @@ TOKEN = "12345678901234567890123456789012"
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
     with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        bridge = Bridge(log)
+        # Of a network with a proxy, which knows nothing of this machine.
+        proxies = dict.fromkeys(["HTTP_PROXY", "http_proxy"], f"http://127.0.0.1:{free_port()}")
+        bridge = Bridge(log, **proxies, NO_PROXY="", no_proxy="")
         try:
             bridge.wait()
             yield bridge

@@ -198,7 +198,14 @@ async fn texts_are_posted_to_the_bridge() {
     let (_, listed) = control(&client, "GET", "phone/texts", Value::Null).await;
     assert_eq!(listed["texts"][0]["text"], "Hi");
 
-    for (field, value) in [("account", "nobody"), ("from", "Jo"), ("to", ""), ("text", " "), ("channel", "whatsapp")] {
+    for (field, value) in [
+        ("account", "nobody"),
+        ("from", "Jo"),
+        ("from", "04155550123"),
+        ("to", ""),
+        ("text", " "),
+        ("channel", "whatsapp"),
+    ] {
         let mut wrong = writing.clone();
         wrong["account"] = json!("telnyx");
         wrong[field] = json!(value);
