@@ -417,7 +417,7 @@ async fn a_repeat_by_key_ends() {
 
 #[tokio::test]
 async fn where_no_connection_is_made_nothing_was_sent() {
-    let nobody = providers::nobody().await;
+    let (_kept, nobody) = providers::nobody();
     let outcomes = join_all(APIS.into_iter().map(async |api| {
         let base = format!("{nobody}/{}", api.provider);
         (api, send_to(api, &base, TIMEOUT).await)
