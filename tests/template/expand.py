@@ -138,6 +138,8 @@ class Stack:
                     raise Refused(f"{name}: {item!r} {rule['ConstraintDescription']}")
                 if "AllowedValues" in rule and item not in [str(value) for value in rule["AllowedValues"]]:
                     raise Refused(f"{name}: {item!r}")
+                if len(item) > rule.get("MaxLength", 4096):
+                    raise Refused(f"{name}: {len(item)} characters")
                 least, most = rule.get("MinValue", 0), rule.get("MaxValue", 1e9)
                 if rule["Type"] == "Number" and not least <= float(item) <= most:
                     raise Refused(f"{name}: {item}")

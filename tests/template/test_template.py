@@ -11,11 +11,13 @@ import needs
 import pytest
 import yaml
 from expand import (
+    ACCOUNT,
     BOTH,
     CONNECT,
     DEPLOYMENTS,
     EVERYTHING,
     FLOW,
+    INSTANCE,
     INSTANCE_ARN,
     KEY,
     MESSAGES_ONLY,
@@ -494,6 +496,22 @@ def test_origins(label, origins, by):
     else:
         assert cors["AllowOrigins"] == origins.split(",")
         assert not PREFLIGHT_ROUTES & routes
+
+
+def test_the_longest_lists_fit_into_lambdas_environment():
+    flow = f"arn:aws-us-gov:connect:us-gov-west-1:{ACCOUNT}:instance/{INSTANCE}/contact-flow/{FLOW}"
+    (most,) = re.findall(r"(\d+) at most", EXPANDED["Parameters"]["ExtraContactFlowArns"]["Description"])
+    origins = ",".join(f"https://shop-{number:03}.example" for number in range(80))
+    lists = {"AllowedOrigins": origins, "ExtraContactFlowArns": ",".join([flow] * int(most))}
+    variables = environment(Stack(EXPANDED, EVERYTHING | lists), "start-chat")
+    # Lambda quotas: 4 KB, "for all environment variables … in aggregate".
+    assert sum(len(name) + len(str(value)) for name, value in variables.items()) <= 4096
+    with pytest.raises(Refused, match="AllowedOrigins"):
+        Stack(EXPANDED, EVERYTHING | lists | {"AllowedOrigins": origins + ",https://shop.example"})
+
+
+def test_no_chat_begins_before_its_answers_have_a_way():
+    assert set(EXPANDED["Resources"]["DeliverMessage"]["DependsOn"]) == {"StreamingTopicPolicy", "ReplySubscription"}
 
 
 def test_no_origins_are_taken_that_the_code_refuses():
