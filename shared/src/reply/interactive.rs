@@ -292,8 +292,10 @@ fn is_for_people(key: &str, text: &str) -> bool {
             })
         });
     let is_action = matches!(key, "action" | "actionName" | "actionDetail");
-    let is_data = text.len() > 100 && !text.contains(char::is_whitespace) || key == "imageData";
-    text.contains(char::is_alphanumeric) && (is_url(text) || !is_data && !is_action && !is_name)
+    // Not every script has blanks between its words.
+    let is_data = text.len() > 100 && text.is_ascii() && !text.contains(char::is_whitespace) || key == "imageData";
+    let is_readable = |character: char| character.is_alphanumeric() || !character.is_ascii();
+    text.contains(is_readable) && (is_url(text) || !is_data && !is_action && !is_name)
 }
 
 #[cfg(test)]

@@ -242,6 +242,8 @@ fn what_is_no_known_template_is_read_as_it_is() {
 #[test]
 fn names_and_data_are_not_for_people() {
     let long = "A".repeat(101);
+    // 102 characters, and no blank.
+    let chinese = "您的包裹今天早上已从苏黎世发出，".repeat(7);
     for (key, text, expected) in [
         ("id", "x1", false),
         ("listId", "x1", false),
@@ -255,7 +257,9 @@ fn names_and_data_are_not_for_people() {
         ("imageData", "https://x.example/a.png", true),
         ("actionName", "SHOW_MORE", false),
         ("title", &long, false),
+        ("title", &chinese, true),
         ("title", "---", false),
+        ("title", "👍", true),
         ("title", "Hi", true),
     ] {
         assert_eq!(super::is_for_people(key, text), expected, "{key} {text}");
