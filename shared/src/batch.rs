@@ -2,9 +2,10 @@
 //!
 //! The way of an item: [`Work::place`] (whose turn it is) → [`Work::work`] → done, or what [`disposition`] says: back to
 //! the queue and not before a while, or to the dead-letter queue ([`Work::give_up`]). A group stops at its first failure:
-//! what comes after it must wait for it. Other groups of the batch go on.
+//! what comes after it must wait for it. Only one that an item before it waits for ([`Done::NotItsTurn`]) goes first.
+//! Other groups of the batch go on.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt, future::join_all};
@@ -32,6 +33,8 @@ pub struct Place {
     pub group: String,
     /// In the order of these, those that have none first; where they are the same, in that of their arrival.
     pub time: Option<Timestamp>,
+    /// What [`Done::NotItsTurn`] calls it; none: nothing waits for it.
+    pub id: Option<String>,
 }
 
 /// Which queue item it is that brings something.
@@ -61,8 +64,8 @@ pub enum Done {
     Yes,
     /// It is to come back then.
     NotYet(Duration),
-    /// It is to come back when what goes before it is done with.
-    NotItsTurn,
+    /// It is to come back when what goes before it is done with: the [`Place::id`] of that, where it is known.
+    NotItsTurn(Option<String>),
 }
 
 /// An item whose work failed.
@@ -116,25 +119,26 @@ pub trait Work {
     ) -> impl Future<Output = Result<bool>>;
 }
 
-/// An item and when it was written.
-type Timed<'a> = (Option<Timestamp>, &'a SqsMessage);
+/// An item, and whose turn it is.
+type Placed<'a> = (Place, &'a SqsMessage);
 
 /// Works through one batch. It never fails: what could not be done is in the answer, item by item.
 pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible> {
     let deadline = Deadline::of_invocation(event.context.deadline);
     let request_id = &event.context.request_id;
-    let mut groups: Vec<(String, Vec<Timed<'_>>)> = Vec::new();
+    let mut groups: Vec<Vec<Placed<'_>>> = Vec::new();
     for item in &event.payload.records {
         let place = work.place(item);
-        match groups.iter_mut().find(|(known, _)| *known == place.group) {
-            Some((_, items)) => items.push((place.time, item)),
-            None => groups.push((place.group, vec![(place.time, item)])),
+        let known = groups.iter_mut().find(|items| items.first().is_some_and(|(first, _)| first.group == place.group));
+        match known {
+            Some(items) => items.push((place, item)),
+            None => groups.push(vec![(place, item)]),
         }
     }
-    for (_, items) in &mut groups {
-        items.sort_by_key(|(time, _)| *time);
+    for items in &mut groups {
+        items.sort_by_key(|(place, _)| place.time);
     }
-    let failed = join_all(groups.iter().map(|(_, items)| group(work, items, request_id, deadline))).await;
+    let failed = join_all(groups.into_iter().map(|items| group(work, items.into(), request_id, deadline))).await;
     let mut answer = SqsBatchResponse::default();
     for id in failed.into_iter().flatten() {
         answer.add_failure(id);
@@ -143,13 +147,27 @@ pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsB
 }
 
 /// One group's items, in order. Returns the ids of those that are not done with.
-async fn group<W: Work>(work: &W, items: &[Timed<'_>], request_id: &str, deadline: Deadline) -> Vec<String> {
-    let mut left = items;
-    while let Some(((_, item), rest)) = left.split_first() {
-        let Some(wait) = one(work, item, request_id, deadline).await else {
-            left = rest;
-            continue;
+async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &str, deadline: Deadline) -> Vec<String> {
+    // One goes first at a time: what it waits for itself is not looked for.
+    let mut gone_first = false;
+    while let Some((_, item)) = left.front() {
+        let (wait, behind) = match one(work, item, request_id, deadline).await {
+            Step::Done => {
+                left.pop_front();
+                gone_first = false;
+                continue;
+            }
+            Step::Wait { time, behind } => (time, behind),
         };
+        let first = behind
+            .filter(|_| !gone_first)
+            .and_then(|id| left.iter().position(|(place, _)| place.id.as_ref() == Some(&id)))
+            .and_then(|at| left.remove(at));
+        if let Some(first) = first {
+            left.push_front(first);
+            gone_first = true;
+            continue;
+        }
         let handles: Vec<_> = left.iter().filter_map(|(_, item)| handle(item)).collect();
         if let Err(error) = work.queues().delay(&handles, wait, deadline).await {
             tracing::warn!(request_id, ?error, "the queue's own visibility timeout applies");
@@ -159,11 +177,19 @@ async fn group<W: Work>(work: &W, items: &[Timed<'_>], request_id: &str, deadlin
     Vec::new()
 }
 
-/// One item; `Some` is how long it must wait for its next try.
-async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: Deadline) -> Option<Duration> {
+/// What one try of an item came to.
+enum Step {
+    /// Nothing is left to do.
+    Done,
+    /// It comes back after this time, or once the one with this id is done.
+    Wait { time: Duration, behind: Option<String> },
+}
+
+/// One item.
+async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: Deadline) -> Step {
     let left = deadline.remaining();
     if left < SHORTEST {
-        return Some(Duration::ZERO);
+        return Step::Wait { time: Duration::ZERO, behind: None };
     }
     let mut report = Report::new(W::SERVICE);
     report.queued = number(item, "SentTimestamp").map(since);
@@ -175,10 +201,14 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
         Ok(Err(_)) => Err(Error::internal("the handler panicked").into()),
         Err(_) => Err(Error::new(Kind::Timeout, "The item took too long").into()),
     };
+    let mut behind = None;
     let (outcome, wait, error) = match outcome {
         Ok(Done::Yes) => ("done", None, None),
         Ok(Done::NotYet(wait)) => ("waits", Some(wait), None),
-        Ok(Done::NotItsTurn) => ("waits", Some(disposition::pause(receipts)), None),
+        Ok(Done::NotItsTurn(first)) => {
+            behind = first;
+            ("waits", Some(disposition::in_turn(receipts)), None)
+        }
         Err(failed) => {
             let next = match &failed.reason {
                 Some(reason) => Err(reason.as_str()),
@@ -207,7 +237,7 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
         }
     };
     report.finish_item(request_id, outcome, receipts, error.as_ref(), W::FAILED);
-    wait
+    wait.map_or(Step::Done, |time| Step::Wait { time, behind })
 }
 
 fn handle(item: &SqsMessage) -> Option<Handle<'_>> {

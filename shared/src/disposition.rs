@@ -75,6 +75,12 @@ pub fn pause(receipts: u32) -> Duration {
     growing(Duration::from_secs(5), receipts)
 }
 
+/// How long an item waits that another one goes before. Not longer, or what is written meanwhile would overtake it; and
+/// not a few seconds forever, or an outage of hours would use up how often the queue hands it over.
+pub fn in_turn(receipts: u32) -> Duration {
+    pause(receipts).min(Duration::from_mins(1))
+}
+
 /// Doubles with every receipt; the upper half is jitter, so that what failed together does not come back together.
 fn growing(first: Duration, receipts: u32) -> Duration {
     let most = first.saturating_mul(1 << receipts.saturating_sub(1).min(16)).min(LONGEST);

@@ -500,8 +500,14 @@ async fn a_reply_that_outruns_its_conversation_waits_for_it() {
     assert_eq!(desk.sent(), []);
     desk.cloud.drain(&deliver).await;
     assert_eq!(desk.cloud.connect.contacts().len(), 1);
+    // What follows it comes once the record is there, and does not go before it.
+    desk.cloud.connect.agent_says(&chat, "text/plain", "How can I help?").unwrap();
+    let follows = desk.streamed();
+    assert_eq!(hand(&desk, &[&follows[0]]).await, ["m-0"]);
+    assert_eq!(desk.sent(), []);
+    desk.notify(&follows[0]).await;
     desk.drain().await;
-    assert_sent(&desk, &["Welcome"]);
+    assert_sent(&desk, &["Welcome", "How can I help?"]);
 }
 
 #[tokio::test]
@@ -690,14 +696,92 @@ async fn a_reply_that_waits_is_not_overtaken() {
     assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
 }
 
-/// An event as Lambda hands it over the last time that it is waited for.
+/// An event as Lambda hands it over.
+fn event<'a>(bodies: impl IntoIterator<Item = &'a str>, receipts: usize) -> Value {
+    let records = bodies.into_iter().enumerate().map(|(number, body)| {
+        json!({
+            "messageId": format!("m-{number}"), "receiptHandle": "r-1", "body": body, "messageAttributes": {},
+            "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": "1795219200000" },
+            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:none", "awsRegion": "us-east-1" })
+    });
+    json!({ "Records": records.collect::<Vec<_>>() })
+}
+
+/// Hands these items, `m-0`, `m-1` …, to a new process: those that it hands back.
+async fn hand(desk: &Desk, items: &[&StreamedItem]) -> Vec<String> {
+    let bodies: Vec<_> = items.iter().map(|item| item.notification().to_string()).collect();
+    let function = desk.function().await;
+    let answer = desk.invoke(&function, event(bodies.iter().map(String::as_str), 1)).await.unwrap();
+    let failures = answer["batchItemFailures"].as_array().unwrap().iter();
+    failures.map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Hands over what is waited for no longer.
 async fn last_try(desk: &Desk, body: &str) -> Value {
     let function = desk.function().await;
-    let event = json!({ "Records": [{
-        "messageId": "m-1", "receiptHandle": "r-1", "body": body, "messageAttributes": {},
-        "attributes": { "ApproximateReceiveCount": "8", "SentTimestamp": "1795219200000" },
-        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:none", "awsRegion": "us-east-1" }] });
-    desk.invoke(&function, event).await.unwrap()
+    desk.invoke(&function, event([body], 8)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_reply_that_waits_goes_first_also_where_it_was_written_later() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let [earlier, later] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
+    let busy = Reply::status(429).header("retry-after", "20");
+    desk.providers.script("twilio", [busy]);
+    assert_eq!(hand(&desk, &[&later]).await, ["m-0"]);
+    assert_eq!(hand(&desk, &[&earlier]).await, ["m-0"]);
+    assert_eq!(texts(&desk), ["two"]);
+    // Whichever way round they come: neither waits for the other for good.
+    assert_eq!(hand(&desk, &[&earlier, &later]).await, [""; 0]);
+    assert_eq!(texts(&desk), ["two", "two", "one"]);
+    assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_reply_that_cannot_begin_is_not_overtaken() {
+    let (mut desk, chat) = Desk::with_chat(TWILIO).await;
+    let [first, second] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
+    let settings = std::mem::replace(&mut desk.settings, json!({ "accounts": [] }));
+    assert_eq!(hand(&desk, &[&first]).await, ["m-0"]);
+    desk.settings = settings;
+    assert_eq!(hand(&desk, &[&second]).await, ["m-0"]);
+    assert_eq!(desk.sent(), []);
+    assert_eq!(hand(&desk, &[&first]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&second]).await, [""; 0]);
+    assert_sent(&desk, &["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_reply_whose_sender_died_is_not_overtaken() {
+    let (mut desk, chat) = Desk::with_chat(TWILIO).await;
+    desk.time = Duration::from_secs(5);
+    desk.patience = Duration::from_secs(2);
+    let [first, second] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
+    desk.providers.script("twilio", [Reply::hang()]);
+    let dies = async {
+        while desk.sent().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let batch = [&first];
+    tokio::select! {
+        failed = hand(&desk, &batch) => panic!("{failed:?}"),
+        () = dies => (),
+    }
+    // Its sender would no longer be at it, and the queue has not yet handed it over again.
+    tokio::time::sleep(desk.time + Duration::from_secs(3)).await;
+    assert_eq!(hand(&desk, &[&second]).await, ["m-0"]);
+    assert_eq!(texts(&desk), ["one"]);
+    desk.cloud.dynamo.forget_calls();
+    assert_eq!(hand(&desk, &[&first, &second]).await, [""; 0]);
+    assert_eq!(texts(&desk), ["one", "two"]);
+    let told =
+        "[not delivered] one\n(the provider did not answer: the customer may have received the first part of this)";
+    assert_eq!(desk.told(&chat), [told]);
+    let letters = desk.dead_letters().await;
+    assert_eq!(letters.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(), ["may_have_been_delivered"]);
+    // Whether its sender is at it is looked at twice.
+    assert_eq!(desk.cloud.dynamo.calls()[..2], ["BatchGetItem"; 2]);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ impl Work for DeliverMessage {
     fn place(&self, item: &SqsMessage) -> Place {
         // A standard queue has no groups; then every item is one.
         let group = item.attributes.get("MessageGroupId").or(item.message_id.as_ref()).cloned().unwrap_or_default();
-        Place { group, time: None }
+        Place { group, ..Place::default() }
     }
 
     async fn work(&self, item: &SqsMessage, deadline: Deadline, report: &mut Report) -> Result<Done, Failed<Joined>> {

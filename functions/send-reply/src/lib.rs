@@ -55,9 +55,9 @@ impl Work for SendReply {
     fn place(&self, item: &SqsMessage) -> Place {
         match Streamed::read(item) {
             Ok(streamed) if !streamed.initial_contact_id.is_empty() => {
-                Place { group: streamed.initial_contact_id, time: streamed.time }
+                Place { group: streamed.initial_contact_id, time: streamed.time, id: Some(streamed.id) }
             }
-            _ => Place { group: item.message_id.clone().unwrap_or_default(), time: None },
+            _ => Place { group: item.message_id.clone().unwrap_or_default(), ..Place::default() },
         }
     }
 

@@ -3,7 +3,7 @@
 //! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
 //! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not. A lease lets
 //! one reply of a conversation be sent at a time. One that has to wait, for a provider that throttles, leaves the lease to
-//! itself, so that the agent's next reply doesn't overtake it.
+//! itself, so that the agent's next reply doesn't overtake it; so does one whose sender dies.
 
 use uuid::Uuid;
 
@@ -18,6 +18,10 @@ const REMEMBERED: i64 = 30 * 24 * 60 * 60;
 
 /// How long a reply that waits keeps others from overtaking it: longer than any of its waits.
 const HELD: i64 = 20 * 60;
+
+/// The same for one whose sender died: longer than the queue takes to hand it over again, which is the 180 s of the
+/// template's `VisibilityTimeout`.
+const MISSED: i64 = 200;
 
 const SENDING: &str = "sending";
 const WAITING: &str = "waiting";
@@ -87,6 +91,41 @@ pub struct ReplyRecord {
     by: Option<String>,
 }
 
+/// Who may go first in a conversation.
+struct Lease {
+    /// Whose it is: one try's, or a reply's that waits for its next one.
+    by: String,
+    /// The reply's item id.
+    item: String,
+    /// Until when somebody may be at it, in Unix seconds. After that the reply waits, or its sender died.
+    busy_until: i64,
+}
+
+impl Lease {
+    fn read(item: &Item) -> Option<Self> {
+        Some(Self {
+            by: item.get("by")?.to_owned(),
+            item: item.get("item")?.to_owned(),
+            busy_until: item.get_number("busy_until")?,
+        })
+    }
+
+    fn is_busy(&self) -> bool {
+        self.busy_until > now()
+    }
+
+    /// Of somebody who is at the reply for this many seconds at most.
+    fn busy(id: ReplyId<'_>, by: &str, seconds: i64) -> Item {
+        let until = now() + seconds;
+        Item::default().text("by", by).text("item", id.item_id).number("busy_until", until).until(until + MISSED)
+    }
+
+    /// Of a reply that waits.
+    fn kept(id: ReplyId<'_>, by: &str) -> Item {
+        Item::default().text("by", by).text("item", id.item_id).number("busy_until", 0).until(now() + HELD)
+    }
+}
+
 impl ReplyRecord {
     /// The first part that is not known to have been taken.
     pub fn part(&self) -> Part {
@@ -96,7 +135,7 @@ impl ReplyRecord {
         }
     }
 
-    /// Who has the lease, if this reply has it.
+    /// Whose the lease is, if it is this reply's.
     pub fn holder<'a>(&'a self, id: ReplyId<'a>) -> &'a str {
         match (&self.progress, &self.by) {
             (Progress::Sending(_) | Progress::Busy, Some(by)) => by,
@@ -127,8 +166,8 @@ pub enum Begun<'a> {
     OptedOut,
     /// Another reply of the conversation is being sent.
     Busy,
-    /// An earlier reply waits to be sent again, or somebody else has done something about this one.
-    NotItsTurn,
+    /// The reply with this item id goes first, and waits; or somebody else has done something about this one.
+    NotItsTurn(Option<String>),
 }
 
 /// Whether the next part may be sent.
@@ -143,8 +182,17 @@ pub enum Next {
 }
 
 impl Store {
-    /// What is known of a reply: one call.
+    /// What is known of a reply: one call, or two if its sender died.
     pub async fn reply(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
+        let known = self.reply_once(id, deadline).await?;
+        // A batch is not read at one moment: its sender may have finished it, and given the lease back, between the two.
+        if matches!(known.progress, Progress::Sending(_)) {
+            return self.reply_once(id, deadline).await;
+        }
+        Ok(known)
+    }
+
+    async fn reply_once(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
         let found = self.table.read(&[contact_key(id.contact_id), id.key(), id.lease_key()], deadline).await?;
         let mut found = found.into_iter();
         let addressee = found.next().flatten().as_ref().and_then(read_addressee);
@@ -152,8 +200,8 @@ impl Store {
             return Ok(ReplyRecord { addressee, progress: Progress::None, by: None });
         };
         let by = record.get("by").map(str::to_owned);
-        let lease = found.next().flatten();
-        let is_at_it = lease.is_some_and(|lease| lease.get("by") == by.as_deref());
+        let lease = found.next().flatten().as_ref().and_then(Lease::read);
+        let is_at_it = lease.is_some_and(|lease| Some(&lease.by) == by.as_ref() && lease.is_busy());
         let number = |name| record.get_number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
         let part = Part { number: number("part"), at: number("at") };
         let progress = match record.get("state") {
@@ -186,9 +234,8 @@ impl Store {
             None => Condition::Free,
         };
         let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
-        let lease = Item::default().text("by", &owner).until(now() + left + 2);
-        // A lease that this very reply has kept for itself is its own.
-        let free = Condition::FreeOrText("by", id.item_id.to_owned());
+        let lease = Lease::busy(id, &owner, left + 2);
+        let free = Condition::FreeOrText("by", known.holder(id).to_owned());
         let writes = [
             Write::put(id.lease_key(), lease).only_if(free),
             put_progress(id, SENDING, part, &owner).only_if(as_known),
@@ -199,19 +246,35 @@ impl Store {
         }
         let keys = [id.lease_key(), id.key(), opt_out_key(group_id)];
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
-        let lease = found.next().flatten();
+        let lease = found.next().flatten().as_ref().and_then(Lease::read);
         let record = found.next().flatten();
-        let lease_by = lease.as_ref().and_then(|lease| lease.get("by"));
         let record_by = record.as_ref().and_then(|record| record.get("by"));
         // Ours: an earlier try's answer was lost.
-        if lease_by == Some(&owner) {
+        if lease.as_ref().is_some_and(|lease| lease.by == owner) {
             return Ok(Begun::Yes(ReplyLease { id, group_id: group_id.to_owned(), owner }));
         }
         if found.next().flatten().is_some() {
             return Ok(Begun::OptedOut);
         }
-        let is_kept = lease_by.is_some_and(|by| !by.contains('#') && by != id.item_id);
-        Ok(if is_kept || record_by != known.by.as_deref() { Begun::NotItsTurn } else { Begun::Busy })
+        if record_by != known.by.as_deref() {
+            return Ok(Begun::NotItsTurn(None));
+        }
+        let waits = lease.filter(|lease| !lease.is_busy() && lease.by != known.holder(id));
+        Ok(waits.map_or(Begun::Busy, |lease| Begun::NotItsTurn(Some(lease.item))))
+    }
+
+    /// The reply is to be begun later; until then no other one of the conversation is, unless one already goes first: one
+    /// call.
+    pub async fn keep_turn(&self, id: ReplyId<'_>, known: &ReplyRecord, deadline: Deadline) -> Result<()> {
+        let by = known.holder(id);
+        let kept = Write::put(id.lease_key(), Lease::kept(id, by));
+        self.table.write(&[kept.only_if(Condition::FreeOrText("by", by.to_owned()))], deadline).await.map(drop)
+    }
+
+    /// It will not be begun: one call.
+    pub async fn leave_turn(&self, id: ReplyId<'_>, holder: &str, deadline: Deadline) -> Result<()> {
+        let mine = Condition::Text("by", holder.to_owned());
+        self.table.write(&[Write::delete(id.lease_key()).only_if(mine)], deadline).await.map(drop)
     }
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
@@ -239,7 +302,7 @@ impl Store {
     /// This part was surely not taken, and is to be sent later. Until then no other reply of the conversation is.
     pub async fn postpone_reply(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
         let waiting = put_progress(lease.id, WAITING, part, &lease.owner);
-        let kept = Item::default().text("by", lease.id.item_id).until(now() + HELD);
+        let kept = Lease::kept(lease.id, lease.id.item_id);
         self.with_lease(waiting, lease.id, &lease.owner, Some(kept), deadline).await
     }
 

@@ -121,6 +121,8 @@ impl Replies {
         let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
         let known = self.store.reply(id, deadline).await?;
         let Some(addressee) = &known.addressee else {
+            // What the flow says next must not overtake this.
+            self.store.keep_turn(id, &known, deadline).await?;
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
         let account = self.account(addressee).await;
@@ -131,11 +133,12 @@ impl Replies {
             words: text.map(|text| rest(text, part).to_owned()),
             group_id: Some(addressee.group_id.clone()),
         };
-        let ended = |error: Error, part: Part| Failed { error, left: undelivered(part, id.item_id), reason: None };
+        let ended =
+            |error: Error, part: Part| Failed { error, left: undelivered(part, known.holder(id)), reason: None };
         match &known.progress {
             Progress::None | Progress::Waiting(_) | Progress::Sending(_) => (),
             Progress::Sent => return Ok(Self::duplicate(report)),
-            Progress::Busy => return Ok(Done::NotItsTurn),
+            Progress::Busy => return Ok(Done::NotItsTurn(None)),
             Progress::GivenUp { item, .. } if turn.again.is_some() && item != turn.item => (),
             Progress::GivenUp { item, .. } if item != turn.item => return Ok(Self::duplicate(report)),
             Progress::GivenUp { reason, .. } => {
@@ -145,7 +148,10 @@ impl Replies {
         }
         let account = match account {
             Ok(account) => account,
-            Err(error) => return Err(ended(error, part)),
+            Err(error) => {
+                self.store.keep_turn(id, &known, deadline).await?;
+                return Err(ended(error, part));
+            }
         };
         if matches!(known.progress, Progress::Sending(_)) && !account.credentials.knows_repeats() {
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
@@ -157,12 +163,14 @@ impl Replies {
         };
         let shortest = self.sender.shortest() + RECORD;
         if deadline.remaining() < shortest {
+            self.store.keep_turn(id, &known, deadline).await?;
             return Ok(Done::NotYet(NO_TIME));
         }
         let lease = match self.begin(id, &known, &addressee.group_id, part, deadline).await? {
             Begun::Yes(lease) => lease,
             Begun::OptedOut => return Err(ended(Error::new(Kind::OptedOut, "The customer has opted out"), part)),
-            Begun::Busy | Begun::NotItsTurn => return Ok(Done::NotItsTurn),
+            Begun::Busy => return Ok(Done::NotItsTurn(None)),
+            Begun::NotItsTurn(first) => return Ok(Done::NotItsTurn(first)),
         };
         let limit = account.credentials.limit(addressee.channel);
         let mut part = part;
@@ -186,7 +194,7 @@ impl Replies {
                 let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
                 if !is_over {
                     self.store.postpone_reply(&lease, part, deadline).await?;
-                    return Err(ended(error, part));
+                    return Err(Failed { error, left: undelivered(part, id.item_id), reason: None });
                 }
                 return Err(Failed { error, left: undelivered(part, lease.owner()), reason: None });
             }
@@ -203,7 +211,7 @@ impl Replies {
                 }
                 Next::NotItsTurn => {
                     report.note("the lease was taken away");
-                    return Ok(Done::NotItsTurn);
+                    return Ok(Done::NotItsTurn(None));
                 }
             }
         }
@@ -262,7 +270,10 @@ impl Replies {
             found = self.left(id, deadline).await?;
             &found
         };
-        let Some(group_id) = &left.group_id else { return Ok(Told::Nobody) };
+        let Some(group_id) = &left.group_id else {
+            self.store.leave_turn(id, &left.lease_by, deadline).await?;
+            return Ok(Told::Nobody);
+        };
         let words = match &left.words {
             Some(words) => words.clone(),
             // What it panicked at may have been this.
