@@ -785,6 +785,25 @@ async fn a_reply_whose_sender_died_is_not_overtaken() {
 }
 
 #[tokio::test]
+async fn a_bot_is_told_once_and_not_kept_talking() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    desk.providers.always("twilio", Reply::refused("twilio"));
+    for (number, role) in [(1, "SYSTEM"), (2, "CUSTOM_BOT"), (3, "SYSTEM"), (4, "AGENT"), (5, "SUPERVISOR")] {
+        let said = item(&chat, number, &json!({ "Content": role, "ParticipantRole": role }));
+        assert_eq!(hand(&desk, &[&said, &said]).await, [""; 0]);
+    }
+    let told = |role: &str| format!("[not delivered] {role}\n(the provider refused it)");
+    assert_eq!(desk.told(&chat), ["SYSTEM", "AGENT", "SUPERVISOR"].map(told));
+    // The owner is told of each.
+    assert_eq!(desk.dead_letters().await.len(), 5);
+    // But for who wishes no texts: nobody can mend that.
+    desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
+    let before = desk.told(&chat).len();
+    assert_eq!(hand(&desk, &[&item(&chat, 6, &json!({ "Content": "Sorry?" }))]).await, [""; 0]);
+    assert_eq!((desk.told(&chat).len() - before, desk.dead_letters().await.len()), (0, 0));
+}
+
+#[tokio::test]
 async fn patience_ends_with_a_dead_letter() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
     let nothing_failed = json!({ "batchItemFailures": [] });
@@ -824,11 +843,12 @@ async fn what_no_phone_can_show_the_agent_is_told() {
 async fn an_account_that_only_receives_says_so() {
     let (mut desk, chat) = Desk::with_chat(TWILIO).await;
     desk.settings["accounts"][0].as_object_mut().unwrap().remove("account_sid");
-    let body = item(&chat, 2, &json!({ "Content": "Hello" })).notification().to_string();
+    let says = |number, text| item(&chat, number, &json!({ "Content": text, "ParticipantRole": "AGENT" }));
+    let body = says(2, "Hello").notification().to_string();
     assert_eq!(last_try(&desk, &body).await, json!({ "batchItemFailures": [] }));
     assert_eq!(desk.told(&chat), ["[not delivered] Hello\n(the bridge could not send it)"]);
     desk.settings = json!({ "accounts": [] });
-    let body = item(&chat, 3, &json!({ "Content": "Hello again" })).notification().to_string();
+    let body = says(3, "Hello again").notification().to_string();
     assert_eq!(last_try(&desk, &body).await, json!({ "batchItemFailures": [] }));
     assert_eq!(desk.told(&chat).len(), 2);
     assert_eq!(desk.sent(), []);

@@ -83,8 +83,8 @@ impl Work for SendReply {
             Ok(streamed) => self.replies.give_up(&streamed, Turn::of(item), failed, reason, deadline, report).await?,
             Err(_) => Told::Nobody,
         };
-        // Nobody can mend what the customer wishes, so it is enough that the agent knows.
-        if reason == "opted_out" && told == Told::Agent {
+        // Nobody can mend what the customer wishes, so it is enough that the chat knows.
+        if reason == "opted_out" && told != Told::Nobody {
             return Ok(false);
         }
         self.queues.dead_letter(item, None, reason, deadline).await?;

@@ -320,6 +320,13 @@ impl Store {
         self.with_lease(Write::put(id.key(), item), id, lease_by, None, deadline).await
     }
 
+    /// Whether a chat whose bot or flow is not heard is to be told so: of one of its messages. One call.
+    pub async fn may_tell_bot(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<bool> {
+        let told = Item::default().text("by", id.item_id).until(now() + REMEMBERED);
+        let first = Condition::FreeOrText("by", id.item_id.to_owned());
+        self.table.write(&[Write::put(format!("told#{}", id.contact_id), told).only_if(first)], deadline).await
+    }
+
     /// Writes a record, and gives the lease back or leaves it to somebody, if it is still `by`'s.
     async fn with_lease(
         &self,

@@ -253,6 +253,9 @@ impl Replies {
     }
 
     /// The reply will not be sent: it is so recorded, and the agent is told, once.
+    ///
+    /// What a bot or the flow says is told of once per chat: a bot takes what it is told for the customer's answer, and
+    /// answers that, without end.
     pub async fn give_up(
         &self,
         item: &Streamed,
@@ -291,6 +294,10 @@ impl Replies {
             report.note("the agent was not told: the chat has ended");
             return Ok(Told::Nobody);
         }
+        if item.is_automatic && !self.store.may_tell_bot(id, deadline).await? {
+            report.note("the chat was told of an earlier one");
+            return Ok(Told::Before);
+        }
         let text = not_delivered(words, why(reason));
         let token = hash(&["not delivered", id.contact_id, id.item_id]);
         let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
@@ -324,6 +331,8 @@ impl Replies {
 pub enum Told {
     /// The agent, in the chat.
     Agent,
+    /// Whoever reads the chat, of an earlier one.
+    Before,
     /// Nobody in the chat could be told.
     Nobody,
 }

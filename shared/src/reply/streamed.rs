@@ -32,6 +32,8 @@ pub struct Streamed {
     pub initial_contact_id: String,
     /// When it was written. SNS does not keep the order.
     pub time: Option<Timestamp>,
+    /// Whether a bot or the flow said it.
+    pub is_automatic: bool,
     said: Said,
 }
 
@@ -125,6 +127,7 @@ impl Streamed {
         let role = item.participant_role.clone().or_else(|| attributes.remove("ParticipantRole"));
         let visibility = attributes.remove("MessageVisibility");
         let time = item.absolute_time.as_deref().and_then(|time| time.parse().ok());
+        let is_automatic = matches!(role.as_deref(), Some("SYSTEM" | "CUSTOM_BOT"));
         let given_id = item.id.clone();
         let said = item.said(role.as_deref(), visibility.as_deref())?;
         // What is sent must be told from what was sent before. Receipts have no id of their own.
@@ -136,7 +139,7 @@ impl Streamed {
             (Said::Nothing(_), None) => String::new(),
             (_, given) => named(given, "InitialContactId")?,
         };
-        Ok(Self { id, initial_contact_id, time, said })
+        Ok(Self { id, initial_contact_id, time, is_automatic, said })
     }
 
     /// What to do about it.
