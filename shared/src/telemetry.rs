@@ -16,8 +16,14 @@ use crate::error::{Error, Fault};
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "ConnectChatBridge";
 
-/// Set once [`init`] was called: a test that calls a function in-process gets neither logs nor metrics.
-static ON: OnceLock<()> = OnceLock::new();
+/// The dimensions of every metric, and of one that is also counted by code. Lambda's own metrics have the first, too: two
+/// stacks in one account are told apart by it.
+const FUNCTION: &str = "FunctionName";
+const CODE: &str = "code";
+
+/// The function's name, set once [`init`] was called: a test that calls a function in-process gets neither logs nor
+/// metrics.
+static ON: OnceLock<Option<String>> = OnceLock::new();
 
 /// Sends JSON logs and metrics to standard output, where Lambda collects them.
 ///
@@ -42,7 +48,7 @@ pub fn init() {
         .with_writer(std::io::stdout);
     // A second call keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
-    ON.get_or_init(|| ());
+    ON.get_or_init(|| std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok());
 }
 
 /// What one request leaves behind for its operator.
@@ -198,7 +204,9 @@ impl Report {
 
     /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
     fn metrics(&self, rejected: Option<(&'static str, &'static str)>) -> Option<Value> {
-        let mut line = Map::from_iter([("service".to_owned(), json!(self.service))]);
+        let function = ON.get().and_then(Option::as_deref).unwrap_or(self.service);
+        let mut line =
+            Map::from_iter([("service".to_owned(), json!(self.service)), (FUNCTION.to_owned(), json!(function))]);
         let mut directives = Vec::new();
         let mut directive = |dimensions: Value, metrics: Vec<Value>| {
             if !metrics.is_empty() {
@@ -222,11 +230,11 @@ impl Report {
             line.insert("QueueTime".to_owned(), json!(milliseconds(queued)));
             plain.push(json!({ "Name": "QueueTime", "Unit": "Milliseconds" }));
         }
-        directive(json!([["service"]]), plain);
+        directive(json!([[FUNCTION]]), plain);
         if let Some((name, code)) = rejected {
             line.insert(name.to_owned(), json!(1));
-            line.insert("code".to_owned(), json!(code));
-            directive(json!([["service"], ["service", "code"]]), vec![json!({ "Name": name, "Unit": "Count" })]);
+            line.insert(CODE.to_owned(), json!(code));
+            directive(json!([[FUNCTION], [FUNCTION, CODE]]), vec![json!({ "Name": name, "Unit": "Count" })]);
         }
         if directives.is_empty() {
             return None;
@@ -272,9 +280,9 @@ mod tests {
             line,
             json!({
                 "_aws": { "Timestamp": "[now]", "CloudWatchMetrics": [{
-                    "Namespace": "ConnectChatBridge", "Dimensions": [["service"]],
+                    "Namespace": "ConnectChatBridge", "Dimensions": [["FunctionName"]],
                     "Metrics": [{ "Name": "ChatStarted", "Unit": "Count" }, { "Name": "ConnectLatency", "Unit": "Milliseconds" }] }] },
-                "service": "start-chat", "ChatStarted": 1, "ConnectLatency": 42,
+                "service": "start-chat", "FunctionName": "start-chat", "ChatStarted": 1, "ConnectLatency": 42,
             })
         );
     }
@@ -287,9 +295,9 @@ mod tests {
             line,
             json!({
                 "_aws": { "Timestamp": "[now]", "CloudWatchMetrics": [{
-                    "Namespace": "ConnectChatBridge", "Dimensions": [["service"], ["service", "code"]],
+                    "Namespace": "ConnectChatBridge", "Dimensions": [["FunctionName"], ["FunctionName", "code"]],
                     "Metrics": [{ "Name": "ChatRejected", "Unit": "Count" }] }] },
-                "service": "start-chat", "code": "THROTTLED", "ChatRejected": 1,
+                "service": "start-chat", "FunctionName": "start-chat", "code": "THROTTLED", "ChatRejected": 1,
             })
         );
     }

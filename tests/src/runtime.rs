@@ -42,7 +42,7 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Starts `target/<profile>/<name>` with `environment` and nothing else.
+    /// Starts `target/<profile>/<name>`, the function `bridge-<name>`, with `environment` and nothing else.
     pub async fn start(name: &str, environment: &[(&str, String)]) -> Self {
         let (events, received) = mpsc::unbounded_channel();
         let waiting = Waiting::default();
@@ -61,7 +61,7 @@ impl Binary {
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_NAME", format!("bridge-{name}"))
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .stdout(Stdio::piped())

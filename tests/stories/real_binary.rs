@@ -87,6 +87,7 @@ async fn two_lines_a_request_and_nothing_of_the_customers() {
         assert_eq!(logs[0]["contact_id"].as_str(), Some(contact), "{label}");
         let counted = if status == 200 { "ChatStarted" } else { "ChatRejected" };
         assert_eq!(metrics[0][counted], 1, "{label}: {}", metrics[0]);
+        assert_eq!(metrics[0]["FunctionName"], "bridge-start-chat", "{label}");
         assert_eq!(metrics[0]["ConnectLatency"].is_u64(), calls > 0, "{label}");
     }
 }

@@ -138,6 +138,11 @@ def metrics():
     return set(counted + by_code) | milliseconds()
 
 
+def dimensions():
+    """The dimensions that they are published by."""
+    return re.findall(r'^const (?:FUNCTION|CODE): &str = "(\w+)"', without_tests(SHARED / "telemetry.rs"), re.M)
+
+
 def _constants():
     """The numbers of shared/src/disposition.rs, by name; durations in seconds."""
     source = without_tests(SHARED / "disposition.rs")

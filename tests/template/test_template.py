@@ -693,7 +693,8 @@ def test_alarms_watch_what_there_is(deployment):
             dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
             if metric["Namespace"] == "ConnectChatBridge":
                 assert metric["MetricName"] in needs.metrics(), name
-                assert dimensions["service"] in FUNCTIONS, name
+                assert dimensions["FunctionName"].strip("{}") in FUNCTIONS.values(), name
+                assert set(dimensions) <= set(needs.dimensions()), name
                 assert dimensions.get("code", "INTERNAL") in needs.codes(), name
             watched |= {(metric["MetricName"], value) for value in dimensions.values()}
         actions = [stack.parameters["AlarmTopicArn"]] if deployment == "everything" else None
@@ -710,7 +711,7 @@ def test_alarms_watch_what_there_is(deployment):
     # In milliseconds, as it is published, against seconds.
     waits = alarms["RepliesWaitAlarm"]
     assert [metric.get("Expression") for metric in waits["Metrics"]] == [None, "waited/1000"]
-    assert ("QueueTime", "send-reply") in watched and "QueueTime" in needs.milliseconds()
+    assert ("QueueTime", "{SendReply}") in watched and "QueueTime" in needs.milliseconds()
     assert waits["Threshold"] == alarms["ReplyQueueAgeAlarm"]["Threshold"] == "900"
     # No reply waits longer for its next try, so there is one in each period.
     assert waits["Metrics"][0]["MetricStat"]["Period"] >= needs.longest_wait()
@@ -748,9 +749,8 @@ def test_it_is_said_when_the_owners_faults_become_dead_letters(kind, alarm, more
         assert f"dead letters after {least} to {most} minutes" in description
 
 
-NAMED = r'MetricName="(\w+)"'
 SEARCH = re.compile(
-    rf"SEARCH\('\{{ConnectChatBridge,service,code\}} ({NAMED}|\({NAMED}(?: OR {NAMED})+\))','Sum',300\)"
+    r'SEARCH\(\'\{ConnectChatBridge,FunctionName,code\} MetricName="(\w+)" FunctionName="\{(\w+)\}"\',\'Sum\',300\)'
 )
 
 
@@ -765,9 +765,10 @@ def test_the_dashboard_shows_what_there_is(deployment):
                 # "Search expression syntax", CloudWatch user guide.
                 search = SEARCH.fullmatch(metric[0]["expression"])
                 assert search, metric[0]["expression"]
-                shown |= set(re.findall(NAMED, search[1]))
+                assert search[2] in stack.resources
+                shown.add(search[1])
             elif metric[0] == "ConnectChatBridge":
-                assert metric[2] == "service" and metric[3] in FUNCTIONS
+                assert metric[2] == "FunctionName" and metric[3].strip("{}") in stack.resources
                 shown.add(metric[1])
             elif metric[:2] == ["AWS/SQS", "ApproximateNumberOfMessagesVisible"]:
                 queues.add(metric[3])
