@@ -14,19 +14,13 @@ import urllib.request
 from collections import Counter
 
 import pytest
-from bridge import CARGO_LAMBDA, PAGE, ROOT, Bridge, free_port, request
+from bridge import CARGO_LAMBDA, PAGE, ROOT, free_port, request, running
 
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        bridge = Bridge(log)
-        try:
-            bridge.wait()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
+    with running(tmp_path_factory.mktemp("dev")) as bridge:
+        yield bridge
 
 
 def test_a_visitor_gets_a_participant_token(bridge):
@@ -141,23 +135,19 @@ def test_ctrl_c_stops_everything(bridge):
 
 def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
     """As a supervisor does, which signals one process and not its group."""
-    with open(tmp_path / "log", "w") as log:
-        bridge = Bridge(log)
-        bridge.wait()
+    with running(tmp_path) as bridge:
         bridge.process.terminate()
         assert bridge.process.wait(timeout=30) == 143
-    assert bridge.left_behind() == []
+        assert bridge.left_behind() == []
 
 
 @pytest.mark.parametrize("name", ["local", "moto_server", "cargo-lambda"])
 def test_one_of_them_ending_ends_all(tmp_path, name):
-    with open(tmp_path / "log", "w") as log:
-        bridge = Bridge(log)
-        bridge.wait()
+    with running(tmp_path) as bridge:
         [process] = [process for process, its in bridge.processes().items() if its == name]
         os.kill(process, signal.SIGKILL)
         assert bridge.process.wait(timeout=30) == 128 + signal.SIGKILL
-    assert bridge.left_behind() == []
+        assert bridge.left_behind() == []
 
 
 def make(tmp_path, target, **variables):
