@@ -97,10 +97,13 @@ cat <<TEXT
 
 TEXT
 # One of them ending ends all.
+names=(moto_server 'The stand-in' 'cargo lambda watch')
 while true; do
-  for pid in "${pids[@]}"; do
-    kill -0 "$pid" 2>/dev/null || break 2
+  for i in "${!pids[@]}"; do
+    kill -0 "${pids[i]}" 2>/dev/null && continue
+    status=0
+    wait "${pids[i]}" || status=$?
+    fail "${names[i]} has ended, with status $status: all is stopped."
   done
   sleep 0.5
 done
-wait "$pid"

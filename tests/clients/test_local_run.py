@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from bridge import CARGO_LAMBDA, PAGE, ROOT, free_port, request, running
@@ -141,13 +142,18 @@ def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
         assert bridge.left_behind() == []
 
 
-@pytest.mark.parametrize("name", ["local", "moto_server", "cargo-lambda"])
-def test_one_of_them_ending_ends_all(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("local", "The stand-in"), ("moto_server", "moto_server"), ("cargo-lambda", "cargo lambda watch")],
+)
+def test_one_of_them_ending_ends_all(tmp_path, name, said):
     with running(tmp_path) as bridge:
         [process] = [process for process, its in bridge.processes().items() if its == name]
         os.kill(process, signal.SIGKILL)
-        assert bridge.process.wait(timeout=30) == 128 + signal.SIGKILL
+        assert bridge.process.wait(timeout=30) == 1
         assert bridge.left_behind() == []
+        log = Path(bridge.log.name).read_text().splitlines()
+        assert f"{said} has ended, with status {128 + signal.SIGKILL}: all is stopped." in log
 
 
 def make(tmp_path, target, **variables):
