@@ -156,6 +156,25 @@ def test_one_of_them_ending_ends_all(tmp_path, name, said):
         assert f"{said} has ended, with status {128 + signal.SIGKILL}: all is stopped." in log
 
 
+def test_accounts_whose_texts_leave_this_machine_are_named():
+    accounts = [{"provider": "twilio"}, {"provider": "meta", "name": "shop", "send_base_url": "https://graph.example"}]
+    local = json.loads((ROOT / "local" / "settings.json").read_text())["accounts"]
+    environment = os.environ | {"LOCAL_FUNCTIONS": "http://127.0.0.1:1", "LOCAL_PORT": "0"}
+    environment["BRIDGE_SETTINGS"] = json.dumps({"accounts": accounts + local})
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    stand_in = subprocess.Popen([ROOT / "target" / "debug" / "local"], env=environment, **pipes)
+    try:
+        url = stand_in.stdout.readline().split()[-1]
+        request(f"{url}/_local/health", "GET")
+    finally:
+        stand_in.terminate()
+        said = stand_in.communicate(timeout=10)[1].splitlines()
+    assert len(said) == 2
+    for line, account in zip(said, ["twilio", "shop"], strict=True):
+        assert line.startswith(f"local: answers by the account {account} go to its provider, and to real telephones.")
+        assert f'"send_base_url": "{url}/_phone/{account}"' in line
+
+
 def make(tmp_path, target, **variables):
     """What `make` says last of a checkout without anything installed, and what it ends with."""
     shutil.copy(ROOT / "Makefile", tmp_path)
