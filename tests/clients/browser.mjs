@@ -1,12 +1,12 @@
 // The page of `make dev` in a real browser: `node --test browser.mjs`.
-// PAGE and OTHER are the page at an origin that may call the bridge and at one that may not, LOCAL the stand-in,
-// CHROMIUM the browser, SCREENSHOTS a folder.
+// PAGE and OTHER are the page at an origin that may call the bridge and at one that may not, ALONE is one without a bridge,
+// LOCAL the stand-in of PAGE, CHROMIUM the browser, SCREENSHOTS a folder.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { chromium } from "playwright-core";
 
-const { PAGE, OTHER, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
+const { PAGE, OTHER, ALONE, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
 const LONG = { timeout: 45_000 };
 const OUTAGE = { status: 500, type: "InternalServerException" };
 
@@ -311,11 +311,13 @@ test("who has written STOP is not texted, until START", LONG, async () => {
   await say("#phone", "Text", "Hello");
   await item("agent-log", "Hello").waitFor();
   await page.getByRole("button", { name: "STOP", exact: true }).click();
-  await page.locator("#phone-log").getByText("Opted out").waitFor();
+  await item("phone-log", "taken. Opted out: the agent's answers are not texted until START.").waitFor();
+  await item("agent-log", "[opted out]").waitFor({ timeout: 30_000 });
   await say("#agent", "Answer", "Are you there?");
   await page.locator("#agent-log > li.theirs", { hasText: "[not delivered]" }).waitFor({ timeout: 30_000 });
   await page.getByRole("button", { name: "START", exact: true }).click();
-  await page.locator("#phone-log").getByText("Opted in").waitFor();
+  await item("phone-log", "taken. Opted in again.").waitFor();
+  await item("agent-log", "[opted in]").waitFor({ timeout: 30_000 });
   await say("#agent", "Answer", "Welcome back");
   await item("phone-log", "Welcome back").waitFor({ timeout: 30_000 });
   assert.deepEqual(complaints, []);
@@ -381,6 +383,46 @@ test("a text that was not taken can be sent again, once", async () => {
   assert.ok(await error.isHidden());
   assert.equal(await page.locator("#phone-text").inputValue(), "");
   assert.equal((await control("phone/texts")).texts.length, 1);
+});
+
+test("a text that nobody answers says so", async () => {
+  await page.context().close();
+  await open(ALONE);
+  await page.getByRole("button", { name: "STOP", exact: true }).click();
+  await page.locator("#phone-error").getByText("Not taken: the bridge can't be reached: ").waitFor();
+  await page.locator("#phone-log > li.mine small").getByText("no answer", { exact: true }).waitFor();
+  assert.deepEqual(await texts("phone-log"), ["STOP\nno answer"]);
+});
+
+test("a new text leaves those before it, and what is being read, where they are", async () => {
+  const log = page.locator("#phone-log");
+  const top = () => log.evaluate((one) => one.scrollTop);
+  const distance = () => log.evaluate((one) => one.scrollHeight - one.clientHeight - one.scrollTop);
+  const long = (name) => `${name}\n${"line\n".repeat(12)}end`;
+  const write = async (name) => {
+    await page.locator("#phone-text").fill(long(name));
+    await page.locator("#phone-say .primary").click();
+    await page.locator("#phone-log > li.mine", { hasText: name }).getByText("taken").waitFor();
+  };
+  for (const name of ["One", "Two", "Three"]) {
+    await write(name);
+    assert.ok((await distance()) < 2, `${name}: the end is shown`);
+  }
+  await log.evaluate((one) => {
+    one.scrollTop = 10;
+    for (const row of one.children) row.dataset.seen = "";
+  });
+  await write("Four");
+  assert.equal(await top(), 10);
+  assert.equal(await page.locator("#phone-log > [data-seen]").count(), 3);
+  await page.locator("#phone-to").fill("+12025550199");
+  assert.equal(await page.locator("#phone-log > [data-seen]").count(), 3);
+  await page.getByLabel("My number").fill("+14155550199");
+  assert.deepEqual(await texts("phone-log"), []);
+  await page.getByLabel("My number").fill("+14155550123");
+  assert.deepEqual((await texts("phone-log")).map((text) => text.split("\n")[0]), ["One", "Two", "Three", "Four"]);
+  assert.ok((await distance()) < 2);
+  assert.deepEqual(complaints, []);
 });
 
 test("without an account the phone says so, and the rest works", async () => {

@@ -51,12 +51,20 @@ def another_origin(bridge):
         yield url
 
 
-def test_the_page(chromium, bridge, another_origin):
+@pytest.fixture
+def alone():
+    """Without a bridge."""
+    with page(f"http://127.0.0.1:{free_port()}") as url:
+        yield url
+
+
+def test_the_page(chromium, bridge, another_origin, alone):
     screenshots = ROOT / "target" / "screenshots"
     screenshots.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "PAGE": f"http://localhost:{bridge.local}",
         "OTHER": another_origin,
+        "ALONE": alone,
         "LOCAL": f"http://127.0.0.1:{bridge.local}",
         "CHROMIUM": chromium,
         "SCREENSHOTS": str(screenshots),
