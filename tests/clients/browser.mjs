@@ -142,6 +142,76 @@ test("the agent ends a chat, and the next one starts", async () => {
   assert.deepEqual(complaints, []);
 });
 
+/** A text from this number, and the contact that it is shown in. */
+async function texter(number) {
+  await control("phone/send", { account: "telnyx", from: number, to: "+12025550100", text: "Hello" });
+  await listed(number).waitFor();
+  const { contacts } = await control("contacts");
+  return contacts.findLast((contact) => contact.display_name === number).id;
+}
+
+const [FIRST, SECOND, THIRD, FOURTH] = [1, 2, 3, 4].map((digit) => `+1415555030${digit}`);
+const listed = (number) => page.locator("#contacts button", { hasText: number });
+const isChosen = async (number) => assert.equal(await page.locator("#contact-title").innerText(), number);
+
+test("the agent stays with a contact that is over, until a new one comes", LONG, async () => {
+  const first = await texter(FIRST);
+  await texter(SECOND);
+  await isChosen(FIRST);
+  await listed(SECOND).click();
+  await listed(FIRST).click();
+  await control(`contacts/${first}/end`, {});
+  await page.locator("#agent-end:disabled").waitFor();
+  await texter(SECOND);
+  await listed(SECOND).getByText(", new").waitFor();
+  await isChosen(FIRST);
+  await texter(THIRD);
+  await page.locator("#contact-title", { hasText: THIRD }).waitFor();
+  await texter(FOURTH);
+  await isChosen(THIRD);
+  assert.deepEqual(complaints, []);
+});
+
+test("what the agent writes stays with its contact", LONG, async () => {
+  const answer = page.getByLabel("Answer", { exact: true });
+  const first = await texter(FIRST);
+  await texter(SECOND);
+  await answer.fill("for the first");
+  await listed(SECOND).click();
+  assert.equal(await answer.inputValue(), "");
+  await answer.fill("for the second");
+  await listed(FIRST).click();
+  assert.equal(await answer.inputValue(), "for the first");
+  await answer.press("Enter");
+  await item("agent-log", "for the first").waitFor();
+
+  // What fails after the agent has turned to another goes back to whom it was for.
+  let fail;
+  await page.route(`**/contacts/${first}/say`, (route) => (fail = () => route.abort()), { times: 1 });
+  await answer.fill("once more for the first");
+  await answer.press("Enter");
+  await listed(SECOND).click();
+  await until(() => fail);
+  fail();
+  await page.getByText(`Not done for ${FIRST}: `).waitFor();
+  assert.equal(await answer.inputValue(), "for the second");
+  await listed(FIRST).click();
+  assert.equal(await answer.inputValue(), "once more for the first");
+  await answer.press("Enter");
+  await item("agent-log", "once more for the first").waitFor();
+  assert.equal(await answer.inputValue(), "");
+  await listed(SECOND).click();
+  assert.equal(await answer.inputValue(), "for the second");
+  assert.equal(await page.locator("#agent-log > li.mine").count(), 0);
+
+  // Nor is it for the next one where all contacts are forgotten.
+  await control("reset", {});
+  await texter(THIRD);
+  await page.locator("#contact-title", { hasText: THIRD }).waitFor();
+  assert.equal(await answer.inputValue(), "");
+  assert.ok(complaints.length === 1 && complaints[0].includes("net::ERR_FAILED"), complaints.join("\n"));
+});
+
 test("every interactive message can be answered", async () => {
   await connect();
   for (const [sample, pick, answer] of [
