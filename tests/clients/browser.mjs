@@ -231,6 +231,13 @@ test("every interactive message can be answered", async () => {
       [answer.source],
     );
   }
+  const choices = page.locator("#widget-log .choices button");
+  const disabled = () => choices.evaluateAll((all) => all.map((button) => button.disabled));
+  const before = await disabled();
+  assert.ok(before.length > 8 && !before.includes(true));
+  await page.locator("#agent-end").click();
+  await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
+  assert.deepEqual(await disabled(), before.map(() => true));
   assert.deepEqual(complaints, []);
 });
 
