@@ -605,6 +605,11 @@ test("by keyboard alone, on a phone's screen, in the dark", async () => {
     return fields.filter((field) => !field.labels?.length).map(({ id }) => id);
   });
   assert.deepEqual(unnamed, []);
+  for (const name of ["Chat", "Transcript", "Texts"]) {
+    const log = page.getByRole("list", { name, exact: true });
+    assert.equal(await log.getAttribute("aria-live"), "polite");
+    if (name !== "Texts") assert.ok(await log.getByRole("listitem").count());
+  }
   assert.deepEqual(complaints, []);
 });
 
