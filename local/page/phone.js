@@ -47,7 +47,7 @@ export function phone(accounts) {
     for (const one of texts.values()) show(one);
   }
 
-  /** A text of theirs: a new one comes last; of one that is there only its state can have changed. */
+  /** A text, if it is one of theirs: a new one comes last, of one that is there only the state can have changed. */
   function show(one) {
     const { account: name, channel, phone: number } = thread();
     if (one.account !== name || one.channel !== channel || one.phone !== number) return;

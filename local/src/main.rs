@@ -101,7 +101,10 @@ fn sending_elsewhere(settings: &Value) -> Vec<&str> {
     let accounts = settings.get("accounts").and_then(Value::as_array).into_iter().flatten();
     accounts
         .filter(|account| !account.get("send_base_url").and_then(Value::as_str).is_some_and(is_here))
-        .filter_map(|account| account.get("name").or_else(|| account.get("provider"))?.as_str())
+        .filter_map(|account| {
+            let text = |field| account.get(field).and_then(Value::as_str);
+            text("name").or_else(|| text("provider"))
+        })
         .collect()
 }
 
@@ -132,7 +135,7 @@ mod tests {
         assert_eq!(sending_elsewhere(&own), [""; 0]);
         assert_eq!(sending_elsewhere(&json!({ "widget": {} })), [""; 0]);
         let settings = json!({ "accounts": [
-            { "provider": "twilio" },
+            { "provider": "twilio", "name": null },
             { "provider": "meta", "name": "shop", "send_base_url": "https://graph.example" },
             { "provider": "telnyx", "name": "a", "send_base_url": "http://localhost.example:9100" },
             { "provider": "telnyx", "name": "b", "send_base_url": "http://127.0.0.1@example" },

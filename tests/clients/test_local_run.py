@@ -165,7 +165,8 @@ def test_accounts_whose_texts_leave_this_machine_are_named():
     stand_in = subprocess.Popen([ROOT / "target" / "debug" / "local"], env=environment, **pipes)
     try:
         url = stand_in.stdout.readline().split()[-1]
-        request(f"{url}/_local/health", "GET")
+        # Answered once all is said that is said at the start.
+        assert request(f"{url}/_local/health", "GET")[0] == 200
     finally:
         stand_in.terminate()
         said = stand_in.communicate(timeout=10)[1].splitlines()
