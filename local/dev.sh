@@ -3,8 +3,9 @@
 # functions behind `cargo lambda watch`, which reloads on change. Ctrl-C stops all.
 #
 # LOCAL_PORT (9100) is the page's and the stand-in's port, FUNCTIONS_PORT (9000) the functions', MOTO_PORT (9101) moto's.
-# BRIDGE_SETTINGS is a settings document in place of local/settings.json. WATCH_OPTIONS goes to `cargo lambda watch`
-# (--ignore-changes: don't reload).
+# BRIDGE_SETTINGS is a settings document itself, the JSON, in place of local/settings.json. Its accounts really send texts,
+# at their provider, where they don't have "send_base_url": "http://127.0.0.1:9100/_phone/<the account's name>", the phone.
+# WATCH_OPTIONS goes to `cargo lambda watch` (--ignore-changes: don't reload).
 #
 # For bash 3.2, which is macOS's.
 set -euo pipefail
@@ -97,10 +98,13 @@ cat <<TEXT
 
 TEXT
 # One of them ending ends all.
+names=(moto_server 'The stand-in' 'cargo lambda watch')
 while true; do
-  for pid in "${pids[@]}"; do
-    kill -0 "$pid" 2>/dev/null || break 2
+  for i in "${!pids[@]}"; do
+    kill -0 "${pids[i]}" 2>/dev/null && continue
+    status=0
+    wait "${pids[i]}" || status=$?
+    fail "${names[i]} has ended, with status $status: all is stopped."
   done
   sleep 0.5
 done
-wait "$pid"

@@ -44,6 +44,8 @@ export function agent() {
   let drawn = new Set();
   let typingUntil = 0;
   const read = new Map();
+  /** What is written and not sent, for each contact. */
+  const drafts = new Map();
 
   for (const name of Object.keys(SAMPLES)) sample.append(make("option", {}, name));
 
@@ -69,7 +71,9 @@ export function agent() {
   }
 
   function choose(id) {
+    if (chosen) drafts.set(chosen, text.value);
     chosen = id;
+    text.value = drafts.get(id) ?? "";
     drawn = new Set();
     log.replaceChildren();
     status.textContent = "";
@@ -105,24 +109,29 @@ export function agent() {
     return make("li", { class: isMine ? "mine" : "theirs" }, make("small", {}, name ?? ""), ...said);
   }
 
-  /** One of the stand-in's actions on the chosen contact. */
+  /** One of the stand-in's actions on the chosen contact, which may be another one when it is done. */
   async function act(action, body = {}) {
+    const id = chosen;
     try {
-      await control(`contacts/${chosen}/${action}`, body);
-      status.textContent = "";
+      await control(`contacts/${id}/${action}`, body);
+      if (id === chosen) status.textContent = "";
       return true;
     } catch (error) {
-      status.textContent = `Not done: ${error.message}`;
+      const whose = id === chosen ? "" : ` for ${contacts.get(id)?.display_name ?? id}`;
+      status.textContent = `Not done${whose}: ${error.message}`;
       return false;
     }
   }
 
   say.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
+    const id = chosen;
     const words = text.value;
     if (!words.trim()) return;
     text.value = "";
-    if (!(await act("say", { content_type: PLAIN, content: words })) && !text.value) text.value = words;
+    if (await act("say", { content_type: PLAIN, content: words })) return;
+    if (id === chosen) text.value ||= words;
+    else drafts.set(id, drafts.get(id) || words);
   });
   text.addEventListener("input", () => {
     if (!chosen || Date.now() < typingUntil) return;
@@ -165,15 +174,14 @@ export function agent() {
   return {
     reset() {
       contacts = new Map();
-      chosen = null;
-      drawContact();
-      drawList();
+      choose(null);
     },
     contact(contact) {
+      const isNew = !contacts.has(contact.initial_id);
       contacts.set(contact.initial_id, contact);
       // The first one, and every new one while nobody is being talked to.
       const current = contacts.get(chosen);
-      if (!current || (current.ended && !contact.ended && contact.initial_id !== chosen)) choose(contact.initial_id);
+      if (!current || (isNew && current.ended && !contact.ended)) choose(contact.initial_id);
       else if (contact.initial_id === chosen) drawContact();
       drawList();
     },

@@ -1,6 +1,6 @@
 // A telephone. Its texts are signed by the stand-in, which has the accounts' secrets, and posted to the bridge.
 
-import { append, control, make, sendOnEnter } from "./render.js";
+import { append, change, control, make, sendOnEnter } from "./render.js";
 
 const by = (id) => document.getElementById(`phone-${id}`);
 const STOP = /^\s*(stop|stopall|unsubscribe)\s*$/i;
@@ -18,6 +18,8 @@ export function phone(accounts) {
     ["account", "from", "to", "log", "status", "error", "say", "text"].map(by);
   const [message, retry] = failure.children;
   let texts = new Map();
+  let rows = new Map();
+  let last = 0;
 
   for (const { name, provider, channels } of accounts) {
     for (const channel of channels) {
@@ -37,33 +39,44 @@ export function phone(accounts) {
     return { ...JSON.parse(account.value), phone: e164(from.value) };
   }
 
-  /** The texts of the chosen provider and number; each that came is numbered, from the last one that went. */
+  /** The texts of the chosen provider and number. */
   function draw() {
-    const { account: name, channel, phone: number } = thread();
+    rows = new Map();
+    last = 0;
     log.replaceChildren();
-    let count = 0;
-    for (const one of texts.values()) {
-      if (one.account !== name || one.channel !== channel || one.phone !== number) continue;
-      count = one.from_phone ? 0 : count + 1;
-      append(log, one.from_phone ? sent(one) : make("li", { class: "theirs" }, received(one, count), one.text));
-      if (one.from_phone && channel === "sms" && (STOP.test(one.text) || START.test(one.text))) {
-        const note = STOP.test(one.text)
-          ? "Opted out: the agent's answers are not texted until START."
-          : "Opted in again.";
-        log.append(make("li", { class: "event" }, note));
-      }
+    for (const one of texts.values()) show(one);
+  }
+
+  /** A text, if it is one of theirs: a new one comes last, of one that is there only the state can have changed. */
+  function show(one) {
+    const { account: name, channel, phone: number } = thread();
+    if (one.account !== name || one.channel !== channel || one.phone !== number) return;
+    const row = rows.get(one.id);
+    if (row) {
+      if (one.from_phone) change(log, () => (row.querySelector("small").textContent = state(one)));
+      return;
     }
-    log.scrollTop = log.scrollHeight;
+    // Those that come are numbered, from the last one that went.
+    last = one.from_phone ? 0 : last + 1;
+    const element = one.from_phone
+      ? make("li", { class: "mine" }, one.text, make("small", {}, state(one)))
+      : make("li", { class: "theirs" }, make("small", {}, received(one)), one.text);
+    rows.set(one.id, element);
+    append(log, element);
   }
 
-  function received(one, count) {
+  function received(one) {
     const sms = one.segments > 1 ? ` (${one.segments} SMS)` : "";
-    return make("small", {}, `${one.business} · text ${count}${sms}`);
+    return `${one.business} · text ${last}${sms}`;
   }
 
-  function sent(one) {
-    const state = one.status === null ? "sending …" : one.status < 300 ? "taken" : `refused: ${one.status}`;
-    return make("li", { class: "mine" }, one.text, make("small", {}, state));
+  function state({ status, channel, text }) {
+    if (status === null) return "sending …";
+    if (status === 0) return "no answer";
+    if (status >= 300) return `refused: ${status}`;
+    if (channel === "sms" && STOP.test(text)) return "taken. Opted out: the agent's answers are not texted until START.";
+    if (channel === "sms" && START.test(text)) return "taken. Opted in again.";
+    return "taken";
   }
 
   function writing(words) {
@@ -111,7 +124,7 @@ export function phone(accounts) {
     button.addEventListener("click", () => send(writing(button.dataset.text)));
   }
   sendOnEnter(text);
-  for (const field of [account, from, to]) field.addEventListener("input", draw);
+  for (const field of [account, from]) field.addEventListener("input", draw);
   for (const field of [from, to]) field.addEventListener("change", () => (field.value = e164(field.value)));
 
   return {
@@ -122,8 +135,7 @@ export function phone(accounts) {
     },
     text(one) {
       texts.set(one.id, one);
-      const chosen = thread();
-      if (one.account === chosen.account && one.phone === chosen.phone) draw();
+      show(one);
     },
   };
 }

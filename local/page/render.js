@@ -14,11 +14,15 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Shows the end of a log, unless its reader has scrolled up. */
-export function append(log, item) {
+/** Changes a log, and shows its end unless its reader has scrolled up. */
+export function change(log, how) {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  log.append(item);
+  how();
   if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+export function append(log, item) {
+  change(log, () => log.append(item));
 }
 
 /** The content of a message. `choose` is called with what a customer picks; without it, choices can't be picked. */

@@ -180,6 +180,7 @@ export function widget(functions) {
     session = null;
     open = false;
     typing.textContent = "";
+    for (const choice of log.querySelectorAll(".choices button")) choice.disabled = true;
   }
 
   /** Ends a chat that is not ours any more: at once, or when its connection is made again. */

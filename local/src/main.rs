@@ -1,8 +1,14 @@
 //! `local`: the stand-in on a port, until Ctrl-C.
 
-use std::{env, io, net::SocketAddr, process::ExitCode};
+use std::{
+    env, io,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+};
 
 use local::{Bridge, Config, Pipeline, StandIn};
+use reqwest::Url;
+use serde_json::Value;
 
 const USAGE: &str = "usage: local [--port PORT]    (or LOCAL_PORT; default 9100, 0 for a free one)
 LOCAL_FUNCTIONS: URL of `cargo lambda watch`, for the page's widget and phone, which then reads
@@ -30,7 +36,8 @@ async fn run() -> Result<(), String> {
     };
     let functions = variable("LOCAL_FUNCTIONS");
     let bridge = functions.as_deref().map(bridge).transpose()?;
-    let config = Config { address: SocketAddr::from(([127, 0, 0, 1], port)), bridge, ..Config::default() };
+    let config =
+        Config { address: SocketAddr::from(([127, 0, 0, 1], port)), bridge: bridge.clone(), ..Config::default() };
     let stand_in = StandIn::start_with(config).await.map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
             format!("port {port} is in use; choose another with --port or LOCAL_PORT")
@@ -39,6 +46,13 @@ async fn run() -> Result<(), String> {
         }
     })?;
     println!("Amazon Connect stand-in at {}", stand_in.url());
+    for account in bridge.iter().flat_map(|bridge| sending_elsewhere(&bridge.settings)) {
+        let phone = format!("{}/_phone/{account}", stand_in.url());
+        eprintln!(
+            "local: answers by the account {account} go to its provider, and to real telephones. With \"send_base_url\": \
+             \"{phone}\" in its settings they come to the phone here."
+        );
+    }
     let pipeline = match (variable("LOCAL_AWS"), &functions) {
         (Some(aws), Some(functions)) => {
             let pipeline = Pipeline::start(&aws, functions).await?;
@@ -76,6 +90,24 @@ fn bridge(functions: &str) -> Result<Bridge, String> {
     })
 }
 
+/// The accounts whose texts leave this machine.
+fn sending_elsewhere(settings: &Value) -> Vec<&str> {
+    let is_here = |url: &str| {
+        let url = Url::parse(url).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    let accounts = settings.get("accounts").and_then(Value::as_array).into_iter().flatten();
+    accounts
+        .filter(|account| !account.get("send_base_url").and_then(Value::as_str).is_some_and(is_here))
+        .filter_map(|account| {
+            let text = |field| account.get(field).and_then(Value::as_str);
+            text("name").or_else(|| text("provider"))
+        })
+        .collect()
+}
+
 /// The port to use; `None`: help was asked for.
 fn port(mut arguments: impl Iterator<Item = String>, variable: Option<String>) -> Result<Option<u16>, String> {
     let mut named = variable.filter(|value| !value.is_empty()).map(|value| ("LOCAL_PORT", value));
@@ -93,7 +125,28 @@ fn port(mut arguments: impl Iterator<Item = String>, variable: Option<String>) -
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn accounts_whose_texts_leave_this_machine() {
+        let own = serde_json::from_str(include_str!("../settings.json")).unwrap();
+        assert_eq!(sending_elsewhere(&own), [""; 0]);
+        assert_eq!(sending_elsewhere(&json!({ "widget": {} })), [""; 0]);
+        let settings = json!({ "accounts": [
+            { "provider": "twilio", "name": null },
+            { "provider": "meta", "name": "shop", "send_base_url": "https://graph.example" },
+            { "provider": "telnyx", "name": "a", "send_base_url": "http://localhost.example:9100" },
+            { "provider": "telnyx", "name": "b", "send_base_url": "http://127.0.0.1@example" },
+            { "provider": "telnyx", "name": "c", "send_base_url": "127.0.0.1:9100" },
+            { "provider": "telnyx", "name": "d", "send_base_url": null },
+            { "provider": "vonage", "send_base_url": "http://127.0.0.1:9100/_phone/vonage" },
+            { "provider": "vonage", "name": "e", "send_base_url": "http://LOCALHOST:1" },
+            { "provider": "vonage", "name": "f", "send_base_url": "http://[::1]:9100" },
+        ] });
+        assert_eq!(sending_elsewhere(&settings), ["twilio", "shop", "a", "b", "c", "d"]);
+    }
 
     #[test]
     fn ports() {

@@ -83,7 +83,7 @@ pub struct Text {
     pub text: String,
     /// How many SMS it takes (3GPP TS 23.038: 160 or 153 septets, 70 or 67 UCS-2 units); 1 on WhatsApp.
     pub segments: usize,
-    /// What the bridge answered to a webhook; `None`: nothing yet.
+    /// What the bridge answered to a webhook; `None`: nothing yet; 0: nothing, and nothing will come.
     pub status: Option<u16>,
     /// When.
     pub time: String,
@@ -188,11 +188,10 @@ pub(crate) async fn post(service: &Service, writing: Writing) -> Result<Value, S
     for webhook in webhooks {
         let request = service.http().post(format!("{functions}{}", webhook.path)).timeout(WEBHOOK);
         let request = webhook.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-        let response = request
-            .body(webhook.body)
-            .send()
-            .await
-            .map_err(|error| format!("the bridge can't be reached: {}", server::innermost(&error)))?;
+        let response = request.body(webhook.body).send().await.map_err(|error| {
+            service.phone().answered(&id, 0);
+            format!("the bridge can't be reached: {}", server::innermost(&error))
+        })?;
         let status = response.status();
         let body = response.text().await.unwrap_or_default();
         service.phone().answered(&id, status.as_u16());

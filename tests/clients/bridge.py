@@ -8,7 +8,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 CARGO_LAMBDA = ROOT / ".venv" / "bin" / "cargo-lambda"
@@ -82,10 +85,17 @@ class Bridge:
     def stop(self):
         """As Ctrl-C does: the signal goes to the whole foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(timeout=30)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise
 
     def processes(self):
         """Ids and names of the processes of its session, as Linux lists them."""
+        if not Path("/proc/self/stat").exists():
+            pytest.skip("no /proc to list the processes of make dev by: this needs Linux")
         found = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -98,10 +108,23 @@ class Bridge:
         return found
 
     def left_behind(self):
-        """What of it still runs: its processes, and ports that are served."""
-        left = list(self.processes().values())
+        """What of it still runs: ports that are served, else its processes."""
+        ports = []
         for port in (self.functions, self.local, self.moto):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    left.append(f"port {port}")
-        return left
+                    ports.append(f"port {port}")
+        return ports or list(self.processes().values())
+
+
+@contextmanager
+def running(folder, **variables):
+    """A bridge that is up, with its log in a folder. Whatever happens, it is stopped."""
+    with open(folder / "log", "w") as log:
+        bridge = Bridge(log, **variables)
+        try:
+            bridge.wait()
+            yield bridge
+        finally:
+            if bridge.process.poll() is None:
+                bridge.stop()

@@ -1,12 +1,12 @@
 // The page of `make dev` in a real browser: `node --test browser.mjs`.
-// PAGE and OTHER are the page at an origin that may call the bridge and at one that may not, LOCAL the stand-in,
-// CHROMIUM the browser, SCREENSHOTS a folder.
+// PAGE and OTHER are the page at an origin that may call the bridge and at one that may not, ALONE is one without a bridge,
+// LOCAL the stand-in of PAGE, CHROMIUM the browser, SCREENSHOTS a folder.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { chromium } from "playwright-core";
 
-const { PAGE, OTHER, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
+const { PAGE, OTHER, ALONE, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
 const LONG = { timeout: 45_000 };
 const OUTAGE = { status: 500, type: "InternalServerException" };
 
@@ -142,6 +142,76 @@ test("the agent ends a chat, and the next one starts", async () => {
   assert.deepEqual(complaints, []);
 });
 
+/** A text from this number, and the contact that it is shown in. */
+async function texter(number) {
+  await control("phone/send", { account: "telnyx", from: number, to: "+12025550100", text: "Hello" });
+  await listed(number).waitFor();
+  const { contacts } = await control("contacts");
+  return contacts.findLast((contact) => contact.display_name === number).id;
+}
+
+const [FIRST, SECOND, THIRD, FOURTH] = [1, 2, 3, 4].map((digit) => `+1415555030${digit}`);
+const listed = (number) => page.locator("#contacts button", { hasText: number });
+const isChosen = async (number) => assert.equal(await page.locator("#contact-title").innerText(), number);
+
+test("the agent stays with a contact that is over, until a new one comes", LONG, async () => {
+  const first = await texter(FIRST);
+  await texter(SECOND);
+  await isChosen(FIRST);
+  await listed(SECOND).click();
+  await listed(FIRST).click();
+  await control(`contacts/${first}/end`, {});
+  await page.locator("#agent-end:disabled").waitFor();
+  await texter(SECOND);
+  await listed(SECOND).getByText(", new").waitFor();
+  await isChosen(FIRST);
+  await texter(THIRD);
+  await page.locator("#contact-title", { hasText: THIRD }).waitFor();
+  await texter(FOURTH);
+  await isChosen(THIRD);
+  assert.deepEqual(complaints, []);
+});
+
+test("what the agent writes stays with its contact", LONG, async () => {
+  const answer = page.getByLabel("Answer", { exact: true });
+  const first = await texter(FIRST);
+  await texter(SECOND);
+  await answer.fill("for the first");
+  await listed(SECOND).click();
+  assert.equal(await answer.inputValue(), "");
+  await answer.fill("for the second");
+  await listed(FIRST).click();
+  assert.equal(await answer.inputValue(), "for the first");
+  await answer.press("Enter");
+  await item("agent-log", "for the first").waitFor();
+
+  // What fails after the agent has turned to another goes back to whom it was for.
+  let fail;
+  await page.route(`**/contacts/${first}/say`, (route) => (fail = () => route.abort()), { times: 1 });
+  await answer.fill("once more for the first");
+  await answer.press("Enter");
+  await listed(SECOND).click();
+  await until(() => fail);
+  fail();
+  await page.getByText(`Not done for ${FIRST}: `).waitFor();
+  assert.equal(await answer.inputValue(), "for the second");
+  await listed(FIRST).click();
+  assert.equal(await answer.inputValue(), "once more for the first");
+  await answer.press("Enter");
+  await item("agent-log", "once more for the first").waitFor();
+  assert.equal(await answer.inputValue(), "");
+  await listed(SECOND).click();
+  assert.equal(await answer.inputValue(), "for the second");
+  assert.equal(await page.locator("#agent-log > li.mine").count(), 0);
+
+  // Nor is it for the next one where all contacts are forgotten.
+  await control("reset", {});
+  await texter(THIRD);
+  await page.locator("#contact-title", { hasText: THIRD }).waitFor();
+  assert.equal(await answer.inputValue(), "");
+  assert.ok(complaints.length === 1 && complaints[0].includes("net::ERR_FAILED"), complaints.join("\n"));
+});
+
 test("every interactive message can be answered", async () => {
   await connect();
   for (const [sample, pick, answer] of [
@@ -161,6 +231,13 @@ test("every interactive message can be answered", async () => {
       [answer.source],
     );
   }
+  const choices = page.locator("#widget-log .choices button");
+  const disabled = () => choices.evaluateAll((all) => all.map((button) => button.disabled));
+  const before = await disabled();
+  assert.ok(before.length > 8 && !before.includes(true));
+  await page.locator("#agent-end").click();
+  await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
+  assert.deepEqual(await disabled(), before.map(() => true));
   assert.deepEqual(complaints, []);
 });
 
@@ -311,11 +388,13 @@ test("who has written STOP is not texted, until START", LONG, async () => {
   await say("#phone", "Text", "Hello");
   await item("agent-log", "Hello").waitFor();
   await page.getByRole("button", { name: "STOP", exact: true }).click();
-  await page.locator("#phone-log").getByText("Opted out").waitFor();
+  await item("phone-log", "taken. Opted out: the agent's answers are not texted until START.").waitFor();
+  await item("agent-log", "[opted out]").waitFor({ timeout: 30_000 });
   await say("#agent", "Answer", "Are you there?");
   await page.locator("#agent-log > li.theirs", { hasText: "[not delivered]" }).waitFor({ timeout: 30_000 });
   await page.getByRole("button", { name: "START", exact: true }).click();
-  await page.locator("#phone-log").getByText("Opted in").waitFor();
+  await item("phone-log", "taken. Opted in again.").waitFor();
+  await item("agent-log", "[opted in]").waitFor({ timeout: 30_000 });
   await say("#agent", "Answer", "Welcome back");
   await item("phone-log", "Welcome back").waitFor({ timeout: 30_000 });
   assert.deepEqual(complaints, []);
@@ -381,6 +460,46 @@ test("a text that was not taken can be sent again, once", async () => {
   assert.ok(await error.isHidden());
   assert.equal(await page.locator("#phone-text").inputValue(), "");
   assert.equal((await control("phone/texts")).texts.length, 1);
+});
+
+test("a text that nobody answers says so", async () => {
+  await page.context().close();
+  await open(ALONE);
+  await page.getByRole("button", { name: "STOP", exact: true }).click();
+  await page.locator("#phone-error").getByText("Not taken: the bridge can't be reached: ").waitFor();
+  await page.locator("#phone-log > li.mine small").getByText("no answer", { exact: true }).waitFor();
+  assert.deepEqual(await texts("phone-log"), ["STOP\nno answer"]);
+});
+
+test("a new text leaves those before it, and what is being read, where they are", async () => {
+  const log = page.locator("#phone-log");
+  const top = () => log.evaluate((one) => one.scrollTop);
+  const distance = () => log.evaluate((one) => one.scrollHeight - one.clientHeight - one.scrollTop);
+  const long = (name) => `${name}\n${"line\n".repeat(12)}end`;
+  const write = async (name) => {
+    await page.locator("#phone-text").fill(long(name));
+    await page.locator("#phone-say .primary").click();
+    await page.locator("#phone-log > li.mine", { hasText: name }).getByText("taken").waitFor();
+  };
+  for (const name of ["One", "Two", "Three"]) {
+    await write(name);
+    assert.ok((await distance()) < 2, `${name}: the end is shown`);
+  }
+  await log.evaluate((one) => {
+    one.scrollTop = 10;
+    for (const row of one.children) row.dataset.seen = "";
+  });
+  await write("Four");
+  assert.equal(await top(), 10);
+  assert.equal(await page.locator("#phone-log > [data-seen]").count(), 3);
+  await page.locator("#phone-to").fill("+12025550199");
+  assert.equal(await page.locator("#phone-log > [data-seen]").count(), 3);
+  await page.getByLabel("My number").fill("+14155550199");
+  assert.deepEqual(await texts("phone-log"), []);
+  await page.getByLabel("My number").fill("+14155550123");
+  assert.deepEqual((await texts("phone-log")).map((text) => text.split("\n")[0]), ["One", "Two", "Three", "Four"]);
+  assert.ok((await distance()) < 2);
+  assert.deepEqual(complaints, []);
 });
 
 test("without an account the phone says so, and the rest works", async () => {
@@ -486,6 +605,11 @@ test("by keyboard alone, on a phone's screen, in the dark", async () => {
     return fields.filter((field) => !field.labels?.length).map(({ id }) => id);
   });
   assert.deepEqual(unnamed, []);
+  for (const name of ["Chat", "Transcript", "Texts"]) {
+    const log = page.getByRole("list", { name, exact: true });
+    assert.equal(await log.getAttribute("aria-live"), "polite");
+    if (name !== "Texts") assert.ok(await log.getByRole("listitem").count());
+  }
   assert.deepEqual(complaints, []);
 });
 

@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from bridge import ROOT, Bridge, free_port
+from bridge import ROOT, free_port, running
 
 HERE = Path(__file__).parent
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
@@ -22,37 +23,48 @@ def chromium():
 
 @pytest.fixture
 def bridge(tmp_path):
-    with open(tmp_path / "log", "w") as log:
-        bridge = Bridge(log)
-        try:
-            bridge.wait()
-            # The page waits as long as a visitor would, not as long as a build.
-            bridge.warm()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
+    with running(tmp_path) as bridge:
+        # The page waits as long as a visitor would, not as long as a build.
+        bridge.warm()
+        yield bridge
+
+
+@contextmanager
+def page(functions):
+    """The same page once more, of a stand-in that is told of these functions."""
+    port = free_port()
+    environment = os.environ | {"LOCAL_FUNCTIONS": functions, "LOCAL_PORT": str(port)}
+    environment["BRIDGE_SETTINGS"] = (ROOT / "local" / "settings.json").read_text()
+    stand_in = subprocess.Popen([ROOT / "target" / "debug" / "local"], env=environment, stdout=subprocess.PIPE)
+    try:
+        stand_in.stdout.readline()
+        yield f"http://localhost:{port}"
+    finally:
+        stand_in.terminate()
+        stand_in.wait(timeout=10)
 
 
 @pytest.fixture
 def another_origin(bridge):
-    """The same page, where the bridge does not allow it."""
-    port = free_port()
-    environment = os.environ | {"LOCAL_FUNCTIONS": f"http://localhost:{bridge.functions}", "LOCAL_PORT": str(port)}
-    environment["BRIDGE_SETTINGS"] = (ROOT / "local" / "settings.json").read_text()
-    page = subprocess.Popen([ROOT / "target" / "debug" / "local"], env=environment, stdout=subprocess.PIPE)
-    page.stdout.readline()
-    yield f"http://localhost:{port}"
-    page.terminate()
-    page.wait(timeout=10)
+    """Where the bridge does not allow it."""
+    with page(bridge.url("")) as url:
+        yield url
 
 
-def test_the_page(chromium, bridge, another_origin):
+@pytest.fixture
+def alone():
+    """Without a bridge."""
+    with page(f"http://127.0.0.1:{free_port()}") as url:
+        yield url
+
+
+def test_the_page(chromium, bridge, another_origin, alone):
     screenshots = ROOT / "target" / "screenshots"
     screenshots.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "PAGE": f"http://localhost:{bridge.local}",
         "OTHER": another_origin,
+        "ALONE": alone,
         "LOCAL": f"http://127.0.0.1:{bridge.local}",
         "CHROMIUM": chromium,
         "SCREENSHOTS": str(screenshots),

@@ -18,7 +18,7 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 import pytest
-from bridge import Bridge
+from bridge import running
 
 AWS_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -54,20 +54,10 @@ EVERY_PARAMETER = MINIMAL | {
 }
 
 
-def running(tmp_path_factory, **variables):
-    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        bridge = Bridge(log, **variables)
-        try:
-            bridge.wait()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
-
-
 @pytest.fixture(scope="module")
 def open_bridge(tmp_path_factory):
-    yield from running(tmp_path_factory, STREAMING_TOPIC_ARN=TOPIC_ARN)
+    with running(tmp_path_factory.mktemp("dev"), STREAMING_TOPIC_ARN=TOPIC_ARN) as bridge:
+        yield bridge
 
 
 @pytest.fixture
@@ -79,7 +69,8 @@ def bridge(open_bridge):
 @pytest.fixture(scope="module")
 def signed_bridge(tmp_path_factory):
     settings = json.dumps({"widget": {"signing_keys": [SIGNING_KEY]}})
-    yield from running(tmp_path_factory, BRIDGE_SETTINGS=settings)
+    with running(tmp_path_factory.mktemp("dev"), BRIDGE_SETTINGS=settings) as bridge:
+        yield bridge
 
 
 @pytest.fixture(autouse=True)

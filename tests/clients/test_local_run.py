@@ -12,21 +12,16 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from bridge import CARGO_LAMBDA, PAGE, ROOT, Bridge, free_port, request
+from bridge import CARGO_LAMBDA, PAGE, ROOT, free_port, request, running
 
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        bridge = Bridge(log)
-        try:
-            bridge.wait()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
+    with running(tmp_path_factory.mktemp("dev")) as bridge:
+        yield bridge
 
 
 def test_a_visitor_gets_a_participant_token(bridge):
@@ -141,23 +136,44 @@ def test_ctrl_c_stops_everything(bridge):
 
 def test_ending_the_script_alone_leaves_nothing_behind(tmp_path):
     """As a supervisor does, which signals one process and not its group."""
-    with open(tmp_path / "log", "w") as log:
-        bridge = Bridge(log)
-        bridge.wait()
+    with running(tmp_path) as bridge:
         bridge.process.terminate()
         assert bridge.process.wait(timeout=30) == 143
-    assert bridge.left_behind() == []
+        assert bridge.left_behind() == []
 
 
-@pytest.mark.parametrize("name", ["local", "moto_server", "cargo-lambda"])
-def test_one_of_them_ending_ends_all(tmp_path, name):
-    with open(tmp_path / "log", "w") as log:
-        bridge = Bridge(log)
-        bridge.wait()
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("local", "The stand-in"), ("moto_server", "moto_server"), ("cargo-lambda", "cargo lambda watch")],
+)
+def test_one_of_them_ending_ends_all(tmp_path, name, said):
+    with running(tmp_path) as bridge:
         [process] = [process for process, its in bridge.processes().items() if its == name]
         os.kill(process, signal.SIGKILL)
-        assert bridge.process.wait(timeout=30) == 128 + signal.SIGKILL
-    assert bridge.left_behind() == []
+        assert bridge.process.wait(timeout=30) == 1
+        assert bridge.left_behind() == []
+        log = Path(bridge.log.name).read_text().splitlines()
+        assert f"{said} has ended, with status {128 + signal.SIGKILL}: all is stopped." in log
+
+
+def test_accounts_whose_texts_leave_this_machine_are_named():
+    accounts = [{"provider": "twilio"}, {"provider": "meta", "name": "shop", "send_base_url": "https://graph.example"}]
+    local = json.loads((ROOT / "local" / "settings.json").read_text())["accounts"]
+    environment = os.environ | {"LOCAL_FUNCTIONS": "http://127.0.0.1:1", "LOCAL_PORT": "0"}
+    environment["BRIDGE_SETTINGS"] = json.dumps({"accounts": accounts + local})
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    stand_in = subprocess.Popen([ROOT / "target" / "debug" / "local"], env=environment, **pipes)
+    try:
+        url = stand_in.stdout.readline().split()[-1]
+        # Answered once all is said that is said at the start.
+        assert request(f"{url}/_local/health", "GET")[0] == 200
+    finally:
+        stand_in.terminate()
+        said = stand_in.communicate(timeout=10)[1].splitlines()
+    assert len(said) == 2
+    for line, account in zip(said, ["twilio", "shop"], strict=True):
+        assert line.startswith(f"local: answers by the account {account} go to its provider, and to real telephones.")
+        assert f'"send_base_url": "{url}/_phone/{account}"' in line
 
 
 def make(tmp_path, target, **variables):

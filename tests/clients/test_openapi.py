@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-from bridge import PAGE, ROOT, Bridge
+from bridge import PAGE, ROOT, running
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
@@ -32,14 +32,8 @@ def json_as_text(ctx, value):
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        bridge = Bridge(log, STREAMING_TOPIC_ARN=STREAMING)
-        try:
-            bridge.wait()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
+    with running(tmp_path_factory.mktemp("dev"), STREAMING_TOPIC_ARN=STREAMING) as bridge:
+        yield bridge
 
 
 def is_text(case):

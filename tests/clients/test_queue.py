@@ -8,23 +8,17 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from bridge import Bridge, free_port
+from bridge import free_port, running
 
 TOKEN = "12345678901234567890123456789012"
 
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        # Of a network with a proxy, which knows nothing of this machine.
-        proxies = dict.fromkeys(["HTTP_PROXY", "http_proxy"], f"http://127.0.0.1:{free_port()}")
-        bridge = Bridge(log, **proxies, NO_PROXY="", no_proxy="")
-        try:
-            bridge.wait()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
+    # Of a network with a proxy, which knows nothing of this machine.
+    proxies = dict.fromkeys(["HTTP_PROXY", "http_proxy"], f"http://127.0.0.1:{free_port()}")
+    with running(tmp_path_factory.mktemp("dev"), **proxies, NO_PROXY="", no_proxy="") as bridge:
+        yield bridge
 
 
 def text(bridge, number, words):

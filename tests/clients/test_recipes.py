@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from bridge import PAGE, ROOT, Bridge, request
+from bridge import PAGE, ROOT, request, running
 
 KEY = "ünd a key of some length, used as text"
 RECIPES = {
@@ -28,14 +28,8 @@ def recipe(name):
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
     settings = json.dumps({"widget": {"signing_keys": ["the next key", KEY]}})
-    with open(tmp_path_factory.mktemp("dev") / "log", "w") as log:
-        bridge = Bridge(log, BRIDGE_SETTINGS=settings)
-        try:
-            bridge.wait()
-            yield bridge
-        finally:
-            if bridge.process.poll() is None:
-                bridge.stop()
+    with running(tmp_path_factory.mktemp("dev"), BRIDGE_SETTINGS=settings) as bridge:
+        yield bridge
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -224,6 +224,8 @@ async fn a_bridge_that_is_not_there_is_said() {
     assert_eq!(status, 422);
     let error = answer["error"].as_str().unwrap();
     assert!(error.starts_with("the bridge can't be reached: ") && error.contains("refused"), "{error}");
+    let statuses: Vec<_> = client.stand_in.texts().iter().map(|text| text.status).collect();
+    assert_eq!(statuses, [Some(0)], "the text does not wait for an answer for ever");
     let without = Client::start().await;
     assert_eq!(control(&without, "POST", "phone/send", writing).await.0, 422);
     assert_eq!(control(&without, "GET", "config", Value::Null).await.1, json!({ "functions": null, "accounts": [] }));
