@@ -738,6 +738,39 @@ async fn a_reply_that_waits_goes_first_also_where_it_was_written_later() {
 }
 
 #[tokio::test]
+async fn replies_that_wait_go_in_the_order_in_which_they_were_written() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let says = |number| item(&chat, number, &json!({ "Content": number.to_string(), "ParticipantRole": "AGENT" }));
+    let [one, two, three, four] = [1, 2, 3, 4].map(says);
+    let waits = async |item: &StreamedItem| assert_eq!(hand(&desk, &[item]).await, ["m-0"], "{}", item.message);
+    let is_done = async |item: &StreamedItem| assert_eq!(hand(&desk, &[item]).await, [""; 0], "{}", item.message);
+    let busy = Reply::status(429).header("retry-after", "20");
+    desk.providers.script("twilio", [busy.clone()]);
+    // One by one, and not in order.
+    waits(&one).await;
+    waits(&three).await;
+    waits(&two).await;
+    is_done(&one).await;
+    waits(&four).await;
+    waits(&three).await;
+    is_done(&two).await;
+    is_done(&three).await;
+    is_done(&four).await;
+    assert_eq!(texts(&desk), ["1", "1", "2", "3", "4"]);
+    // The same behind one that is given up.
+    let [five, six, seven] = [5, 6, 7].map(says);
+    desk.providers.script("twilio", [busy, Reply::refused("twilio")]);
+    waits(&five).await;
+    waits(&six).await;
+    is_done(&five).await;
+    waits(&seven).await;
+    is_done(&six).await;
+    is_done(&seven).await;
+    assert_eq!(texts(&desk)[5..], ["5", "5", "6", "7"]);
+    assert_eq!(desk.told(&chat), ["[not delivered] 5\n(the provider refused it)"]);
+}
+
+#[tokio::test]
 async fn a_reply_that_cannot_begin_is_not_overtaken() {
     let (mut desk, chat) = Desk::with_chat(TWILIO).await;
     let [first, second] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));

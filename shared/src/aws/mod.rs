@@ -3,6 +3,7 @@
 pub mod connect;
 pub mod conversations;
 mod failure;
+mod lease;
 pub mod participant;
 pub mod queue;
 pub mod replies;

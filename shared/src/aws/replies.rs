@@ -3,12 +3,15 @@
 //! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
 //! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not. A lease lets
 //! one reply of a conversation be sent at a time. One that has to wait, for a provider that throttles, leaves the lease to
-//! itself, so that the agent's next reply doesn't overtake it; so does one whose sender dies.
+//! itself, so that the agent's next reply doesn't overtake it; so does one whose sender dies. Those that find it taken so
+//! line up, and the first of them is left the lease when the reply is done with.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
+    lease::{Lease, Line},
     table::{Condition, Item, Write, now},
 };
 use crate::{deadline::Deadline, error::Result};
@@ -16,25 +19,20 @@ use crate::{deadline::Deadline, error::Result};
 /// As long as delivered messages are: section 7 of the design.
 const REMEMBERED: i64 = 30 * 24 * 60 * 60;
 
-/// How long a reply that waits keeps others from overtaking it: longer than any of its waits.
-const HELD: i64 = 20 * 60;
-
-/// The same for one whose sender died: longer than the queue takes to hand it over again, which is the 180 s of the
-/// template's `VisibilityTimeout`.
-const MISSED: i64 = 200;
-
 const SENDING: &str = "sending";
 const WAITING: &str = "waiting";
 const SENT: &str = "sent";
 const GIVEN_UP: &str = "given up";
 
-/// A reply's name in the table.
+/// A reply: its name in the table, and its place.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyId<'a> {
     /// The chat's `InitialContactId`.
     pub contact_id: &'a str,
     /// The streamed item's id.
     pub item_id: &'a str,
+    /// When it was written.
+    pub time: Option<Timestamp>,
 }
 
 impl ReplyId<'_> {
@@ -89,41 +87,8 @@ pub struct ReplyRecord {
     pub progress: Progress,
     /// Who wrote that; a write depends on it.
     by: Option<String>,
-}
-
-/// Who may go first in a conversation.
-struct Lease {
-    /// Whose it is: one try's, or a reply's that waits for its next one.
-    by: String,
-    /// The reply's item id.
-    item: String,
-    /// Until when somebody may be at it, in Unix seconds. After that the reply waits, or its sender died.
-    busy_until: i64,
-}
-
-impl Lease {
-    fn read(item: &Item) -> Option<Self> {
-        Some(Self {
-            by: item.get("by")?.to_owned(),
-            item: item.get("item")?.to_owned(),
-            busy_until: item.get_number("busy_until")?,
-        })
-    }
-
-    fn is_busy(&self) -> bool {
-        self.busy_until > now()
-    }
-
-    /// Of somebody who is at the reply for this many seconds at most.
-    fn busy(id: ReplyId<'_>, by: &str, seconds: i64) -> Item {
-        let until = now() + seconds;
-        Item::default().text("by", by).text("item", id.item_id).number("busy_until", until).until(until + MISSED)
-    }
-
-    /// Of a reply that waits.
-    fn kept(id: ReplyId<'_>, by: &str) -> Item {
-        Item::default().text("by", by).text("item", id.item_id).number("busy_until", 0).until(now() + HELD)
-    }
+    /// The conversation's lease, whoever has it.
+    lease: Option<Lease>,
 }
 
 impl ReplyRecord {
@@ -135,12 +100,19 @@ impl ReplyRecord {
         }
     }
 
+    /// The lease, where it is this reply's.
+    fn own_lease(&self, id: ReplyId<'_>) -> Option<&Lease> {
+        self.lease.as_ref().filter(|lease| lease.item == id.item_id)
+    }
+
     /// Whose the lease is, if it is this reply's.
     pub fn holder<'a>(&'a self, id: ReplyId<'a>) -> &'a str {
-        match (&self.progress, &self.by) {
-            (Progress::Sending(_) | Progress::Busy, Some(by)) => by,
-            _ => id.item_id,
-        }
+        self.own_lease(id).map_or(id.item_id, |lease| &lease.by)
+    }
+
+    /// Those that wait behind this reply.
+    fn line(&self, id: ReplyId<'_>) -> Line {
+        self.own_lease(id).map(|lease| lease.line.clone()).unwrap_or_default()
     }
 }
 
@@ -149,6 +121,7 @@ pub struct ReplyLease<'a> {
     id: ReplyId<'a>,
     group_id: String,
     owner: String,
+    line: Line,
 }
 
 impl ReplyLease<'_> {
@@ -196,12 +169,13 @@ impl Store {
         let found = self.table.read(&[contact_key(id.contact_id), id.key(), id.lease_key()], deadline).await?;
         let mut found = found.into_iter();
         let addressee = found.next().flatten().as_ref().and_then(read_addressee);
-        let Some(record) = found.next().flatten() else {
-            return Ok(ReplyRecord { addressee, progress: Progress::None, by: None });
+        let record = found.next().flatten();
+        let lease = found.next().flatten().as_ref().and_then(Lease::read);
+        let Some(record) = record else {
+            return Ok(ReplyRecord { addressee, progress: Progress::None, by: None, lease });
         };
         let by = record.get("by").map(str::to_owned);
-        let lease = found.next().flatten().as_ref().and_then(Lease::read);
-        let is_at_it = lease.is_some_and(|lease| Some(&lease.by) == by.as_ref() && lease.is_busy());
+        let is_at_it = lease.as_ref().is_some_and(|lease| Some(&lease.by) == by.as_ref() && lease.is_busy());
         let number = |name| record.get_number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
         let part = Part { number: number("part"), at: number("at") };
         let progress = match record.get("state") {
@@ -215,11 +189,11 @@ impl Store {
             Some(SENDING) if is_at_it => Progress::Busy,
             _ => Progress::Sending(part),
         };
-        Ok(ReplyRecord { addressee, progress, by })
+        Ok(ReplyRecord { addressee, progress, by, lease })
     }
 
     /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is
-    /// not to be had.
+    /// not to be had, or three if the reply lines up.
     pub async fn begin_reply<'a>(
         &self,
         id: ReplyId<'a>,
@@ -234,15 +208,17 @@ impl Store {
             None => Condition::Free,
         };
         let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
-        let lease = Lease::busy(id, &owner, left + 2);
+        let line = known.line(id);
+        let lease = Lease::busy(id, &owner, left + 2, line.clone());
         let free = Condition::FreeOrText("by", known.holder(id).to_owned());
         let writes = [
-            Write::put(id.lease_key(), lease).only_if(free),
+            Write::put(id.lease_key(), lease.write()).only_if(free),
             put_progress(id, SENDING, part, &owner).only_if(as_known),
             Write::check(opt_out_key(group_id), Condition::Free),
         ];
+        let taken = ReplyLease { id, group_id: group_id.to_owned(), owner, line };
         if self.table.write(&writes, deadline).await? {
-            return Ok(Begun::Yes(ReplyLease { id, group_id: group_id.to_owned(), owner }));
+            return Ok(Begun::Yes(taken));
         }
         let keys = [id.lease_key(), id.key(), opt_out_key(group_id)];
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
@@ -250,8 +226,8 @@ impl Store {
         let record = found.next().flatten();
         let record_by = record.as_ref().and_then(|record| record.get("by"));
         // Ours: an earlier try's answer was lost.
-        if lease.as_ref().is_some_and(|lease| lease.by == owner) {
-            return Ok(Begun::Yes(ReplyLease { id, group_id: group_id.to_owned(), owner }));
+        if lease.as_ref().is_some_and(|lease| lease.by == taken.owner) {
+            return Ok(Begun::Yes(taken));
         }
         if found.next().flatten().is_some() {
             return Ok(Begun::OptedOut);
@@ -259,22 +235,45 @@ impl Store {
         if record_by != known.by.as_deref() {
             return Ok(Begun::NotItsTurn(None));
         }
-        let waits = lease.filter(|lease| !lease.is_busy() && lease.by != known.holder(id));
-        Ok(waits.map_or(Begun::Busy, |lease| Begun::NotItsTurn(Some(lease.item))))
+        let Some(waits) = lease.filter(|lease| !lease.is_busy() && lease.item != id.item_id) else {
+            return Ok(Begun::Busy);
+        };
+        self.line_up(id, &waits, deadline).await?;
+        Ok(Begun::NotItsTurn(Some(waits.item)))
     }
 
-    /// The reply is to be begun later; until then no other one of the conversation is, unless one already goes first: one
-    /// call.
+    /// Behind the reply that goes first. Where that one is taken up at this moment, the place is not kept.
+    async fn line_up(&self, id: ReplyId<'_>, first: &Lease, deadline: Deadline) -> Result<()> {
+        let same = Condition::Text("by", first.by.clone());
+        let lease = first.with_behind(id);
+        self.table.write(&[Write::put(id.lease_key(), lease.write()).only_if(same)], deadline).await.map(drop)
+    }
+
+    /// The reply is to be begun later, and keeps its place until then: one call.
     pub async fn keep_turn(&self, id: ReplyId<'_>, known: &ReplyRecord, deadline: Deadline) -> Result<()> {
-        let by = known.holder(id);
-        let kept = Write::put(id.lease_key(), Lease::kept(id, by));
-        self.table.write(&[kept.only_if(Condition::FreeOrText("by", by.to_owned()))], deadline).await.map(drop)
+        match &known.lease {
+            Some(lease) if lease.is_busy() => Ok(()),
+            Some(lease) if lease.item != id.item_id => self.line_up(id, lease, deadline).await,
+            _ => {
+                let kept = Lease::kept(id, known.line(id)).write();
+                let free = Condition::FreeOrText("by", known.holder(id).to_owned());
+                self.table.write(&[Write::put(id.lease_key(), kept).only_if(free)], deadline).await.map(drop)
+            }
+        }
     }
 
-    /// It will not be begun: one call.
+    /// It will not be begun: two calls.
     pub async fn leave_turn(&self, id: ReplyId<'_>, holder: &str, deadline: Deadline) -> Result<()> {
         let mine = Condition::Text("by", holder.to_owned());
-        self.table.write(&[Write::delete(id.lease_key()).only_if(mine)], deadline).await.map(drop)
+        let next = self.next_after(id, holder, deadline).await?;
+        self.table.write(&[left_to(id, next).only_if(mine)], deadline).await.map(drop)
+    }
+
+    /// Whose turn it is after the reply that has the lease by `holder`: one call.
+    async fn next_after(&self, id: ReplyId<'_>, holder: &str, deadline: Deadline) -> Result<Option<Lease>> {
+        let found = self.table.read(&[id.lease_key()], deadline).await?.into_iter().flatten().next();
+        let lease = found.as_ref().and_then(Lease::read).filter(|lease| lease.by == holder);
+        Ok(lease.and_then(|lease| Lease::next(lease.line)))
     }
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
@@ -296,17 +295,17 @@ impl Store {
     /// All parts were taken: one call. The lease is given back.
     pub async fn reply_sent(&self, lease: &ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
         let done = put_progress(lease.id, SENT, end, &lease.owner);
-        self.with_lease(done, lease.id, &lease.owner, None, deadline).await
+        self.with_lease(done, lease.id, &lease.owner, Lease::next(lease.line.clone()), deadline).await
     }
 
     /// This part was surely not taken, and is to be sent later. Until then no other reply of the conversation is.
     pub async fn postpone_reply(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
         let waiting = put_progress(lease.id, WAITING, part, &lease.owner);
-        let kept = Lease::kept(lease.id, lease.id.item_id);
+        let kept = Lease::kept(lease.id, lease.line.clone());
         self.with_lease(waiting, lease.id, &lease.owner, Some(kept), deadline).await
     }
 
-    /// It can't be sent, from this part on. The conversation's next reply may be.
+    /// It can't be sent, from this part on. The conversation's next reply may be: two calls.
     pub async fn give_reply_up(
         &self,
         id: ReplyId<'_>,
@@ -317,7 +316,8 @@ impl Store {
         deadline: Deadline,
     ) -> Result<()> {
         let item = progress(GIVEN_UP, part, item).text("reason", reason);
-        self.with_lease(Write::put(id.key(), item), id, lease_by, None, deadline).await
+        let next = self.next_after(id, lease_by, deadline).await?;
+        self.with_lease(Write::put(id.key(), item), id, lease_by, next, deadline).await
     }
 
     /// Whether a chat whose bot or flow is not heard is to be told so: of one of its messages. One call.
@@ -333,15 +333,11 @@ impl Store {
         record: Write,
         id: ReplyId<'_>,
         by: &str,
-        kept: Option<Item>,
+        next: Option<Lease>,
         deadline: Deadline,
     ) -> Result<()> {
-        let lease = match kept {
-            Some(item) => Write::put(id.lease_key(), item),
-            None => Write::delete(id.lease_key()),
-        };
         let mine = Condition::Text("by", by.to_owned());
-        if self.table.write(&[record.clone(), lease.only_if(mine)], deadline).await? {
+        if self.table.write(&[record.clone(), left_to(id, next).only_if(mine)], deadline).await? {
             return Ok(());
         }
         self.table.write(&[record], deadline).await.map(drop)
@@ -358,6 +354,14 @@ impl Store {
         conversation.connection = None;
         let same = Condition::Text("contact", contact_id.to_owned());
         self.table.write(&[put_conversation(&addressee.group_id, &conversation).only_if(same)], deadline).await
+    }
+}
+
+/// The lease is left to who is next.
+fn left_to(id: ReplyId<'_>, next: Option<Lease>) -> Write {
+    match next {
+        Some(lease) => Write::put(id.lease_key(), lease.write()),
+        None => Write::delete(id.lease_key()),
     }
 }
 

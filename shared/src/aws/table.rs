@@ -85,8 +85,13 @@ impl Item {
         }
     }
 
+    /// When it is over, in Unix seconds.
+    pub(super) fn get_until(&self) -> Option<i64> {
+        self.get_number(EXPIRES_AT)
+    }
+
     fn is_over(&self) -> bool {
-        self.get_number(EXPIRES_AT).is_some_and(|second| second <= now())
+        self.get_until().is_some_and(|second| second <= now())
     }
 }
 

@@ -118,7 +118,7 @@ impl Replies {
             Content::Text(text) => Some(text.trim_end()),
             Content::Unsendable => None,
         };
-        let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
+        let id = name(item);
         let known = self.store.reply(id, deadline).await?;
         let Some(addressee) = &known.addressee else {
             // What the flow says next must not overtake this.
@@ -265,7 +265,7 @@ impl Replies {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Told> {
-        let id = ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id };
+        let id = name(item);
         let found;
         let left = if failed.left.group_id.is_some() {
             &failed.left
@@ -359,6 +359,10 @@ fn why(reason: &str) -> &'static str {
         "send_refused" => "the provider refused it",
         _ => "the bridge could not send it",
     }
+}
+
+fn name(item: &Streamed) -> ReplyId<'_> {
+    ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id, time: item.time }
 }
 
 /// What a provider that knows repeats tells this part by.
