@@ -76,11 +76,13 @@ pub struct Failed<L> {
     pub left: L,
     /// It was given up before, for this reason, and that was not finished.
     pub reason: Option<String>,
+    /// How often it was tried, where that is not how often the queue has handed it over.
+    pub tries: Option<u32>,
 }
 
 impl<L: Default> From<Error> for Failed<L> {
     fn from(error: Error) -> Self {
-        Self { error, left: L::default(), reason: None }
+        Self { error, left: L::default(), reason: None, tries: None }
     }
 }
 
@@ -117,6 +119,11 @@ pub trait Work {
         deadline: Deadline,
         report: &mut Report,
     ) -> impl Future<Output = Result<bool>>;
+
+    /// These items of a group go back to the queue, most of them without having been looked at.
+    fn hand_back(&self, _items: &[&SqsMessage], _deadline: Deadline) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
+    }
 }
 
 /// An item, and whose turn it is.
@@ -168,11 +175,17 @@ async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &s
             gone_first = true;
             continue;
         }
-        let handles: Vec<_> = left.iter().filter_map(|(_, item)| handle(item)).collect();
+        let items: Vec<_> = left.iter().map(|(_, item)| *item).collect();
+        if items.len() > 1
+            && let Err(error) = work.hand_back(&items, deadline).await
+        {
+            tracing::warn!(request_id, ?error, "items of a group may come back in another order");
+        }
+        let handles: Vec<_> = items.iter().filter_map(|item| handle(item)).collect();
         if let Err(error) = work.queues().delay(&handles, wait, deadline).await {
             tracing::warn!(request_id, ?error, "the queue's own visibility timeout applies");
         }
-        return left.iter().filter_map(|(_, item)| item.message_id.clone()).collect();
+        return items.iter().filter_map(|item| item.message_id.clone()).collect();
     }
     Vec::new()
 }
@@ -212,7 +225,7 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
         Err(failed) => {
             let next = match &failed.reason {
                 Some(reason) => Err(reason.as_str()),
-                None => match disposition::next(&failed.error, receipts) {
+                None => match disposition::next(&failed.error, receipts, failed.tries.unwrap_or(receipts)) {
                     Next::Later(wait) => Ok(wait),
                     Next::DeadLetter(reason) => {
                         report.note(reason);

@@ -24,8 +24,8 @@ const PATIENCE: u32 = 8;
 /// of the settings is used for five.
 const AGENTS_PATIENCE: u32 = 6;
 
-/// Decides. `receipts` is how often the queue has handed the item over.
-pub fn next(error: &Error, receipts: u32) -> Next {
+/// Decides. `receipts` is how often the queue has handed the item over, `tries` how often it was tried then.
+pub fn next(error: &Error, receipts: u32, tries: u32) -> Next {
     let (first, patience) = match error.kind() {
         // Rates are counted by the second, and outages last for minutes.
         Kind::Throttled
@@ -64,9 +64,7 @@ pub fn next(error: &Error, receipts: u32) -> Next {
     match patience {
         Some((reason, patience)) if receipts >= patience => Next::DeadLetter(reason),
         // Who asks for time gets it.
-        _ => Next::Later(
-            growing(Duration::from_secs(first), receipts).max(error.wait().unwrap_or_default().min(LONGEST)),
-        ),
+        _ => Next::Later(growing(Duration::from_secs(first), tries).max(error.wait().unwrap_or_default().min(LONGEST))),
     }
 }
 
@@ -75,15 +73,20 @@ pub fn pause(receipts: u32) -> Duration {
     growing(Duration::from_secs(5), receipts)
 }
 
-/// How long an item waits that another one goes before. Not longer, or what is written meanwhile would overtake it; and
-/// not a few seconds forever, or an outage of hours would use up how often the queue hands it over.
+/// How long an item waits that another one goes before: seconds, since it can go at once when that one is done with. In an
+/// outage of hours, minutes: the queue hands it over a thousand times.
 pub fn in_turn(receipts: u32) -> Duration {
-    pause(receipts).min(Duration::from_mins(1))
+    let longest = if receipts < 100 { Duration::from_secs(20) } else { Duration::from_mins(5) };
+    growing_to(longest, Duration::from_secs(5), receipts)
 }
 
-/// Doubles with every receipt; the upper half is jitter, so that what failed together does not come back together.
-fn growing(first: Duration, receipts: u32) -> Duration {
-    let most = first.saturating_mul(1 << receipts.saturating_sub(1).min(16)).min(LONGEST);
+fn growing(first: Duration, tries: u32) -> Duration {
+    growing_to(LONGEST, first, tries)
+}
+
+/// Doubles with every try; the upper half is jitter, so that what failed together does not come back together.
+fn growing_to(longest: Duration, first: Duration, tries: u32) -> Duration {
+    let most = first.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(longest);
     most.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     fn after(kind: Kind, receipts: u32) -> Next {
-        next(&Error::new(kind, "x"), receipts)
+        next(&Error::new(kind, "x"), receipts, receipts)
     }
 
     fn wait(kind: Kind, receipts: u32) -> u64 {
@@ -125,9 +128,23 @@ mod tests {
     #[test]
     fn who_asks_for_time_gets_it() {
         let asks = |seconds| Error::new(Kind::Throttled, "x").retry_after(Duration::from_secs(seconds));
-        assert_eq!(next(&asks(120), 1), Next::Later(Duration::from_secs(120)));
-        assert_eq!(next(&asks(86_400), 1), Next::Later(LONGEST));
-        assert!(matches!(next(&asks(1), 6), Next::Later(wait) if wait >= Duration::from_secs(32)));
+        assert_eq!(next(&asks(120), 1, 1), Next::Later(Duration::from_secs(120)));
+        assert_eq!(next(&asks(86_400), 1, 1), Next::Later(LONGEST));
+        assert!(matches!(next(&asks(1), 6, 6), Next::Later(wait) if wait >= Duration::from_secs(32)));
+    }
+
+    #[test]
+    fn who_waited_for_others_is_tried_as_soon_as_who_did_not() {
+        let wait = next(&Error::new(Kind::Throttled, "x"), 50, 1);
+        assert!(matches!(wait, Next::Later(wait) if wait <= Duration::from_secs(2)), "{wait:?}");
+        let wait = next(&Error::new(Kind::SendMisconfigured, "x"), 6, 1);
+        assert_eq!(wait, Next::DeadLetter("send_misconfigured"), "patience is the agent's");
+        for (receipts, at_least, at_most) in
+            [(1, 2, 5), (2, 5, 10), (50, 10, 20), (100, 150, 300), (u32::MAX, 150, 300)]
+        {
+            let wait = in_turn(receipts).as_secs_f64();
+            assert!((f64::from(at_least)..=f64::from(at_most)).contains(&wait), "{receipts}: {wait}");
+        }
     }
 
     #[test]

@@ -723,17 +723,35 @@ async fn last_try(desk: &Desk, body: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_reply_that_waits_goes_first_also_where_it_was_written_later() {
+async fn a_reply_that_has_begun_is_finished_also_where_another_was_written_before() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [earlier, later] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
+    let long = format!("{}end", "word ".repeat(400));
+    let [earlier, later] = [(1, "one"), (2, &long)].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
+    let busy = Reply::status(429).header("retry-after", "20");
+    desk.providers.script("twilio", [Reply::taken("twilio"), busy]);
+    assert_eq!(hand(&desk, &[&later]).await, ["m-0"]);
+    assert_eq!(hand(&desk, &[&earlier]).await, ["m-0"]);
+    assert_eq!(desk.sent().len(), 2);
+    // Whichever way round they come: neither waits for the other for good.
+    assert_eq!(hand(&desk, &[&earlier, &later]).await, [""; 0]);
+    let sent = texts(&desk);
+    assert!(sent.len() == 4 && sent[1] == sent[2] && sent[2].ends_with("end") && sent[3] == "one", "{sent:?}");
+    assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_reply_that_has_not_begun_lets_one_before_it_that_was_written_before() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let [earlier, later, last] =
+        [(1, "one"), (2, "two"), (3, "three")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
     let busy = Reply::status(429).header("retry-after", "20");
     desk.providers.script("twilio", [busy]);
     assert_eq!(hand(&desk, &[&later]).await, ["m-0"]);
-    assert_eq!(hand(&desk, &[&earlier]).await, ["m-0"]);
-    assert_eq!(texts(&desk), ["two"]);
-    // Whichever way round they come: neither waits for the other for good.
-    assert_eq!(hand(&desk, &[&earlier, &later]).await, [""; 0]);
-    assert_eq!(texts(&desk), ["two", "two", "one"]);
+    assert_eq!(hand(&desk, &[&earlier]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&last]).await, ["m-0"]);
+    assert_eq!(hand(&desk, &[&later]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&last]).await, [""; 0]);
+    assert_eq!(texts(&desk), ["two", "one", "two", "three"]);
     assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
 }
 
@@ -768,6 +786,61 @@ async fn replies_that_wait_go_in_the_order_in_which_they_were_written() {
     is_done(&seven).await;
     assert_eq!(texts(&desk)[5..], ["5", "5", "6", "7"]);
     assert_eq!(desk.told(&chat), ["[not delivered] 5\n(the provider refused it)"]);
+}
+
+#[tokio::test]
+async fn replies_that_were_not_looked_at_keep_their_places() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let [one, two, three, four] =
+        [1, 2, 3, 4].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
+    let ended = item(&chat, 5, &json!({ "Type": "EVENT", "ContentType": LEFT }));
+    desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
+    assert_eq!(hand(&desk, &[&one, &two, &ended, &three]).await.len(), 4);
+    assert_eq!(hand(&desk, &[&four]).await, ["m-0"]);
+    assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&four]).await, ["m-0"]);
+    assert_eq!(hand(&desk, &[&two]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&ended, &three]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&four]).await, [""; 0]);
+    assert_eq!(texts(&desk), ["1", "1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn replies_line_up_behind_one_that_is_being_sent() {
+    let (mut desk, chat) = Desk::with_chat(TWILIO).await;
+    desk.patience = Duration::from_secs(8);
+    desk.time = Duration::from_secs(15);
+    let [one, two, three, four] =
+        [1, 2, 3, 4].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
+    desk.providers.script("twilio", [Reply::taken("twilio").after(Duration::from_secs(7))]);
+    let after = async |milliseconds, item: &StreamedItem| {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        hand(&desk, &[item]).await
+    };
+    let (first, third, second) = tokio::join!(after(0, &one), after(500, &three), after(600, &two));
+    assert_eq!((first, third, second), (vec![], vec!["m-0".to_owned()], vec!["m-0".to_owned()]));
+    for waits in [&four, &three] {
+        assert_eq!(hand(&desk, &[waits]).await, ["m-0"]);
+    }
+    for next in [&two, &three, &four] {
+        assert_eq!(hand(&desk, &[next]).await, [""; 0]);
+    }
+    assert_eq!(texts(&desk), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn a_place_that_nobody_needs_any_more_is_nobodys() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let [one, two, three] = [1, 2, 3].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
+    desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
+    assert_eq!(hand(&desk, &[&one, &two]).await.len(), 2);
+    // The customer has opted out: both are given up, one of them while it waits in the line.
+    desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
+    assert_eq!(hand(&desk, &[&two]).await, [""; 0]);
+    assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
+    desk.text_with("SM3", "START", Some(shared::sms::message::OptOut::Start)).await;
+    assert_eq!(hand(&desk, &[&one, &two, &three]).await, [""; 0]);
+    assert_eq!(texts(&desk), ["1", "3"]);
 }
 
 #[tokio::test]

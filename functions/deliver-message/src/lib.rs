@@ -111,7 +111,7 @@ impl Work for DeliverMessage {
         let turn = Turn::of(item);
         if let Err(error) = self.conversations.deliver_in_turn(&message, turn, deadline, report).await {
             let body = if parts.is_some() { Some(message.to_item()?) } else { None };
-            return Err(Failed { error, left: Joined { body, parts }, reason: None });
+            return Err(Failed { left: Joined { body, parts }, ..error.into() });
         }
         if let Some(key) = parts {
             self.conversations.handed_on(&key, deadline).await?;

@@ -91,4 +91,9 @@ impl Work for SendReply {
         report.count("DeadLettered", 1);
         Ok(true)
     }
+
+    async fn hand_back(&self, items: &[&SqsMessage], deadline: Deadline) -> Result<()> {
+        let items: Vec<_> = items.iter().filter_map(|item| Streamed::read(item).ok()).collect();
+        self.replies.keep_turns(&items, deadline).await
+    }
 }

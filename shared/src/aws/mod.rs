@@ -3,7 +3,6 @@
 pub mod connect;
 pub mod conversations;
 mod failure;
-mod lease;
 pub mod participant;
 pub mod queue;
 pub mod replies;
@@ -12,6 +11,7 @@ pub mod sns;
 mod table;
 pub mod texting;
 pub mod tokens;
+mod turns;
 
 use std::time::Duration;
 

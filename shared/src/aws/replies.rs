@@ -1,18 +1,18 @@
 //! What is remembered of replies, beside the conversations in the same table: how far each one is, and whose turn it is.
 //!
 //! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
-//! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not. A lease lets
-//! one reply of a conversation be sent at a time. One that has to wait, for a provider that throttles, leaves the lease to
-//! itself, so that the agent's next reply doesn't overtake it; so does one whose sender dies. Those that find it taken so
-//! line up, and the first of them is left the lease when the reply is done with.
+//! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not.
+//!
+//! One reply of a conversation is sent at a time ([`super::turns`]). One that has to wait, for a provider that throttles,
+//! keeps its place, and so does one whose sender died; those that find it so line up behind it.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
-    lease::{Lease, Line},
     table::{Condition, Item, Write, now},
+    turns::Turns,
 };
 use crate::{deadline::Deadline, error::Result};
 
@@ -40,8 +40,8 @@ impl ReplyId<'_> {
         format!("reply#{}", self.item_id)
     }
 
-    fn lease_key(&self) -> String {
-        format!("replies#{}", self.contact_id)
+    fn turns_key(&self) -> String {
+        format!("turns#{}", self.contact_id)
     }
 }
 
@@ -64,8 +64,8 @@ pub enum Progress {
     Waiting(Part),
     /// The parts before this one were taken; this one may have been: whoever was at it is gone.
     Sending(Part),
-    /// Somebody is at it.
-    Busy,
+    /// Somebody is at it; the parts before this one were taken.
+    Busy(Part),
     /// All parts were taken.
     Sent,
     /// It can't be sent, from this part on.
@@ -85,34 +85,23 @@ pub struct ReplyRecord {
     pub addressee: Option<Addressee>,
     /// How far it is.
     pub progress: Progress,
+    /// How often it was tried, and was surely not taken.
+    pub tries: u32,
     /// Who wrote that; a write depends on it.
-    by: Option<String>,
-    /// The conversation's lease, whoever has it.
-    lease: Option<Lease>,
+    pub by: Option<String>,
+    turns: Turns,
 }
 
 impl ReplyRecord {
     /// The first part that is not known to have been taken.
     pub fn part(&self) -> Part {
         match &self.progress {
-            Progress::Waiting(part) | Progress::Sending(part) | Progress::GivenUp { part, .. } => *part,
-            Progress::None | Progress::Busy | Progress::Sent => Part::default(),
+            Progress::Waiting(part)
+            | Progress::Sending(part)
+            | Progress::Busy(part)
+            | Progress::GivenUp { part, .. } => *part,
+            Progress::None | Progress::Sent => Part::default(),
         }
-    }
-
-    /// The lease, where it is this reply's.
-    fn own_lease(&self, id: ReplyId<'_>) -> Option<&Lease> {
-        self.lease.as_ref().filter(|lease| lease.item == id.item_id)
-    }
-
-    /// Whose the lease is, if it is this reply's.
-    pub fn holder<'a>(&'a self, id: ReplyId<'a>) -> &'a str {
-        self.own_lease(id).map_or(id.item_id, |lease| &lease.by)
-    }
-
-    /// Those that wait behind this reply.
-    fn line(&self, id: ReplyId<'_>) -> Line {
-        self.own_lease(id).map(|lease| lease.line.clone()).unwrap_or_default()
     }
 }
 
@@ -121,7 +110,8 @@ pub struct ReplyLease<'a> {
     id: ReplyId<'a>,
     group_id: String,
     owner: String,
-    line: Line,
+    tries: u32,
+    turns: Turns,
 }
 
 impl ReplyLease<'_> {
@@ -137,7 +127,7 @@ pub enum Begun<'a> {
     Yes(ReplyLease<'a>),
     /// The customer wants no texts.
     OptedOut,
-    /// Another reply of the conversation is being sent.
+    /// Another reply of the conversation is being sent, or was until now.
     Busy,
     /// The reply with this item id goes first, and waits; or somebody else has done something about this one.
     NotItsTurn(Option<String>),
@@ -158,7 +148,7 @@ impl Store {
     /// What is known of a reply: one call, or two if its sender died.
     pub async fn reply(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
         let known = self.reply_once(id, deadline).await?;
-        // A batch is not read at one moment: its sender may have finished it, and given the lease back, between the two.
+        // A batch is not read at one moment: its sender may have finished it between the two.
         if matches!(known.progress, Progress::Sending(_)) {
             return self.reply_once(id, deadline).await;
         }
@@ -166,16 +156,17 @@ impl Store {
     }
 
     async fn reply_once(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
-        let found = self.table.read(&[contact_key(id.contact_id), id.key(), id.lease_key()], deadline).await?;
+        let found = self.table.read(&[contact_key(id.contact_id), id.key(), id.turns_key()], deadline).await?;
         let mut found = found.into_iter();
         let addressee = found.next().flatten().as_ref().and_then(read_addressee);
         let record = found.next().flatten();
-        let lease = found.next().flatten().as_ref().and_then(Lease::read);
+        let turns = Turns::read(found.next().flatten().as_ref());
         let Some(record) = record else {
-            return Ok(ReplyRecord { addressee, progress: Progress::None, by: None, lease });
+            return Ok(ReplyRecord { addressee, progress: Progress::None, tries: 0, by: None, turns });
         };
         let by = record.get("by").map(str::to_owned);
-        let is_at_it = lease.as_ref().is_some_and(|lease| Some(&lease.by) == by.as_ref() && lease.is_busy());
+        let is_at_it =
+            turns.of(id).is_some_and(|turn| turn.is_busy()) && by.as_ref().is_some_and(|by| turns.is_by(id, by));
         let number = |name| record.get_number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
         let part = Part { number: number("part"), at: number("at") };
         let progress = match record.get("state") {
@@ -186,103 +177,120 @@ impl Store {
                 item: by.clone().unwrap_or_default(),
                 reason: record.get("reason").unwrap_or_default().to_owned(),
             },
-            Some(SENDING) if is_at_it => Progress::Busy,
+            Some(SENDING) if is_at_it => Progress::Busy(part),
             _ => Progress::Sending(part),
         };
-        Ok(ReplyRecord { addressee, progress, by, lease })
+        let tries = u32::try_from(number("tries")).unwrap_or(u32::MAX);
+        Ok(ReplyRecord { addressee, progress, tries, by, turns })
     }
 
     /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is
-    /// not to be had, or three if the reply lines up.
+    /// not to be had, or three if it lines up. What is known of the turns is renewed.
     pub async fn begin_reply<'a>(
         &self,
         id: ReplyId<'a>,
-        known: &ReplyRecord,
+        known: &mut ReplyRecord,
         group_id: &str,
         part: Part,
         deadline: Deadline,
     ) -> Result<Begun<'a>> {
-        let owner = format!("{}#{}", id.item_id, Uuid::new_v4().simple());
-        let as_known = match &known.by {
-            Some(by) => Condition::Text("by", by.clone()),
-            None => Condition::Free,
-        };
+        let owner = Uuid::new_v4().simple().to_string();
         let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
-        let line = known.line(id);
-        let lease = Lease::busy(id, &owner, left + 2, line.clone());
-        let free = Condition::FreeOrText("by", known.holder(id).to_owned());
-        let writes = [
-            Write::put(id.lease_key(), lease.write()).only_if(free),
-            put_progress(id, SENDING, part, &owner).only_if(as_known),
-            Write::check(opt_out_key(group_id), Condition::Free),
-        ];
-        let taken = ReplyLease { id, group_id: group_id.to_owned(), owner, line };
-        if self.table.write(&writes, deadline).await? {
-            return Ok(Begun::Yes(taken));
+        let mut turns = known.turns.clone();
+        if turns.take(id, &owner, left + 2) {
+            let writes = [
+                turns.write(id.turns_key()),
+                Write::put(id.key(), progress(SENDING, part, known.tries, &owner))
+                    .only_if(as_written(known.by.as_deref())),
+                Write::check(opt_out_key(group_id), Condition::Free),
+            ];
+            if self.table.write(&writes, deadline).await? {
+                let (group_id, tries) = (group_id.to_owned(), known.tries);
+                return Ok(Begun::Yes(ReplyLease { id, group_id, owner, tries, turns }));
+            }
         }
-        let keys = [id.lease_key(), id.key(), opt_out_key(group_id)];
+        let keys = [id.turns_key(), id.key(), opt_out_key(group_id)];
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
-        let lease = found.next().flatten().as_ref().and_then(Lease::read);
+        known.turns = Turns::read(found.next().flatten().as_ref());
         let record = found.next().flatten();
-        let record_by = record.as_ref().and_then(|record| record.get("by"));
-        // Ours: an earlier try's answer was lost.
-        if lease.as_ref().is_some_and(|lease| lease.by == taken.owner) {
-            return Ok(Begun::Yes(taken));
+        // An earlier try's answer was lost.
+        if known.turns.is_by(id, &owner) {
+            let (group_id, tries, turns) = (group_id.to_owned(), known.tries, known.turns.clone());
+            return Ok(Begun::Yes(ReplyLease { id, group_id, owner, tries, turns }));
         }
         if found.next().flatten().is_some() {
             return Ok(Begun::OptedOut);
         }
-        if record_by != known.by.as_deref() {
+        if record.as_ref().and_then(|record| record.get("by")) != known.by.as_deref() {
             return Ok(Begun::NotItsTurn(None));
         }
-        let Some(waits) = lease.filter(|lease| !lease.is_busy() && lease.item != id.item_id) else {
-            return Ok(Begun::Busy);
-        };
-        self.line_up(id, &waits, deadline).await?;
-        Ok(Begun::NotItsTurn(Some(waits.item)))
-    }
-
-    /// Behind the reply that goes first. Where that one is taken up at this moment, the place is not kept.
-    async fn line_up(&self, id: ReplyId<'_>, first: &Lease, deadline: Deadline) -> Result<()> {
-        let same = Condition::Text("by", first.by.clone());
-        let lease = first.with_behind(id);
-        self.table.write(&[Write::put(id.lease_key(), lease.write()).only_if(same)], deadline).await.map(drop)
+        self.change_turns(id, &mut known.turns, |turns| turns.wait(id), deadline).await?;
+        let waits = known.turns.first().filter(|first| first.item != id.item_id && !first.is_busy());
+        Ok(waits.map_or(Begun::Busy, |first| Begun::NotItsTurn(Some(first.item.clone()))))
     }
 
     /// The reply is to be begun later, and keeps its place until then: one call.
-    pub async fn keep_turn(&self, id: ReplyId<'_>, known: &ReplyRecord, deadline: Deadline) -> Result<()> {
-        match &known.lease {
-            Some(lease) if lease.is_busy() => Ok(()),
-            Some(lease) if lease.item != id.item_id => self.line_up(id, lease, deadline).await,
-            _ => {
-                let kept = Lease::kept(id, known.line(id)).write();
-                let free = Condition::FreeOrText("by", known.holder(id).to_owned());
-                self.table.write(&[Write::put(id.lease_key(), kept).only_if(free)], deadline).await.map(drop)
+    pub async fn keep_turn(&self, id: ReplyId<'_>, known: &mut ReplyRecord, deadline: Deadline) -> Result<()> {
+        self.change_turns(id, &mut known.turns, |turns| turns.wait(id), deadline).await
+    }
+
+    /// These replies of a conversation were not looked at, and keep their places: two calls.
+    pub async fn keep_turns(&self, ids: &[ReplyId<'_>], deadline: Deadline) -> Result<()> {
+        let Some(one) = ids.first() else { return Ok(()) };
+        let keys: Vec<_> = std::iter::once(one.turns_key()).chain(ids.iter().map(ReplyId::key)).collect();
+        let mut found = self.table.read(&keys, deadline).await?.into_iter();
+        let mut turns = Turns::read(found.next().flatten().as_ref());
+        let is_over = |record: &Item| matches!(record.get("state"), Some(SENT | GIVEN_UP));
+        let left: Vec<_> = ids
+            .iter()
+            .zip(found)
+            .filter(|(_, record)| !record.as_ref().is_some_and(is_over))
+            .map(|(id, _)| *id)
+            .collect();
+        let wait = |turns: &mut Turns| left.iter().for_each(|id| turns.wait(*id));
+        self.change_turns(*one, &mut turns, wait, deadline).await
+    }
+
+    /// The reply is done with, whoever did it: no call if it has no place.
+    pub async fn leave_turn(&self, id: ReplyId<'_>, known: &mut ReplyRecord, deadline: Deadline) -> Result<()> {
+        self.change_turns(id, &mut known.turns, |turns| turns.leave(id), deadline).await
+    }
+
+    async fn turns(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Turns> {
+        let found = self.table.read(&[id.turns_key()], deadline).await?;
+        Ok(Turns::read(found.into_iter().flatten().next().as_ref()))
+    }
+
+    /// Changes whose turn it is, from what is known of it: one call, two more each time that somebody else changes it
+    /// meanwhile, or none where nothing is to be changed.
+    async fn change_turns(
+        &self,
+        id: ReplyId<'_>,
+        known: &mut Turns,
+        change: impl Fn(&mut Turns),
+        deadline: Deadline,
+    ) -> Result<()> {
+        loop {
+            let mut turns = known.clone();
+            change(&mut turns);
+            if turns.is_same(known) {
+                return Ok(());
             }
+            if self.table.write(&[turns.write(id.turns_key())], deadline).await? {
+                *known = turns;
+                return Ok(());
+            }
+            *known = self.turns(id, deadline).await?;
         }
-    }
-
-    /// It will not be begun: two calls.
-    pub async fn leave_turn(&self, id: ReplyId<'_>, holder: &str, deadline: Deadline) -> Result<()> {
-        let mine = Condition::Text("by", holder.to_owned());
-        let next = self.next_after(id, holder, deadline).await?;
-        self.table.write(&[left_to(id, next).only_if(mine)], deadline).await.map(drop)
-    }
-
-    /// Whose turn it is after the reply that has the lease by `holder`: one call.
-    async fn next_after(&self, id: ReplyId<'_>, holder: &str, deadline: Deadline) -> Result<Option<Lease>> {
-        let found = self.table.read(&[id.lease_key()], deadline).await?.into_iter().flatten().next();
-        let lease = found.as_ref().and_then(Lease::read).filter(|lease| lease.by == holder);
-        Ok(lease.and_then(|lease| Lease::next(lease.line)))
     }
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
     /// one call, or two if it may not be.
     pub async fn next_part(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<Next> {
-        let mine = Condition::Text("by", lease.owner.clone());
         let opt_out = opt_out_key(&lease.group_id);
+        let sending = progress(SENDING, part, lease.tries, &lease.owner);
         let writes = [
-            put_progress(lease.id, SENDING, part, &lease.owner).only_if(mine),
+            Write::put(lease.id.key(), sending).only_if(as_written(Some(&lease.owner))),
             Write::check(opt_out.clone(), Condition::Free),
         ];
         if self.table.write(&writes, deadline).await? {
@@ -292,58 +300,82 @@ impl Store {
         Ok(if opted_out { Next::OptedOut } else { Next::NotItsTurn })
     }
 
-    /// All parts were taken: one call. The lease is given back.
-    pub async fn reply_sent(&self, lease: &ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
-        let done = put_progress(lease.id, SENT, end, &lease.owner);
-        self.with_lease(done, lease.id, &lease.owner, Lease::next(lease.line.clone()), deadline).await
+    /// All parts were taken, and the next reply may be sent: one call, two more each time that others line up meanwhile.
+    pub async fn reply_sent(&self, lease: ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
+        let ReplyLease { id, owner, tries, turns, .. } = lease;
+        let sent = progress(SENT, end, tries, &owner);
+        let leave = |turns: &mut Turns| turns.leave(id);
+        self.with_turns(id, sent, Some(&owner), turns, leave, deadline).await.map(drop)
     }
 
-    /// This part was surely not taken, and is to be sent later. Until then no other reply of the conversation is.
-    pub async fn postpone_reply(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
-        let waiting = put_progress(lease.id, WAITING, part, &lease.owner);
-        let kept = Lease::kept(lease.id, lease.line.clone());
-        self.with_lease(waiting, lease.id, &lease.owner, Some(kept), deadline).await
+    /// This part was surely not taken, and is to be sent later. Until then no other reply of the conversation is, but one that
+    /// was written before, if this one has not begun. Calls as of [`Self::reply_sent`].
+    pub async fn postpone_reply(&self, lease: ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
+        let ReplyLease { id, owner, tries, turns, .. } = lease;
+        let waiting = progress(WAITING, part, tries.saturating_add(1), &owner);
+        let keep = |turns: &mut Turns| turns.keep(id, part.number > 0);
+        self.with_turns(id, waiting, Some(&owner), turns, keep, deadline).await.map(drop)
     }
 
-    /// It can't be sent, from this part on. The conversation's next reply may be: two calls.
+    /// It can't be sent, from this part on, and the next reply may be; `false`: its record is no longer `by`'s. One call more
+    /// than [`Self::reply_sent`].
     pub async fn give_reply_up(
         &self,
         id: ReplyId<'_>,
-        lease_by: &str,
+        by: Option<&str>,
         part: Part,
         item: &str,
         reason: &str,
         deadline: Deadline,
-    ) -> Result<()> {
-        let item = progress(GIVEN_UP, part, item).text("reason", reason);
-        let next = self.next_after(id, lease_by, deadline).await?;
-        self.with_lease(Write::put(id.key(), item), id, lease_by, next, deadline).await
+    ) -> Result<bool> {
+        let record = progress(GIVEN_UP, part, 0, item).text("reason", reason);
+        let turns = self.turns(id, deadline).await?;
+        self.with_turns(id, record, by, turns, |turns| turns.leave(id), deadline).await
     }
 
-    /// Whether a chat whose bot or flow is not heard is to be told so: of one of its messages. One call.
-    pub async fn may_tell_bot(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<bool> {
-        let told = Item::default().text("by", id.item_id).until(now() + REMEMBERED);
-        let first = Condition::FreeOrText("by", id.item_id.to_owned());
-        self.table.write(&[Write::put(format!("told#{}", id.contact_id), told).only_if(first)], deadline).await
-    }
-
-    /// Writes a record, and gives the lease back or leaves it to somebody, if it is still `by`'s.
-    async fn with_lease(
+    /// Writes a reply's record and changes whose turn it is; `false`: the record is no longer `by`'s.
+    async fn with_turns(
         &self,
-        record: Write,
         id: ReplyId<'_>,
-        by: &str,
-        next: Option<Lease>,
+        record: Item,
+        by: Option<&str>,
+        mut turns: Turns,
+        change: impl Fn(&mut Turns),
         deadline: Deadline,
-    ) -> Result<()> {
-        let mine = Condition::Text("by", by.to_owned());
-        if self.table.write(&[record.clone(), left_to(id, next).only_if(mine)], deadline).await? {
-            return Ok(());
+    ) -> Result<bool> {
+        loop {
+            change(&mut turns);
+            let record_write = Write::put(id.key(), record.clone()).only_if(as_written(by));
+            let writes = [record_write, turns.write(id.turns_key())];
+            if self.table.write(&writes, deadline).await? {
+                return Ok(true);
+            }
+            let mut found = self.table.read(&[id.key(), id.turns_key()], deadline).await?.into_iter();
+            let now = found.next().flatten().unwrap_or_default();
+            turns = Turns::read(found.next().flatten().as_ref());
+            // An earlier try's answer was lost.
+            if ["state", "by"].iter().all(|name| now.get(name) == record.get(name)) {
+                return Ok(true);
+            }
+            if now.get("by") != by {
+                return Ok(false);
+            }
         }
-        self.table.write(&[record], deadline).await.map(drop)
     }
 
-    /// The chat has ended: the customer's next message starts another one. One call, or two.
+    /// Whether the chat was told of another message of its bot or flow that was not delivered: one call.
+    pub async fn was_told(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<bool> {
+        let told = self.table.read(&[told_key(id)], deadline).await?.into_iter().flatten().next();
+        Ok(told.is_some_and(|told| told.get("by") != Some(id.item_id)))
+    }
+
+    /// It has been told of this one: one call.
+    pub async fn told(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<()> {
+        let told = Item::default().text("by", id.item_id).until(now() + REMEMBERED);
+        self.table.write(&[Write::put(told_key(id), told)], deadline).await.map(drop)
+    }
+
+    /// The chat has ended: the customer's next message starts another one. Up to three calls.
     pub async fn close(&self, contact_id: &str, deadline: Deadline) -> Result<bool> {
         let Some(addressee) = self.by_contact(contact_id, deadline).await? else { return Ok(false) };
         let (mut conversation, _) = self.customer(&addressee.group_id, deadline).await?;
@@ -357,24 +389,22 @@ impl Store {
     }
 }
 
-/// The lease is left to who is next.
-fn left_to(id: ReplyId<'_>, next: Option<Lease>) -> Write {
-    match next {
-        Some(lease) => Write::put(id.lease_key(), lease.write()),
-        None => Write::delete(id.lease_key()),
-    }
+fn told_key(id: ReplyId<'_>) -> String {
+    format!("told#{}", id.contact_id)
 }
 
-fn progress(state: &'static str, part: Part, by: &str) -> Item {
+/// That a reply's record is the one that this wrote, or that there is none.
+fn as_written(by: Option<&str>) -> Condition {
+    by.map_or(Condition::Free, |by| Condition::Text("by", by.to_owned()))
+}
+
+fn progress(state: &'static str, part: Part, tries: u32, by: &str) -> Item {
     let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     Item::default()
         .text("state", state)
         .number("part", number(part.number))
         .number("at", number(part.at))
+        .number("tries", tries.into())
         .text("by", by)
         .until(now() + REMEMBERED)
-}
-
-fn put_progress(id: ReplyId<'_>, state: &'static str, part: Part, by: &str) -> Write {
-    Write::put(id.key(), progress(state, part, by))
 }

@@ -109,8 +109,6 @@ pub(super) enum Condition {
     Free,
     /// The item has this text.
     Text(&'static str, String),
-    /// No such item, or one past its time, or one that has this text.
-    FreeOrText(&'static str, String),
     /// The item has this number.
     Number(&'static str, i64),
 }
@@ -250,9 +248,6 @@ fn write_memory(items: &mut HashMap<String, Item>, writes: &[Write]) -> bool {
             Condition::None => true,
             Condition::Free => known.is_none_or(Item::is_over),
             Condition::Text(name, text) => known.is_some_and(|item| item.get(name) == Some(text)),
-            Condition::FreeOrText(name, text) => {
-                known.is_none_or(|item| item.is_over() || item.get(name) == Some(text))
-            }
             Condition::Number(name, number) => known.is_some_and(|item| item.get_number(name) == Some(*number)),
         }
     };
@@ -307,9 +302,6 @@ fn expression(condition: &Condition) -> Option<Expression> {
         Condition::None => return None,
         Condition::Free => (FREE.to_owned(), None, None),
         Condition::Text(name, text) => ("#n = :v".to_owned(), Some(*name), Some(AttributeValue::S(text.clone()))),
-        Condition::FreeOrText(name, text) => {
-            (format!("{FREE} OR #n = :v"), Some(*name), Some(AttributeValue::S(text.clone())))
-        }
         Condition::Number(name, number) => {
             ("#n = :v".to_owned(), Some(*name), Some(AttributeValue::N(number.to_string())))
         }

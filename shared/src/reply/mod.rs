@@ -69,8 +69,8 @@ pub struct Replies {
 /// A reply that ended before its end.
 #[derive(Default)]
 pub struct Undelivered {
-    /// Who has the right to send it.
-    lease_by: String,
+    /// Who wrote its record, if there is one.
+    by: Option<String>,
     /// The first part that was not taken.
     part: Part,
     /// The words from there on. None: it is nothing that has words.
@@ -119,28 +119,30 @@ impl Replies {
             Content::Unsendable => None,
         };
         let id = name(item);
-        let known = self.store.reply(id, deadline).await?;
-        let Some(addressee) = &known.addressee else {
+        let mut known = self.store.reply(id, deadline).await?;
+        let Some(addressee) = &known.addressee.take() else {
             // What the flow says next must not overtake this.
-            self.store.keep_turn(id, &known, deadline).await?;
+            self.store.keep_turn(id, &mut known, deadline).await?;
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
         let account = self.account(addressee).await;
         let part = known.part();
-        let undelivered = |part: Part, lease_by: &str| Undelivered {
-            lease_by: lease_by.to_owned(),
+        let undelivered = |part: Part, by: Option<&str>| Undelivered {
+            by: by.map(str::to_owned),
             part,
             words: text.map(|text| rest(text, part).to_owned()),
             group_id: Some(addressee.group_id.clone()),
         };
-        let ended =
-            |error: Error, part: Part| Failed { error, left: undelivered(part, known.holder(id)), reason: None };
+        let by = known.by.clone();
+        let ended = |error: Error, part: Part| Failed { left: undelivered(part, by.as_deref()), ..error.into() };
         match &known.progress {
             Progress::None | Progress::Waiting(_) | Progress::Sending(_) => (),
-            Progress::Sent => return Ok(Self::duplicate(report)),
-            Progress::Busy => return Ok(Done::NotItsTurn(None)),
+            Progress::Sent => return self.duplicate(id, &mut known, deadline, report).await,
+            Progress::Busy(_) => return Ok(Done::NotItsTurn(None)),
             Progress::GivenUp { item, .. } if turn.again.is_some() && item != turn.item => (),
-            Progress::GivenUp { item, .. } if item != turn.item => return Ok(Self::duplicate(report)),
+            Progress::GivenUp { item, .. } if item != turn.item => {
+                return self.duplicate(id, &mut known, deadline, report).await;
+            }
             Progress::GivenUp { reason, .. } => {
                 let error = Error::new(Kind::SendRefused, "The reply was given up");
                 return Err(Failed { reason: Some(reason.clone()), ..ended(error, part) });
@@ -149,7 +151,7 @@ impl Replies {
         let account = match account {
             Ok(account) => account,
             Err(error) => {
-                self.store.keep_turn(id, &known, deadline).await?;
+                self.store.keep_turn(id, &mut known, deadline).await?;
                 return Err(ended(error, part));
             }
         };
@@ -163,20 +165,23 @@ impl Replies {
         };
         let shortest = self.sender.shortest() + RECORD;
         if deadline.remaining() < shortest {
-            self.store.keep_turn(id, &known, deadline).await?;
+            self.store.keep_turn(id, &mut known, deadline).await?;
             return Ok(Done::NotYet(NO_TIME));
         }
-        let lease = match self.begin(id, &known, &addressee.group_id, part, deadline).await? {
+        let lease = match self.begin(id, &mut known, &addressee.group_id, part, deadline).await? {
             Begun::Yes(lease) => lease,
             Begun::OptedOut => return Err(ended(Error::new(Kind::OptedOut, "The customer has opted out"), part)),
             Begun::Busy => return Ok(Done::NotItsTurn(None)),
             Begun::NotItsTurn(first) => return Ok(Done::NotItsTurn(first)),
         };
         let limit = account.credentials.limit(addressee.channel);
+        let owner = lease.owner().to_owned();
+        let tries = known.tries.saturating_add(1);
+        let over = |error: Error, part: Part| Failed { left: undelivered(part, Some(&owner)), ..error.into() };
         let mut part = part;
         while let Some((body, after)) = segments::first(rest(text, part), limit) {
             if deadline.remaining() < shortest {
-                self.store.postpone_reply(&lease, part, deadline).await?;
+                self.store.postpone_reply(lease, part, deadline).await?;
                 return Ok(Done::NotYet(Duration::ZERO));
             }
             let key = key(id, part.number);
@@ -193,10 +198,9 @@ impl Replies {
                 // What can't be repeated is decided here: nobody may try it again.
                 let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
                 if !is_over {
-                    self.store.postpone_reply(&lease, part, deadline).await?;
-                    return Err(Failed { error, left: undelivered(part, id.item_id), reason: None });
+                    self.store.postpone_reply(lease, part, deadline).await?;
                 }
-                return Err(Failed { error, left: undelivered(part, lease.owner()), reason: None });
+                return Err(Failed { tries: Some(tries), ..over(error, part) });
             }
             report.count("TextSent", 1);
             part = Part { number: part.number + 1, at: text.len() - after.len() };
@@ -207,7 +211,7 @@ impl Replies {
                 Next::Yes => (),
                 Next::OptedOut => {
                     let error = Error::new(Kind::OptedOut, "The customer has opted out");
-                    return Err(Failed { error, left: undelivered(part, lease.owner()), reason: None });
+                    return Err(over(error, part));
                 }
                 Next::NotItsTurn => {
                     report.note("the lease was taken away");
@@ -215,7 +219,7 @@ impl Replies {
                 }
             }
         }
-        self.store.reply_sent(&lease, part, deadline).await?;
+        self.store.reply_sent(lease, part, deadline).await?;
         report.count("ReplyDelivered", 1);
         Ok(Done::Yes)
     }
@@ -224,7 +228,7 @@ impl Replies {
     async fn begin<'a>(
         &self,
         id: ReplyId<'a>,
-        known: &ReplyRecord,
+        known: &mut ReplyRecord,
         group_id: &str,
         part: Part,
         deadline: Deadline,
@@ -246,10 +250,24 @@ impl Replies {
         account.cloned().ok_or_else(|| misconfigured("the settings no longer have the account"))
     }
 
-    fn duplicate(report: &mut Report) -> Done {
+    async fn duplicate(
+        &self,
+        id: ReplyId<'_>,
+        known: &mut ReplyRecord,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Outcome {
+        self.store.leave_turn(id, known, deadline).await?;
         report.note("a duplicate");
         report.count("ReplyDuplicate", 1);
-        Done::Yes
+        Ok(Done::Yes)
+    }
+
+    /// These were not looked at: what is to be sent of them keeps its place.
+    pub async fn keep_turns(&self, items: &[Streamed], deadline: Deadline) -> Result<()> {
+        let is_sent = |item: &&Streamed| matches!(read(item), Ok(Content::Text(_) | Content::Unsendable));
+        let ids: Vec<_> = items.iter().filter(is_sent).map(name).collect();
+        self.store.keep_turns(&ids, deadline).await
     }
 
     /// The reply will not be sent: it is so recorded, and the agent is told, once.
@@ -274,27 +292,33 @@ impl Replies {
             &found
         };
         let Some(group_id) = &left.group_id else {
-            self.store.leave_turn(id, &left.lease_by, deadline).await?;
+            let mut known = self.store.reply(id, deadline).await?;
+            self.store.leave_turn(id, &mut known, deadline).await?;
             return Ok(Told::Nobody);
         };
         let words = match &left.words {
             Some(words) => words.clone(),
             // What it panicked at may have been this.
-            None => match catch_unwind(AssertUnwindSafe(|| item.content())) {
+            None => match read(item) {
                 Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
                 Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
                 Ok(Content::Ended | Content::Nothing(_)) => return Ok(Told::Nobody),
                 Err(_) => "a message that could not be read".to_owned(),
             },
         };
-        self.store.give_reply_up(id, &left.lease_by, left.part, turn.item, reason, deadline).await?;
+        if !self.store.give_reply_up(id, left.by.as_deref(), left.part, turn.item, reason, deadline).await? {
+            return Err(Error::new(
+                Kind::StoreUnavailable,
+                "Somebody else has done something about the reply; look again",
+            ));
+        }
         report.count("ReplyNotDelivered", 1);
         let (mut conversation, _) = self.store.customer(group_id, deadline).await?;
         if conversation.contact_id.as_deref() != Some(id.contact_id) {
             report.note("the agent was not told: the chat has ended");
             return Ok(Told::Nobody);
         }
-        if item.is_automatic && !self.store.may_tell_bot(id, deadline).await? {
+        if item.is_automatic && self.store.was_told(id, deadline).await? {
             report.note("the chat was told of an earlier one");
             return Ok(Told::Before);
         }
@@ -302,7 +326,12 @@ impl Replies {
         let token = hash(&["not delivered", id.contact_id, id.item_id]);
         let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
         let (told, note) = match said {
-            Ok(Said::Yes) => (Told::Agent, "the agent was told"),
+            Ok(Said::Yes) => {
+                if item.is_automatic {
+                    self.store.told(id, deadline).await?;
+                }
+                (Told::Agent, "the agent was told")
+            }
             Ok(Said::No) => (Told::Nobody, "the agent was not told: the chat has ended"),
             // No later try would be taken either, and the owner must know.
             Err(error) if error.kind() == Kind::ConnectRejected => {
@@ -318,8 +347,8 @@ impl Replies {
     async fn left(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Undelivered> {
         let known = self.store.reply(id, deadline).await?;
         Ok(Undelivered {
-            lease_by: known.holder(id).to_owned(),
             part: known.part(),
+            by: known.by,
             words: None,
             group_id: known.addressee.map(|addressee| addressee.group_id),
         })
@@ -359,6 +388,11 @@ fn why(reason: &str) -> &'static str {
         "send_refused" => "the provider refused it",
         _ => "the bridge could not send it",
     }
+}
+
+/// What it says; an error where that can't be read without a panic.
+fn read(item: &Streamed) -> std::thread::Result<Content> {
+    catch_unwind(AssertUnwindSafe(|| item.content()))
 }
 
 fn name(item: &Streamed) -> ReplyId<'_> {
