@@ -2,7 +2,7 @@
 //!
 //! The way of an item: [`Work::place`] (whose turn it is) → [`Work::work`] → done, or what [`disposition`] says: back to
 //! the queue and not before a while, or to the dead-letter queue ([`Work::give_up`]). A group stops at its first failure:
-//! what comes after it must wait for it. Only one that an item before it waits for ([`Done::NotItsTurn`]) goes first.
+//! what comes after it must wait for it, unless it was given up ([`Work::LETS_BY`]). Only one that an item before it waits for ([`Done::NotItsTurn`]) goes first.
 //! Other groups of the batch go on.
 
 use std::{collections::VecDeque, convert::Infallible, panic::AssertUnwindSafe, time::Duration};
@@ -92,6 +92,8 @@ pub trait Work {
     const SERVICE: &'static str;
     /// The metric that counts failed tries, by code.
     const FAILED: &'static str;
+    /// Whether an item that is given up, and can't be put aside now, lets those behind it by: a FIFO queue's can't.
+    const LETS_BY: bool;
     /// See [`Failed::left`].
     type Left: Default;
 
@@ -155,6 +157,7 @@ pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsB
 
 /// One group's items, in order. Returns the ids of those that are not done with.
 async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &str, deadline: Deadline) -> Vec<String> {
+    let mut failed = Vec::new();
     // One goes first at a time: what it waits for itself is not looked for.
     let mut gone_first = false;
     while let Some((_, item)) = left.front() {
@@ -164,6 +167,13 @@ async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &s
                 gone_first = false;
                 continue;
             }
+            Step::Aside { time } if W::LETS_BY => {
+                delay(work, &[item], time, request_id, deadline).await;
+                failed.extend(item.message_id.clone());
+                left.pop_front();
+                continue;
+            }
+            Step::Aside { time } => (time, None),
             Step::Wait { time, behind } => (time, behind),
         };
         let first = behind
@@ -176,18 +186,25 @@ async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &s
             continue;
         }
         let items: Vec<_> = left.iter().map(|(_, item)| *item).collect();
+        // Half of the time is for what follows.
         if items.len() > 1
-            && let Err(error) = work.hand_back(&items, deadline).await
+            && let Err(error) = work.hand_back(&items, Deadline::after(deadline.remaining() / 2)).await
         {
             tracing::warn!(request_id, ?error, "items of a group may come back in another order");
         }
-        let handles: Vec<_> = items.iter().filter_map(|item| handle(item)).collect();
-        if let Err(error) = work.queues().delay(&handles, wait, deadline).await {
-            tracing::warn!(request_id, ?error, "the queue's own visibility timeout applies");
-        }
-        return items.iter().filter_map(|item| item.message_id.clone()).collect();
+        delay(work, &items, wait, request_id, deadline).await;
+        failed.extend(items.iter().filter_map(|item| item.message_id.clone()));
+        break;
     }
-    Vec::new()
+    failed
+}
+
+/// The queue hands these over again, and not before a while.
+async fn delay<W: Work>(work: &W, items: &[&SqsMessage], wait: Duration, request_id: &str, deadline: Deadline) {
+    let handles: Vec<_> = items.iter().filter_map(|item| handle(item)).collect();
+    if let Err(error) = work.queues().delay(&handles, wait, deadline).await {
+        tracing::warn!(request_id, ?error, "the queue's own visibility timeout applies");
+    }
 }
 
 /// What one try of an item came to.
@@ -196,6 +213,8 @@ enum Step {
     Done,
     /// It comes back after this time, or once the one with this id is done.
     Wait { time: Duration, behind: Option<String> },
+    /// It is given up, and comes back after this time to be put aside.
+    Aside { time: Duration },
 }
 
 /// One item.
@@ -214,14 +233,10 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
         Ok(Err(_)) => Err(Error::internal("the handler panicked").into()),
         Err(_) => Err(Error::new(Kind::Timeout, "The item took too long").into()),
     };
-    let mut behind = None;
-    let (outcome, wait, error) = match outcome {
-        Ok(Done::Yes) => ("done", None, None),
-        Ok(Done::NotYet(wait)) => ("waits", Some(wait), None),
-        Ok(Done::NotItsTurn(first)) => {
-            behind = first;
-            ("waits", Some(disposition::in_turn(receipts)), None)
-        }
+    let (outcome, step, error) = match outcome {
+        Ok(Done::Yes) => ("done", Step::Done, None),
+        Ok(Done::NotYet(time)) => ("waits", Step::Wait { time, behind: None }, None),
+        Ok(Done::NotItsTurn(behind)) => ("waits", Step::Wait { time: disposition::in_turn(receipts), behind }, None),
         Err(failed) => {
             let next = match &failed.reason {
                 Some(reason) => Err(reason.as_str()),
@@ -234,23 +249,23 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
                 },
             };
             match next {
-                Ok(wait) => ("later", Some(wait), Some(failed.error)),
+                Ok(time) => ("later", Step::Wait { time, behind: None }, Some(failed.error)),
                 Err(reason) => match AssertUnwindSafe(work.give_up(item, &failed, reason, deadline, &mut report))
                     .catch_unwind()
                     .await
                     .unwrap_or_else(|_| Err(Error::internal("the handler panicked")))
                 {
-                    Ok(aside) => (if aside { "dead letter" } else { "given up" }, None, Some(failed.error)),
+                    Ok(aside) => (if aside { "dead letter" } else { "given up" }, Step::Done, Some(failed.error)),
                     Err(error) => {
                         tracing::error!(request_id, ?error, "not put aside: the item goes back to the queue");
-                        ("later", Some(disposition::pause(receipts)), Some(failed.error))
+                        ("later", Step::Aside { time: disposition::pause(receipts) }, Some(failed.error))
                     }
                 },
             }
         }
     };
     report.finish_item(request_id, outcome, receipts, error.as_ref(), W::FAILED);
-    wait.map_or(Step::Done, |time| Step::Wait { time, behind })
+    step
 }
 
 fn handle(item: &SqsMessage) -> Option<Handle<'_>> {

@@ -16,6 +16,9 @@ pub enum Next {
 /// No item waits longer than this for its next try.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
+/// The same where the table fails: that is never the item's own fault, and others may wait behind it.
+const LONGEST_FOR_TABLE: Duration = Duration::from_secs(2 * 60);
+
 /// Receipts after which a fault that only its owner can mend, or that is ours, ends in the dead-letter queue: 18 to 36
 /// minutes, if the first wait is 20 s. Until then a corrected role or flow is enough.
 const PATIENCE: u32 = 8;
@@ -64,28 +67,28 @@ pub fn next(error: &Error, receipts: u32, tries: u32) -> Next {
     match patience {
         Some((reason, patience)) if receipts >= patience => Next::DeadLetter(reason),
         // Who asks for time gets it.
-        _ => Next::Later(growing(Duration::from_secs(first), tries).max(error.wait().unwrap_or_default().min(LONGEST))),
+        _ => {
+            let longest = if error.kind() == Kind::StoreUnavailable { LONGEST_FOR_TABLE } else { LONGEST };
+            let wait = growing(longest, Duration::from_secs(first), tries);
+            Next::Later(wait.max(error.wait().unwrap_or_default().min(LONGEST)))
+        }
     }
 }
 
 /// How long an item waits that belongs into a dead-letter queue, where there is none or it takes nothing.
 pub fn pause(receipts: u32) -> Duration {
-    growing(Duration::from_secs(5), receipts)
+    growing(LONGEST, Duration::from_secs(5), receipts)
 }
 
-/// How long an item waits that another one goes before: seconds, since it can go at once when that one is done with. In an
-/// outage of hours, minutes: the queue hands it over a thousand times.
+/// How long an item waits that another one goes before: seconds, since it can go at once when that one is done with; after an
+/// hour longer, since the queue hands it over no more than a thousand times.
 pub fn in_turn(receipts: u32) -> Duration {
-    let longest = if receipts < 100 { Duration::from_secs(20) } else { Duration::from_mins(5) };
-    growing_to(longest, Duration::from_secs(5), receipts)
-}
-
-fn growing(first: Duration, tries: u32) -> Duration {
-    growing_to(LONGEST, first, tries)
+    let longest = if receipts < 200 { Duration::from_secs(20) } else { Duration::from_secs(120) };
+    growing(longest, Duration::from_secs(5), receipts)
 }
 
 /// Doubles with every try; the upper half is jitter, so that what failed together does not come back together.
-fn growing_to(longest: Duration, first: Duration, tries: u32) -> Duration {
+fn growing(longest: Duration, first: Duration, tries: u32) -> Duration {
     let most = first.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(longest);
     most.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -111,7 +114,7 @@ mod tests {
             (Kind::Throttled, 1, 1_000, 2_000),
             (Kind::Throttled, 2, 2_000, 4_000),
             (Kind::ConnectUnavailable, 5, 16_000, 32_000),
-            (Kind::StoreUnavailable, 1_000, 450_000, 900_000),
+            (Kind::StoreUnavailable, 1_000, 60_000, 120_000),
             (Kind::ChatQuotaExceeded, 1, 15_000, 30_000),
             (Kind::ChatQuotaExceeded, 999, 450_000, 900_000),
             (Kind::ConnectMisconfigured, 7, 450_000, 900_000),
@@ -139,8 +142,7 @@ mod tests {
         assert!(matches!(wait, Next::Later(wait) if wait <= Duration::from_secs(2)), "{wait:?}");
         let wait = next(&Error::new(Kind::SendMisconfigured, "x"), 6, 1);
         assert_eq!(wait, Next::DeadLetter("send_misconfigured"), "patience is the agent's");
-        for (receipts, at_least, at_most) in
-            [(1, 2, 5), (2, 5, 10), (50, 10, 20), (100, 150, 300), (u32::MAX, 150, 300)]
+        for (receipts, at_least, at_most) in [(1, 2, 5), (2, 5, 10), (50, 10, 20), (200, 60, 120), (u32::MAX, 60, 120)]
         {
             let wait = in_turn(receipts).as_secs_f64();
             assert!((f64::from(at_least)..=f64::from(at_most)).contains(&wait), "{receipts}: {wait}");

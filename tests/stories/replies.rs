@@ -795,7 +795,7 @@ async fn replies_that_were_not_looked_at_keep_their_places() {
         [1, 2, 3, 4].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
     let ended = item(&chat, 5, &json!({ "Type": "EVENT", "ContentType": LEFT }));
     desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
-    assert_eq!(hand(&desk, &[&one, &two, &ended, &three]).await.len(), 4);
+    assert_eq!(hand(&desk, &[&one, &two, &ended, &two, &three]).await.len(), 5);
     assert_eq!(hand(&desk, &[&four]).await, ["m-0"]);
     assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
     assert_eq!(hand(&desk, &[&four]).await, ["m-0"]);
@@ -826,6 +826,24 @@ async fn replies_line_up_behind_one_that_is_being_sent() {
         assert_eq!(hand(&desk, &[next]).await, [""; 0]);
     }
     assert_eq!(texts(&desk), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_given_up_keeps_nobody_waiting() {
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    let [one, two] =
+        [1, 2].map(|number| item(&chat, number, &json!({ "Content": number.to_string(), "ParticipantRole": "AGENT" })));
+    desk.providers.script("twilio", [Reply::refused("twilio")]);
+    // And the agent can't be told now.
+    let outage = local::Fault::error(500, "InternalServerException").forever();
+    desk.cloud.connect.fail(Operation::SendMessage, outage);
+    assert_eq!(hand(&desk, &[&one, &two]).await, ["m-0"]);
+    assert_eq!(texts(&desk), ["1", "2"]);
+    desk.cloud.connect.clear_faults();
+    assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
+    assert_eq!(texts(&desk), ["1", "2"]);
+    assert_eq!(desk.told(&chat), ["[not delivered] 1\n(the provider refused it)"]);
+    assert_eq!(desk.dead_letters().await.len(), 1);
 }
 
 #[tokio::test]

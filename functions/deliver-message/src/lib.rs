@@ -63,6 +63,7 @@ impl DeliverMessage {
 impl Work for DeliverMessage {
     const SERVICE: &'static str = "deliver-message";
     const FAILED: &'static str = "DeliveryFailed";
+    const LETS_BY: bool = false;
     type Left = Joined;
 
     fn queues(&self) -> &Queues {

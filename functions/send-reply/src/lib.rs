@@ -46,6 +46,7 @@ impl SendReply {
 impl Work for SendReply {
     const SERVICE: &'static str = "send-reply";
     const FAILED: &'static str = "ReplyFailed";
+    const LETS_BY: bool = true;
     type Left = Undelivered;
 
     fn queues(&self) -> &Queues {

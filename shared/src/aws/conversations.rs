@@ -9,7 +9,7 @@
 //! | `lease#<group id>` | one direct delivery at a time | for one invocation |
 //! | `parts#<hash>` | parts of a long message | 2 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
-//! | `turns#<InitialContactId>` | which of its replies is sent, and which wait: [`super::turns`] | 20 minutes after the last change |
+//! | `turns#<InitialContactId>` | which of its replies is sent, and which wait | 20 minutes |
 //! | `told#<InitialContactId>` | its bot was told that it is not heard | 30 days |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
 //!

@@ -3,8 +3,10 @@
 //! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
 //! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not.
 //!
-//! One reply of a conversation is sent at a time ([`super::turns`]). One that has to wait, for a provider that throttles,
+//! One reply of a conversation is sent at a time (`turns.rs`). One that has to wait, for a provider that throttles,
 //! keeps its place, and so does one whose sender died; those that find it so line up behind it.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -85,7 +87,7 @@ pub struct ReplyRecord {
     pub addressee: Option<Addressee>,
     /// How far it is.
     pub progress: Progress,
-    /// How often it was tried, and was surely not taken.
+    /// How often it was postponed.
     pub tries: u32,
     /// Who wrote that; a write depends on it.
     pub by: Option<String>,
@@ -145,7 +147,7 @@ pub enum Next {
 }
 
 impl Store {
-    /// What is known of a reply: one call, or two if its sender died.
+    /// What is known of a reply: one call, or two where its sender may have died.
     pub async fn reply(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<ReplyRecord> {
         let known = self.reply_once(id, deadline).await?;
         // A batch is not read at one moment: its sender may have finished it between the two.
@@ -184,8 +186,9 @@ impl Store {
         Ok(ReplyRecord { addressee, progress, tries, by, turns })
     }
 
-    /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is
-    /// not to be had, or three if it lines up. What is known of the turns is renewed.
+    /// Takes the right to send a reply from this part on, unless the customer has opted out: one call. If it is not to be
+    /// had, what is known of the turns is renewed, and the reply lines up, if it has not: up to three calls, two more each
+    /// time that others line up meanwhile.
     pub async fn begin_reply<'a>(
         &self,
         id: ReplyId<'a>,
@@ -229,31 +232,40 @@ impl Store {
         Ok(waits.map_or(Begun::Busy, |first| Begun::NotItsTurn(Some(first.item.clone()))))
     }
 
-    /// The reply is to be begun later, and keeps its place until then: one call.
+    /// The reply is to be begun later, and keeps its place until then: one call, or none if it is kept already.
     pub async fn keep_turn(&self, id: ReplyId<'_>, known: &mut ReplyRecord, deadline: Deadline) -> Result<()> {
         self.change_turns(id, &mut known.turns, |turns| turns.wait(id), deadline).await
     }
 
-    /// These replies of a conversation were not looked at, and keep their places: two calls.
+    /// These replies of a conversation were not looked at, and keep their places: up to two calls, two more each time that
+    /// others line up meanwhile.
     pub async fn keep_turns(&self, ids: &[ReplyId<'_>], deadline: Deadline) -> Result<()> {
         let Some(one) = ids.first() else { return Ok(()) };
-        let keys: Vec<_> = std::iter::once(one.turns_key()).chain(ids.iter().map(ReplyId::key)).collect();
-        let mut found = self.table.read(&keys, deadline).await?.into_iter();
-        let mut turns = Turns::read(found.next().flatten().as_ref());
-        let is_over = |record: &Item| matches!(record.get("state"), Some(SENT | GIVEN_UP));
-        let left: Vec<_> = ids
-            .iter()
-            .zip(found)
-            .filter(|(_, record)| !record.as_ref().is_some_and(is_over))
-            .map(|(id, _)| *id)
-            .collect();
-        let wait = |turns: &mut Turns| left.iter().for_each(|id| turns.wait(*id));
-        self.change_turns(*one, &mut turns, wait, deadline).await
+        let ids: BTreeMap<_, _> = ids.iter().map(|id| (id.key(), *id)).collect();
+        let keys: Vec<_> = ids.keys().cloned().chain([one.turns_key()]).collect();
+        loop {
+            let mut found = self.table.read(&keys, deadline).await?;
+            let known = Turns::read(found.pop().flatten().as_ref());
+            let mut turns = known.clone();
+            for (id, record) in ids.values().zip(found) {
+                if !record.is_some_and(|record| matches!(record.get("state"), Some(SENT | GIVEN_UP))) {
+                    turns.wait(*id);
+                }
+            }
+            if turns.is_same(&known) || self.table.write(&[turns.write(one.turns_key())], deadline).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// The reply is done with, whoever did it: no call if it has no place.
     pub async fn leave_turn(&self, id: ReplyId<'_>, known: &mut ReplyRecord, deadline: Deadline) -> Result<()> {
-        self.change_turns(id, &mut known.turns, |turns| turns.leave(id), deadline).await
+        let leave = |turns: &mut Turns| {
+            if turns.of(id).is_some_and(|turn| !turn.is_busy()) {
+                turns.leave(id);
+            }
+        };
+        self.change_turns(id, &mut known.turns, leave, deadline).await
     }
 
     async fn turns(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Turns> {
@@ -303,7 +315,8 @@ impl Store {
     /// All parts were taken, and the next reply may be sent: one call, two more each time that others line up meanwhile.
     pub async fn reply_sent(&self, lease: ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
         let ReplyLease { id, owner, tries, turns, .. } = lease;
-        let sent = progress(SENT, end, tries, &owner);
+        // Whoever takes its sender for dead must not write over this.
+        let sent = progress(SENT, end, tries, &format!("{owner} sent"));
         let leave = |turns: &mut Turns| turns.leave(id);
         self.with_turns(id, sent, Some(&owner), turns, leave, deadline).await.map(drop)
     }

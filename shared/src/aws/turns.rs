@@ -11,7 +11,8 @@ use super::{
     table::{Condition, Item, Write, now},
 };
 
-/// How long a reply that waits keeps its place: longer than any of its waits.
+/// How long a reply that waits keeps its place: longer than any of its waits by a quarter at least, so that it is not written
+/// at each look.
 const HELD: i64 = 20 * 60;
 
 /// The same for one whose sender died: longer than the queue takes to hand it over again, which is the 180 s of the
@@ -105,7 +106,7 @@ impl Turns {
         let now = now();
         match self.turn(id) {
             // Not at each look.
-            Some(turn) if turn.until - now > HELD / 2 => (),
+            Some(turn) if turn.until - now > HELD - HELD / 5 => (),
             Some(turn) => turn.until = now + HELD,
             None => self.turns.push(Turn {
                 item: id.item_id.to_owned(),

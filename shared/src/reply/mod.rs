@@ -291,11 +291,7 @@ impl Replies {
             found = self.left(id, deadline).await?;
             &found
         };
-        let Some(group_id) = &left.group_id else {
-            let mut known = self.store.reply(id, deadline).await?;
-            self.store.leave_turn(id, &mut known, deadline).await?;
-            return Ok(Told::Nobody);
-        };
+        let Some(group_id) = &left.group_id else { return Ok(Told::Nobody) };
         let words = match &left.words {
             Some(words) => words.clone(),
             // What it panicked at may have been this.
@@ -345,7 +341,11 @@ impl Replies {
 
     /// How far a reply is whose delivery did not live to tell.
     async fn left(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Undelivered> {
-        let known = self.store.reply(id, deadline).await?;
+        let mut known = self.store.reply(id, deadline).await?;
+        // Nobody has it sent, and nothing else will be recorded of it.
+        if known.addressee.is_none() {
+            self.store.leave_turn(id, &mut known, deadline).await?;
+        }
         Ok(Undelivered {
             part: known.part(),
             by: known.by,
