@@ -421,3 +421,135 @@ fn progress(state: &'static str, part: Part, tries: u32, by: &str) -> Item {
         .text("by", by)
         .until(now() + REMEMBERED)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::{super::table::Table, *};
+
+    const REPLIES: [&str; 5] = ["0", "1", "2", "3", "4"];
+
+    fn id(number: usize) -> ReplyId<'static> {
+        let second = i64::try_from(number).unwrap();
+        ReplyId { contact_id: "c", item_id: REPLIES[number], time: Some(Timestamp::from_second(second).unwrap()) }
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(10))
+    }
+
+    /// What the try of a reply comes to, once it has begun.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Outcome {
+        Sent,
+        Throttled,
+        ThrottledInTheMiddle,
+        GivenUp,
+        /// It was not even begun.
+        NoSettings,
+    }
+
+    /// A conversation, and what must be true of it.
+    #[derive(Default)]
+    struct Course<'a> {
+        at_it: Option<(usize, ReplyLease<'a>, Outcome)>,
+        waiting: BTreeSet<usize>,
+        begun: Option<usize>,
+        over: BTreeSet<usize>,
+    }
+
+    impl Course<'_> {
+        /// A process looks at a reply.
+        async fn look(&mut self, store: &Store, number: usize, outcome: Outcome) {
+            let mut known = store.reply(id(number), soon()).await.unwrap();
+            match &known.progress {
+                Progress::Sent | Progress::GivenUp { .. } => {
+                    assert!(self.over.contains(&number));
+                    return store.leave_turn(id(number), &mut known, soon()).await.unwrap();
+                }
+                Progress::Busy(_) => return assert_eq!(self.at_it.as_ref().map(|(at_it, ..)| *at_it), Some(number)),
+                Progress::Sending(_) => panic!("nobody died"),
+                Progress::None | Progress::Waiting(_) => assert!(!self.over.contains(&number)),
+            }
+            if outcome == Outcome::NoSettings {
+                store.keep_turn(id(number), &mut known, soon()).await.unwrap();
+                self.waiting.insert(number);
+                return;
+            }
+            let part = known.part();
+            match store.begin_reply(id(number), &mut known, "g", part, soon()).await.unwrap() {
+                Begun::Yes(lease) => {
+                    assert!(self.at_it.is_none(), "two at once");
+                    let is_first = self.waiting.iter().all(|other| *other >= number);
+                    assert!(self.begun.map_or(is_first, |begun| begun == number), "{number} before its turn");
+                    self.at_it = Some((number, lease, outcome));
+                }
+                Begun::NotItsTurn(_) | Begun::Busy => drop(self.waiting.insert(number)),
+                Begun::OptedOut => panic!("nobody opted out"),
+            }
+        }
+
+        /// Whoever is at a reply ends.
+        async fn end(&mut self, store: &Store) {
+            let Some((number, lease, outcome)) = self.at_it.take() else { return };
+            let begun = Part { number: 1, at: 7 };
+            match outcome {
+                Outcome::Throttled if self.begun.is_none() => {
+                    store.postpone_reply(lease, Part::default(), soon()).await.unwrap();
+                    self.waiting.insert(number);
+                    return;
+                }
+                Outcome::Throttled | Outcome::ThrottledInTheMiddle => {
+                    store.postpone_reply(lease, begun, soon()).await.unwrap();
+                    self.begun = Some(number);
+                    self.waiting.insert(number);
+                    return;
+                }
+                Outcome::GivenUp => {
+                    let by = lease.owner().to_owned();
+                    let given_up = store.give_reply_up(id(number), Some(&by), begun, "m", "send_refused", soon());
+                    assert!(given_up.await.unwrap());
+                }
+                Outcome::Sent | Outcome::NoSettings => store.reply_sent(lease, begun, soon()).await.unwrap(),
+            }
+            assert!(self.over.insert(number), "twice");
+            self.waiting.remove(&number);
+            self.begun = None;
+        }
+    }
+
+    fn outcomes() -> impl Strategy<Value = Outcome> {
+        use Outcome::{GivenUp, NoSettings, Sent, Throttled, ThrottledInTheMiddle};
+        prop::sample::select(vec![Sent, Throttled, ThrottledInTheMiddle, GivenUp, NoSettings])
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_each_is_sent_once_and_in_its_turn(
+            steps in prop::collection::vec((0_usize..REPLIES.len(), outcomes(), any::<bool>()), 0..60)
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let store = Store { table: Table::memory() };
+                let mut course = Course::default();
+                for (number, outcome, ends) in steps {
+                    course.look(&store, number, outcome).await;
+                    if ends {
+                        course.end(&store).await;
+                    }
+                }
+                course.end(&store).await;
+                // Then all is well. Each of these rounds finishes one at least.
+                for number in (0..REPLIES.len()).cycle().take(REPLIES.len() * REPLIES.len()) {
+                    course.look(&store, number, Outcome::Sent).await;
+                    course.end(&store).await;
+                }
+                assert_eq!(course.over.len(), REPLIES.len(), "stuck");
+                assert!(store.turns(id(0), soon()).await.unwrap().first().is_none(), "a place is left behind");
+            });
+        }
+    }
+}
