@@ -171,6 +171,7 @@ async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &s
                 delay(work, &[item], time, request_id, deadline).await;
                 failed.extend(item.message_id.clone());
                 left.pop_front();
+                gone_first = false;
                 continue;
             }
             Step::Aside { time } => (time, None),

@@ -166,6 +166,15 @@ fn item(chat: &str, number: u32, changes: &Value) -> StreamedItem {
     }
 }
 
+/// An agent's texts `1`, `2` … in the order in which they were written.
+fn numbered<const COUNT: usize>(chat: &str) -> [StreamedItem; COUNT] {
+    let mut number = 0;
+    [(); COUNT].map(|()| {
+        number += 1;
+        item(chat, number, &json!({ "Content": number.to_string(), "ParticipantRole": "AGENT" }))
+    })
+}
+
 async fn say(desk: &Desk, chat: &str, content_type: &str, content: &str) {
     desk.cloud.connect.agent_says(chat, content_type, content).unwrap();
     desk.hand_over().await;
@@ -758,8 +767,7 @@ async fn a_reply_that_has_not_begun_lets_one_before_it_that_was_written_before()
 #[tokio::test]
 async fn replies_that_wait_go_in_the_order_in_which_they_were_written() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let says = |number| item(&chat, number, &json!({ "Content": number.to_string(), "ParticipantRole": "AGENT" }));
-    let [one, two, three, four] = [1, 2, 3, 4].map(says);
+    let [one, two, three, four, five, six, seven] = numbered(&chat);
     let waits = async |item: &StreamedItem| assert_eq!(hand(&desk, &[item]).await, ["m-0"], "{}", item.message);
     let is_done = async |item: &StreamedItem| assert_eq!(hand(&desk, &[item]).await, [""; 0], "{}", item.message);
     let busy = Reply::status(429).header("retry-after", "20");
@@ -776,7 +784,6 @@ async fn replies_that_wait_go_in_the_order_in_which_they_were_written() {
     is_done(&four).await;
     assert_eq!(texts(&desk), ["1", "1", "2", "3", "4"]);
     // The same behind one that is given up.
-    let [five, six, seven] = [5, 6, 7].map(says);
     desk.providers.script("twilio", [busy, Reply::refused("twilio")]);
     waits(&five).await;
     waits(&six).await;
@@ -791,8 +798,7 @@ async fn replies_that_wait_go_in_the_order_in_which_they_were_written() {
 #[tokio::test]
 async fn replies_that_were_not_looked_at_keep_their_places() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two, three, four] =
-        [1, 2, 3, 4].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
+    let [one, two, three, four] = numbered(&chat);
     let ended = item(&chat, 5, &json!({ "Type": "EVENT", "ContentType": LEFT }));
     desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
     assert_eq!(hand(&desk, &[&one, &two, &ended, &two, &three]).await.len(), 5);
@@ -810,8 +816,7 @@ async fn replies_line_up_behind_one_that_is_being_sent() {
     let (mut desk, chat) = Desk::with_chat(TWILIO).await;
     desk.patience = Duration::from_secs(8);
     desk.time = Duration::from_secs(15);
-    let [one, two, three, four] =
-        [1, 2, 3, 4].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
+    let [one, two, three, four] = numbered(&chat);
     desk.providers.script("twilio", [Reply::taken("twilio").after(Duration::from_secs(7))]);
     let after = async |milliseconds, item: &StreamedItem| {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -831,8 +836,7 @@ async fn replies_line_up_behind_one_that_is_being_sent() {
 #[tokio::test]
 async fn a_reply_that_is_given_up_keeps_nobody_waiting() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two] =
-        [1, 2].map(|number| item(&chat, number, &json!({ "Content": number.to_string(), "ParticipantRole": "AGENT" })));
+    let [one, two] = numbered(&chat);
     desk.providers.script("twilio", [Reply::refused("twilio")]);
     // And the agent can't be told now.
     let outage = local::Fault::error(500, "InternalServerException").forever();
@@ -849,7 +853,7 @@ async fn a_reply_that_is_given_up_keeps_nobody_waiting() {
 #[tokio::test]
 async fn a_place_that_nobody_needs_any_more_is_nobodys() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two, three] = [1, 2, 3].map(|number| item(&chat, number, &json!({ "Content": number.to_string() })));
+    let [one, two, three] = numbered(&chat);
     desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
     assert_eq!(hand(&desk, &[&one, &two]).await.len(), 2);
     // The customer has opted out: both are given up, one of them while it waits in the line.

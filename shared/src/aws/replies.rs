@@ -441,6 +441,43 @@ mod tests {
         Deadline::after(Duration::from_secs(10))
     }
 
+    async fn begun(store: &Store, number: usize) -> ReplyLease<'static> {
+        let mut known = store.reply(id(number), soon()).await.unwrap();
+        let part = known.part();
+        match store.begin_reply(id(number), &mut known, "g", part, soon()).await.unwrap() {
+            Begun::Yes(lease) => lease,
+            _ => panic!("{number} may not begin"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_not_given_up_by_who_takes_its_sender_for_dead() {
+        let store = Store { table: Table::memory() };
+        let lease = begun(&store, 1).await;
+        let owner = lease.owner().to_owned();
+        store.reply_sent(lease, Part { number: 1, at: 7 }, soon()).await.unwrap();
+        let given_up =
+            store.give_reply_up(id(1), Some(&owner), Part::default(), "m", "may_have_been_delivered", soon());
+        assert!(!given_up.await.unwrap());
+        assert_eq!(store.reply(id(1), soon()).await.unwrap().progress, Progress::Sent);
+    }
+
+    #[tokio::test]
+    async fn tries_are_counted_and_a_copy_does_not_end_what_another_is_at() {
+        let store = Store { table: Table::memory() };
+        let part = Part { number: 2, at: 9 };
+        for tries in 1..4 {
+            let lease = begun(&store, 1).await;
+            let mut copy = store.reply(id(1), soon()).await.unwrap();
+            assert!(matches!(copy.progress, Progress::Busy(_)));
+            store.leave_turn(id(1), &mut copy, soon()).await.unwrap();
+            assert!(store.turns(id(1), soon()).await.unwrap().is_by(id(1), lease.owner()));
+            store.postpone_reply(lease, part, soon()).await.unwrap();
+            let known = store.reply(id(1), soon()).await.unwrap();
+            assert_eq!((known.tries, known.progress), (tries, Progress::Waiting(part)));
+        }
+    }
+
     /// What the try of a reply comes to, once it has begun.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Outcome {
