@@ -403,7 +403,7 @@ async fn with_a_table_a_token_starts_one_chat() {
     let body = |name: &str| json!({ "ParticipantDetails": { "DisplayName": name } });
 
     let exp = now() + 60;
-    let once = token(KEY, &json!({ "exp": exp, "customerId": "c-1" }));
+    let once = token(KEY, &json!({ "exp": exp, "customerId": "visitor-1" }));
     let first = contact(&invoke(&function, &by(&once, &body("Jo"))).await);
     // What is kept: a digest, and nothing of the visitor's.
     let items = table.items().await;
@@ -413,7 +413,7 @@ async fn with_a_table_a_token_starts_one_chat() {
     assert_eq!(fields, ["client_token", "expires_at", "pk", "request"]);
     assert_eq!(items[0]["expires_at"].as_n().unwrap(), &(exp + 10).to_string());
     let kept = format!("{items:?}");
-    assert!(!kept.contains(&once) && !kept.contains("c-1") && !kept.contains("Jo"), "{kept}");
+    assert!(!kept.contains(&once) && !kept.contains("visitor-1") && !kept.contains("Jo"), "{kept}");
 
     let with_key = json!({ "ParticipantDetails": { "DisplayName": "Jo" }, "ClientToken": "0123456789abcdef" });
     for (label, request) in [
