@@ -15,15 +15,15 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    Refused,
     actions::{self, Line},
     config::Limits,
     contact::{Contact, Role, Visibility},
+    error::Refused,
     events,
     fault::Fault,
     operation::Operation,
-    phone::{self, Writing},
-    server::Service,
+    phone::{text::Writing, webhook},
+    service::Service,
 };
 
 type App = Shared<Arc<Service>>;
@@ -188,7 +188,7 @@ async fn config(Shared(service): App) -> Json<Value> {
 /// Writes a text on the phone; the answer is the bridge's to its webhook.
 async fn write_text(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
     let writing: Writing = read(&body)?;
-    phone::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
+    webhook::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
 }
 
 async fn texts(Shared(service): App) -> Json<Value> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::server::Service;
+use crate::service::Service;
 
 /// Changes are told together at most this often.
 const PAUSE: Duration = Duration::from_millis(30);

@@ -46,6 +46,7 @@ mod pipeline;
 mod poller;
 mod record;
 mod server;
+mod service;
 mod sns;
 mod state;
 mod streaming;
@@ -57,19 +58,24 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::task::JoinHandle;
 
-pub use crate::pipeline::Pipeline;
 pub use crate::{
-    actions::{Line, Refused},
+    actions::Line,
     config::{Bridge, Config, Limits, Rate},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
+    error::Refused,
     fault::Fault,
     operation::Operation,
-    phone::{Channel, Signed, Text, Writing},
+    phone::{
+        contract::Signed,
+        sign::{sign, webhooks},
+        text::{Channel, Text, Writing},
+    },
+    pipeline::Pipeline,
     poller::{Poller, invoke_over_http},
     record::Call,
     streaming::{MessageAttribute, StreamSubscriber, StreamedItem},
 };
-use crate::{server::Service, state::State};
+use crate::{service::Service, state::State};
 
 /// A running stand-in. Dropping it stops the server.
 #[derive(Debug)]
@@ -204,7 +210,7 @@ impl StandIn {
     /// The webhooks that a text on the phone becomes: for whoever has the functions at hand instead of their URL. Nothing
     /// is sent and nothing kept.
     pub fn write(&self, writing: &Writing) -> Result<Vec<Signed>, String> {
-        self.service.phone().write(writing)
+        self.service.phone().write(writing).map(|(_, webhooks)| webhooks)
     }
 
     /// Every text that went from the phone or came to it, in order.

@@ -13,13 +13,11 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Refused,
     config::{Config, Limits, Rate},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility, event},
-    error::ApiError,
+    error::{ApiError, Refused},
     operation::Operation,
     streaming::{StreamedItem, Streams},
-    transcript::Page,
 };
 
 /// Topics that one contact may stream to (administrator guide, "Enable real-time chat message streaming").
@@ -72,6 +70,23 @@ pub(crate) struct Chat {
     active: Instant,
     /// The version of the last change of [`contact`](Self::contact).
     changed: u64,
+}
+
+/// Which way to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Towards the newest.
+    Forward,
+    /// Towards the oldest.
+    Backward,
+}
+
+/// Where a page begins: items before (backward) or from (forward) this index. Items are only ever appended, so an
+/// index keeps its meaning while the chat goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) direction: Direction,
+    pub(crate) edge: usize,
 }
 
 /// An open websocket of the customer.
