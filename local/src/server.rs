@@ -22,6 +22,7 @@ use crate::{
     control,
     error::ApiError,
     fault::{Effect, Fault},
+    integration,
     operation::Operation,
     page, participant, phone,
     service::{MAX_BODY, Service, bearer, call, reset},
@@ -156,7 +157,7 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
     };
     match operation {
         Operation::StartChatContact => connect::start_chat_contact(state, &body),
-        Operation::SendChatIntegrationEvent => connect::send_chat_integration_event(state, &body),
+        Operation::SendChatIntegrationEvent => integration::send_chat_integration_event(state, &body),
         Operation::StartContactStreaming => connect::start_contact_streaming(state, &body),
         Operation::StopContactStreaming => connect::stop_contact_streaming(state, &body),
         Operation::StopContact => connect::stop_contact(state, &body),

@@ -19,7 +19,8 @@ use crate::{
     operation::Operation,
     phone::texts::Phone,
     record::{Call, Record, kept},
-    state::{State, Versions},
+    state::State,
+    versions::Versions,
 };
 
 /// What is read of a body. The largest valid request (attributes, initial message) is far below.

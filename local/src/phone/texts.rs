@@ -8,7 +8,7 @@ use super::{
     sign::Connected,
     text::{Channel, Text, Writing},
 };
-use crate::{config::Bridge, state::Versions};
+use crate::{config::Bridge, versions::Versions};
 
 /// Accounts and texts.
 #[derive(Debug)]
