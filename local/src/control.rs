@@ -170,9 +170,10 @@ async fn act(
     Ok(Json(answer))
 }
 
-/// Forgets contacts, texts, calls and faults.
+/// Forgets contacts, texts, rows, calls and faults.
 async fn reset(Shared(service): App) -> Json<Value> {
     service.phone().forget();
+    service.rows().forget();
     service.faults().clear();
     service.record().clear();
     // Last, for it is what a page is told of.

@@ -8,6 +8,7 @@ use axum::{
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Request, State as Shared},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
@@ -22,7 +23,7 @@ use crate::{
     control,
     error::ApiError,
     fault::{Effect, Fault},
-    integration,
+    guard, integration,
     operation::Operation,
     page, participant, phone,
     service::{MAX_BODY, Service, bearer, call, reset},
@@ -45,6 +46,7 @@ pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAdd
         // Methods that neither the page nor SNS has there.
         .route("/", MethodRouter::new().fallback(api))
         .fallback(api)
+        .layer(middleware::from_fn(guard::check))
         .with_state(Arc::clone(&service));
     let stopped = Arc::clone(&service);
     let task = tokio::spawn(async move {

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -13,11 +14,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
+    bridge::{builds::Builds, rows::Rows},
     config::Config,
     connection::Peer,
     fault::{Fault, Plan},
     operation::Operation,
     phone::texts::Phone,
+    poller::Observer,
     record::{Call, Record, kept},
     state::State,
     versions::Versions,
@@ -36,6 +39,8 @@ pub(crate) struct Service {
     faults: Mutex<Plan>,
     record: Mutex<Record>,
     phone: Mutex<Phone>,
+    rows: Mutex<Rows>,
+    builds: Builds,
     versions: Versions,
     http: reqwest::Client,
     stop: watch::Sender<bool>,
@@ -55,6 +60,8 @@ impl Service {
             state: Mutex::new(State::new(config, address.port(), versions.clone())),
             faults: Mutex::default(),
             record: Mutex::default(),
+            rows: Mutex::new(Rows::new(versions.clone())),
+            builds: Builds::default(),
             versions,
             http: reqwest::Client::new(),
             stop: watch::Sender::new(false),
@@ -84,6 +91,16 @@ impl Service {
 
     pub(crate) fn phone(&self) -> MutexGuard<'_, Phone> {
         lock(&self.phone)
+    }
+
+    /// What became of each request to the bridge.
+    pub(crate) fn rows(&self) -> MutexGuard<'_, Rows> {
+        lock(&self.rows)
+    }
+
+    /// What of the bridge does not compile.
+    pub(crate) fn builds(&self) -> &Builds {
+        &self.builds
     }
 
     pub(crate) fn versions(&self) -> &Versions {
@@ -146,4 +163,19 @@ pub(crate) fn innermost(error: &reqwest::Error) -> String {
 pub(crate) fn reset(peer: &Peer) -> Response {
     peer.reset();
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// What becomes of queued messages goes into the rows.
+impl Observer for Service {
+    fn sent(&self, id: &str, body: &str) {
+        self.rows().queued(id, body);
+    }
+
+    fn received(&self, id: &str, body: &str, tries: u32) {
+        self.rows().received(id, body, tries);
+    }
+
+    fn handed_back(&self, id: &str, wait: Duration) {
+        self.rows().handed_back(id, wait);
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::text::{Text, Writing};
+use crate::bridge::front::TEXT_HEADER;
 use crate::service::{Service, innermost};
 
 /// No provider is this patient (Twilio's 15 s are the most), but none has to wait until the function is built.
@@ -25,6 +26,7 @@ pub(crate) async fn post(service: &Service, writing: Writing) -> Result<Value, S
     for webhook in webhooks {
         let request = service.http().post(format!("{functions}{}", webhook.path)).timeout(PATIENCE);
         let request = webhook.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let request = request.header(TEXT_HEADER, &id);
         let response = request.body(webhook.body).send().await.map_err(|error| {
             service.phone().answered(&id, 0);
             format!("the bridge can't be reached: {}", innermost(&error))
