@@ -1,18 +1,30 @@
 //! Webhooks signed with the providers' own SDKs, through the front door: each gets its expected answer, and what is
 //! stored is its normal form, whole.
 
+use std::path::Path;
+
 use axum::{Router, routing::get};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
+use shared::sms::providers::ProviderId;
 use tests::{Http, invoke, receive_message, sqs::Sqs};
 
-const FILES: [&str; 7] = ["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"];
-
-fn vectors(file: &str) -> Vec<Value> {
-    let folder = file.replace('-', "_");
-    let path = format!("{}/../shared/src/sms/providers/{folder}/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    file["vectors"].as_array().unwrap().clone()
+/// The vectors of every provider, by the files in their folders.
+fn vectors() -> Vec<Value> {
+    let providers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/src/sms/providers");
+    let folder = |provider: &&ProviderId| providers.join(provider.as_str().replace('-', "_")).join("vectors");
+    let mut vectors = Vec::new();
+    for provider in ProviderId::ALL {
+        let files = std::fs::read_dir(folder(&provider)).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|name| name == "json")).collect();
+        files.sort();
+        assert!(!files.is_empty(), "{provider} has no vectors");
+        for file in files {
+            let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+            vectors.extend(document["vectors"].as_array().unwrap().iter().cloned());
+        }
+    }
+    vectors
 }
 
 /// The account that a vector's `config` means: a rotation list has the plural as its name.
@@ -63,7 +75,7 @@ async fn sns(vector: &Value) -> String {
 #[tokio::test]
 async fn every_vector_has_its_answer_and_normal_form() {
     let mut counts = (0, 0);
-    for vector in FILES.into_iter().flat_map(vectors) {
+    for vector in vectors() {
         let id = vector["id"].as_str().unwrap();
         let queue = Sqs::start().await;
         let environment = [

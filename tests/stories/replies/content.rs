@@ -2,10 +2,10 @@
 
 use local::{Line as Said, Operation, Role, Visibility};
 use serde_json::{Value, json};
-use shared::sms::segments;
+use shared::sms::segments::{self, Limit};
 use tests::{
-    providers::Reply,
-    replies::{Desk, LINES, Line, TWILIO},
+    providers::{Reply, line},
+    replies::{Desk, Line, TWILIO, lines},
 };
 
 use super::{assert_sent, item, say, texts};
@@ -22,7 +22,7 @@ fn long_text() -> String {
 
 #[tokio::test]
 async fn every_provider_is_sent_what_an_agent_writes() {
-    for line in LINES {
+    for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
         say(&desk, &chat, "text/plain", "Good morning, Jo: 10 € & more? 100%").await;
         assert_sent(&desk, &["Good morning, Jo: 10 € & more? 100%"]);
@@ -35,21 +35,20 @@ async fn every_provider_is_sent_what_an_agent_writes() {
 async fn a_long_text_goes_in_parts_and_in_order() {
     let text = long_text();
     assert_eq!(text.chars().count(), 2_999 + usize::from(text.chars().count() == 3_000));
-    for line in LINES {
+    for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
         say(&desk, &chat, "text/plain", &text).await;
         let sent = texts(&desk);
         assert_sent(&desk, &sent.iter().map(String::as_str).collect::<Vec<_>>());
         let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
         assert_eq!(without_blanks(&sent.concat()), without_blanks(&text), "{}", line.label);
-        let (parts, within): (usize, fn(&str) -> bool) = match line.label {
-            "telnyx" => (5, |text| segments::size(text).units <= 670),
-            "aws-sns" => (6, |text| segments::size(text).segments <= 9),
-            "vonage-messages" => (4, |text| segments::size(text).units <= 1_000),
-            "meta" | "meta, no number" | "aws-sns whatsapp" => (1, |text| text.chars().count() <= 4_096),
-            _ => (2, |text| segments::size(text).units <= 1_600),
+        let limit = line.api().limit(line.channel);
+        assert_eq!(sent.len(), segments::split(&text, limit).len(), "{}", line.label);
+        let within = |text: &str| match limit {
+            Limit::Units(units) => segments::size(text).units <= units,
+            Limit::Segments(segments) => segments::size(text).segments <= segments,
+            Limit::Characters(characters) => text.chars().count() <= characters,
         };
-        assert_eq!(sent.len(), parts, "{}", line.label);
         for part in &sent {
             assert!(within(part), "{}: {part}", line.label);
             assert_eq!(part.trim(), part);
@@ -115,7 +114,7 @@ async fn markdown_interactive_messages_and_attachments_become_texts() {
     }
     let attachment = json!({ "Type": "ATTACHMENT", "ContentType": null, "Attachments": [
         { "ContentType": "application/pdf", "AttachmentId": "a-1", "AttachmentName": "invoice.pdf", "Status": "APPROVED" }] });
-    for line in LINES {
+    for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
         for (content_type, content) in &said {
             desk.cloud.connect.agent_says(&chat, content_type, content).unwrap();
@@ -132,7 +131,7 @@ async fn markdown_interactive_messages_and_attachments_become_texts() {
 
 #[tokio::test]
 async fn a_transfer_changes_nothing_and_the_end_closes_the_conversation() {
-    for line in LINES {
+    for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
         say(&desk, &chat, "text/plain", "I hand you over").await;
         let second = desk.cloud.connect.transfer(&chat).unwrap();
@@ -158,7 +157,7 @@ async fn a_transfer_changes_nothing_and_the_end_closes_the_conversation() {
 #[tokio::test]
 async fn a_reply_goes_the_way_that_the_last_message_came() {
     let (mut desk, chat) = Desk::with_chat(TWILIO).await;
-    let whatsapp = LINES.into_iter().find(|line| line.label == "twilio whatsapp").unwrap();
+    let whatsapp = line("twilio whatsapp");
     desk.line = whatsapp;
     assert_eq!(desk.text("SM2", "By WhatsApp now").await, chat);
     say(&desk, &chat, "text/plain", "As you like").await;
@@ -172,7 +171,7 @@ async fn a_reply_goes_the_way_that_the_last_message_came() {
 
 #[tokio::test]
 async fn a_reply_that_changes_its_way_between_two_parts_loses_and_repeats_nothing() {
-    let sms = LINES.into_iter().find(|line| line.label == "vonage-messages").unwrap();
+    let sms = line("vonage-messages");
     let whatsapp = Line { channel: shared::sms::message::Channel::Whatsapp, ..sms };
     let words: Vec<_> = (0..1_200).map(|number| format!("w{number:04}")).collect();
     for (first, second, parts) in [(sms, whatsapp, 3), (whatsapp, sms, 5)] {
@@ -202,7 +201,7 @@ async fn a_reply_that_changes_its_way_between_two_parts_loses_and_repeats_nothin
 async fn what_is_not_for_the_customer_is_not_sent() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
     let connect = &desk.cloud.connect;
-    let line = |role, visibility, content: &str| Said {
+    let said = |role, visibility, content: &str| Said {
         role,
         display_name: None,
         content_type: "text/plain".to_owned(),
@@ -210,11 +209,11 @@ async fn what_is_not_for_the_customer_is_not_sent() {
         visibility,
     };
     connect.agent_joins(&chat).unwrap();
-    connect.says(&chat, &line(Role::Agent, Visibility::Agent, "Shall I refund?")).unwrap();
-    connect.says(&chat, &line(Role::Supervisor, Visibility::Agent, "Do")).unwrap();
-    connect.says(&chat, &line(Role::System, Visibility::Customer, "Your call matters")).unwrap();
-    connect.says(&chat, &line(Role::CustomBot, Visibility::All, "I am a bot")).unwrap();
-    connect.says(&chat, &line(Role::Supervisor, Visibility::All, "I am the boss")).unwrap();
+    connect.says(&chat, &said(Role::Agent, Visibility::Agent, "Shall I refund?")).unwrap();
+    connect.says(&chat, &said(Role::Supervisor, Visibility::Agent, "Do")).unwrap();
+    connect.says(&chat, &said(Role::System, Visibility::Customer, "Your call matters")).unwrap();
+    connect.says(&chat, &said(Role::CustomBot, Visibility::All, "I am a bot")).unwrap();
+    connect.says(&chat, &said(Role::Supervisor, Visibility::All, "I am the boss")).unwrap();
     connect.agent_event(&chat, "application/vnd.amazonaws.connect.event.typing", None).unwrap();
     desk.text("SM2", "A second text").await;
     desk.hand_over().await;

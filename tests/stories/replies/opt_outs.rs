@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tests::{
     providers::Reply,
-    replies::{Desk, LINES, TWILIO},
+    replies::{Desk, TWILIO, lines},
 };
 
 use super::{assert_sent, say, texts};
 
 #[tokio::test]
 async fn who_has_opted_out_is_not_texted_and_the_agent_is_told() {
-    for line in LINES.iter().filter(|line| line.channel == shared::sms::message::Channel::Sms) {
+    for line in lines().iter().filter(|line| line.channel == shared::sms::message::Channel::Sms) {
         let (desk, chat) = Desk::with_chat(*line).await;
         desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
         let notes = desk.told(&chat);
@@ -68,11 +68,8 @@ async fn who_has_opted_out_and_left_is_the_owners_to_know_of() {
 
 #[tokio::test]
 async fn who_has_opted_out_at_the_provider_is_told_of_likewise() {
-    for line in LINES {
-        let Some(opted_out) = Reply::opted_out(line.provider) else { continue };
-        if line.label == "aws-sns whatsapp" {
-            continue;
-        }
+    for line in lines() {
+        let Some(opted_out) = line.api().opted_out() else { continue };
         let (desk, chat) = Desk::with_chat(line).await;
         desk.providers.script(line.provider, [opted_out]);
         say(&desk, &chat, "text/plain", "Hello?").await;

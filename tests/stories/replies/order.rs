@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{
     aws::TableFault,
     providers::Reply,
-    replies::{Desk, LINES, TWILIO},
+    replies::{Desk, TWILIO, lines},
 };
 
 use super::{assert_sent, hand, item, texts};
@@ -25,7 +25,7 @@ fn numbered<const COUNT: usize>(chat: &str) -> [StreamedItem; COUNT] {
 
 #[tokio::test]
 async fn what_is_handed_over_in_the_wrong_order_is_sent_in_the_right_one() {
-    for line in LINES {
+    for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
         for text in ["one", "two", "three"] {
             desk.cloud.connect.agent_says(&chat, "text/plain", text).unwrap();

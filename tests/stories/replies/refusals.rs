@@ -4,19 +4,16 @@ use local::Operation;
 use serde_json::{Value, json};
 use tests::{
     providers::Reply,
-    replies::{Desk, LINES, TWILIO},
+    replies::{Desk, TWILIO, lines},
 };
 
 use super::{assert_sent, event, hand, item, say, texts};
 
 #[tokio::test]
 async fn what_a_provider_refuses_the_agent_reads_once_and_the_owner_may_send_again() {
-    for line in LINES {
-        if line.label == "aws-sns whatsapp" {
-            continue;
-        }
+    for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
-        desk.providers.script(line.provider, [Reply::refused(line.provider)]);
+        desk.providers.script(line.provider, [line.api().refused()]);
         desk.cloud.connect.agent_says(&chat, "text/plain", "Hello?").unwrap();
         let items = desk.streamed();
         for item in items.iter().chain(&items) {
