@@ -7,7 +7,7 @@ use axum::{Router, routing::get};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use shared::sms::providers::ProviderId;
-use tests::{Http, invoke, receive_message, sqs::Sqs};
+use tests::{Http, invoke, providers::of_name, receive_message, sqs::Sqs};
 
 /// The vectors of every provider, by the files in their folders.
 fn vectors() -> Vec<Value> {
@@ -21,33 +21,48 @@ fn vectors() -> Vec<Value> {
         assert!(!files.is_empty(), "{provider} has no vectors");
         for file in files {
             let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-            vectors.extend(document["vectors"].as_array().unwrap().iter().cloned());
+            for vector in document["vectors"].as_array().unwrap() {
+                let mut vector = vector.clone();
+                vector["provider"] = json!(provider);
+                vectors.push(vector);
+            }
         }
     }
     vectors
 }
 
-/// The account that a vector's `config` means: a rotation list has the plural as its name.
+/// The account that a vector's `config` means.
 fn account(vector: &Value) -> Value {
+    let provider = vector["provider"].as_str().unwrap();
+    let under_test = of_name(provider);
+    let complete = under_test.account("unused");
     // The vectors were signed at a time of their own.
-    let mut account = json!({ "provider": vector["provider"], "max_age_seconds": 0 });
+    let mut account = json!({ "provider": provider, "max_age_seconds": 0 });
     for (name, value) in vector["config"].as_object().unwrap() {
-        match name.as_str() {
-            "auth_token" | "signing_key" | "public_key" | "signature_secret" | "app_secret" => {
-                account[format!("{name}s")] = json!([value]);
-            }
+        let name = under_test.field_of(name);
+        let plural = format!("{name}s");
+        match name {
             "cert_pem_by_url" => {}
+            _ if complete[&plural].is_array() => account[plural] = json!([value]),
             _ => account[name] = value.clone(),
         }
     }
-    if vector["provider"] == "meta" && account["app_secrets"].is_null() {
-        account["app_secrets"] = json!(["unused"]);
+    // Secrets that an account must have, though a handshake needs none of them.
+    for (name, value) in complete.as_object().unwrap().iter().filter(|(_, value)| value.is_array()) {
+        if account[name].is_null() {
+            account[name] = value.clone();
+        }
     }
     account
 }
 
+/// The public URL before the route.
+fn base(vector: &Value) -> &str {
+    vector["url"].as_str().unwrap().split_once("/sms/").unwrap().0
+}
+
 fn request(vector: &Value) -> Http {
-    let url = vector["url"].as_str().unwrap().strip_prefix("https://sms.example.com").unwrap();
+    let url = vector["url"].as_str().unwrap().strip_prefix(base(vector)).unwrap();
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let mut request = Http::new(vector["method"].as_str().unwrap(), path)
         .body(BASE64_STANDARD.decode(vector["body_b64"].as_str().unwrap_or_default()).unwrap());
@@ -80,7 +95,7 @@ async fn every_vector_has_its_answer_and_normal_form() {
         let queue = Sqs::start().await;
         let environment = [
             ("BRIDGE_SETTINGS", json!({ "accounts": [account(&vector)] }).to_string()),
-            ("PUBLIC_BASE_URL", "https://sms.example.com".to_owned()),
+            ("PUBLIC_BASE_URL", base(&vector).to_owned()),
             ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
             ("AWS_ENDPOINT_URL_SNS", sns(&vector).await),
         ];

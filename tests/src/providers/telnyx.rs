@@ -10,6 +10,9 @@ use crate::{
     fuzz::{self, Input, Template},
 };
 
+/// What the stand-in's phone signs with.
+const PHONES_KEY: &str = "+Rs4TBveY7m1Zu7kZd4J2q9SBzHQDwQN/ynhy8hobfU=";
+
 pub(super) struct Telnyx;
 
 /// The account's key pair, made of any secret.
@@ -28,7 +31,7 @@ impl ProviderUnderTest for Telnyx {
     }
 
     fn account(&self, secret: &str) -> Value {
-        json!({ "public_keys": [base64(key(secret).public_key().as_ref())], "api_key": secret })
+        json!({ "public_keys": [base64(key(secret).public_key().as_ref()), PHONES_KEY], "api_key": secret })
     }
 
     fn lines(&self) -> &'static [Line] {
