@@ -20,9 +20,11 @@ use crate::fuzz::{self, Document, Input, Outcome, Signer, TOPIC, Template};
 
 const NAME: &str = "aws-sns";
 
-pub(super) struct Sms;
+/// SMS.
+pub(super) struct AwsSns;
 
-pub(super) struct Social;
+/// WhatsApp.
+pub(super) struct AwsSocial;
 
 fn account() -> Value {
     json!({ "topic_arns": [TOPIC] })
@@ -52,7 +54,7 @@ fn refused() -> Reply {
     Reply::exception(400, "ValidationException", &members)
 }
 
-impl ProviderUnderTest for Sms {
+impl ProviderUnderTest for AwsSns {
     fn id(&self) -> ProviderId {
         ProviderId::AwsSns
     }
@@ -127,12 +129,12 @@ impl ProviderUnderTest for Sms {
     }
 
     fn fuzz(&self, data: &[u8]) -> Outcome {
-        static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Sms.template());
+        static TEMPLATE: LazyLock<Template> = LazyLock::new(|| AwsSns.template());
         receive_event(data, |document| String::from_utf8_lossy(&document.bytes(&TEMPLATE)).into_owned())
     }
 }
 
-impl ProviderUnderTest for Social {
+impl ProviderUnderTest for AwsSocial {
     fn id(&self) -> ProviderId {
         ProviderId::AwsSns
     }
@@ -198,7 +200,7 @@ impl ProviderUnderTest for Social {
 
     /// One JSON text within another.
     fn fuzz(&self, data: &[u8]) -> Outcome {
-        static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Social.template());
+        static TEMPLATE: LazyLock<Template> = LazyLock::new(|| AwsSocial.template());
         receive_event(data, |document| {
             json!({ "whatsAppWebhookEntry": String::from_utf8_lossy(&document.bytes(&TEMPLATE)) }).to_string()
         })
