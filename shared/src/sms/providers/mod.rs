@@ -2,6 +2,7 @@
 
 pub mod aws_sns;
 pub mod infobip;
+pub mod messagebird;
 pub mod meta;
 pub mod signalwire;
 pub mod telnyx;
@@ -73,6 +74,7 @@ providers! {
     AwsSns => aws_sns,
     Meta => meta,
     Infobip => infobip,
+    Messagebird => messagebird,
 }
 
 impl ProviderId {
