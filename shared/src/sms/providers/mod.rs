@@ -1,6 +1,7 @@
 //! The table of providers, one line each. To add one, see `docs/development.md`.
 
 pub mod aws_sns;
+pub mod bird;
 pub mod infobip;
 pub mod messagebird;
 pub mod meta;
@@ -75,6 +76,7 @@ providers! {
     Meta => meta,
     Infobip => infobip,
     Messagebird => messagebird,
+    Bird => bird,
 }
 
 impl ProviderId {
