@@ -21,6 +21,26 @@ use crate::{
     sms::contract::{Facts, Provider},
 };
 
+/// Calls a macro with the table: a line for each provider, `Name => folder`. The stand-in and the tests make their own tables
+/// of it.
+#[macro_export]
+macro_rules! for_each_provider {
+    ($macro:ident) => {
+        $macro! {
+            Twilio => twilio,
+            Signalwire => signalwire,
+            Telnyx => telnyx,
+            Vonage => vonage,
+            VonageMessages => vonage_messages,
+            AwsSns => aws_sns,
+            Meta => meta,
+            Infobip => infobip,
+            Messagebird => messagebird,
+            Bird => bird,
+        }
+    };
+}
+
 macro_rules! providers {
     ($($id:ident => $module:ident,)*) => {
         /// A provider; [`Facts::name`] is its name in routes and settings.
@@ -66,18 +86,7 @@ macro_rules! providers {
     };
 }
 
-providers! {
-    Twilio => twilio,
-    Signalwire => signalwire,
-    Telnyx => telnyx,
-    Vonage => vonage,
-    VonageMessages => vonage_messages,
-    AwsSns => aws_sns,
-    Meta => meta,
-    Infobip => infobip,
-    Messagebird => messagebird,
-    Bird => bird,
-}
+for_each_provider!(providers);
 
 impl ProviderId {
     /// The name in routes and settings.
