@@ -10,6 +10,9 @@ use crate::{
     secret::Secret,
 };
 
+/// What an agent reads where a customer sent what can't be read.
+pub(super) const UNSUPPORTED: &str = "[unsupported message]";
+
 /// What one part of a webhook says.
 #[derive(Clone, PartialEq)]
 pub enum Event {

@@ -7,7 +7,7 @@
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API tells failures so |
+//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API and Infobip tell failures so |
 //! | 429 | [`Reason::Throttled`]: nothing was sent |
 //! | 401, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
 //! | other 4xx | [`Reason::Refused`] |

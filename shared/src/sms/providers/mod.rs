@@ -1,6 +1,9 @@
 //! The table of providers, one line each. To add one, see `docs/development.md`.
 
 pub mod aws_sns;
+pub mod bird;
+pub mod infobip;
+pub mod messagebird;
 pub mod meta;
 pub mod signalwire;
 pub mod telnyx;
@@ -31,6 +34,9 @@ macro_rules! for_each_provider {
             VonageMessages => vonage_messages,
             AwsSns => aws_sns,
             Meta => meta,
+            Infobip => infobip,
+            Messagebird => messagebird,
+            Bird => bird,
         }
     };
 }

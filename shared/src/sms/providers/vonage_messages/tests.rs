@@ -11,11 +11,12 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{AUTHORIZATION, RUNTIME_AUTHORIZATION, TOKEN_LENGTH};
+use super::{AUTHORIZATION, RUNTIME_AUTHORIZATION};
 use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
+        jwt,
         message::{Channel, Event, FromKind, Location, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
@@ -247,7 +248,7 @@ fn odd_tokens_are_refused() {
     let loose = format!("{most}{}", char::from(last.as_bytes()[0] + 1));
     let standard = format!("{header}.{claims}.{}", STANDARD.encode(&bytes));
     let hex = hex::encode(&bytes);
-    let huge = "A".repeat(TOKEN_LENGTH);
+    let huge = "A".repeat(jwt::LENGTH);
     for (label, token, expected) in [
         ("two parts", format!("{header}.{claims}"), Rejection::Malformed),
         ("one part", (*header).to_owned(), Rejection::Malformed),
