@@ -12,6 +12,8 @@ pub mod error;
 pub(crate) mod fields;
 pub mod gateway;
 pub mod inbound;
+pub(crate) mod json;
+pub(crate) mod notes;
 pub mod origin;
 pub mod queue;
 pub mod reply;

@@ -57,7 +57,9 @@ impl Webhook {
         candidates
             .iter()
             .filter(|account| self.body.len() <= account.provider().facts().max_body)
-            .find_map(|account| account.credentials.certificate_url(self))
+            .filter_map(|account| Some((account, account.credentials.certificate_url(self)?)))
+            .find(|(account, (_, proof))| !proof.is_stale(self.now, account.max_age_seconds))
+            .map(|(_, (url, _))| url)
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
+    notes::customers_words,
     queue::batch::Turn,
     sms::message::{Channel, Media, OptOut},
     store::conversations::{Delivered, Parts, Store},
@@ -551,8 +552,10 @@ fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
 /// What the agent reads: the text, then what came with it, one a line. Never empty.
 fn agent_text(inbound: &Inbound) -> String {
     let message = &inbound.message;
-    let mut lines: Vec<String> =
-        Some(message.text.clone()).filter(|text| !text.trim().is_empty()).into_iter().collect();
+    let mut lines: Vec<String> = Vec::new();
+    if !message.text.trim().is_empty() {
+        lines.push(if inbound.is_note { message.text.clone() } else { customers_words(&message.text).into_owned() });
+    }
     for media in &message.media {
         lines.push(match &media.url {
             Some(url) if inbound.provider.facts().media_links_open => url.clone(),

@@ -41,8 +41,9 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The URL of the certificate that [`Self::verify`] needs, once the webhook has passed all checks that cost nothing.
-    fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
+    /// The URL of the certificate that [`Self::verify`] needs, once the webhook has passed all checks that cost nothing,
+    /// and what the certificate would prove.
+    fn certificate_url(&self, _webhook: &Webhook) -> Option<(String, Proof)> {
         None
     }
 }

@@ -4,7 +4,36 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::error::{Error, Kind};
+use crate::{
+    error::{Error, Kind},
+    sms::webhook::Rejection,
+};
+
+/// How many parameters a form may have; a message has some forty at most.
+pub(crate) const PARAMETERS: usize = 250;
+
+/// The longest name of a parameter.
+const NAME_BYTES: usize = 64;
+
+/// Whether a provider would name a parameter so: letters, digits, `-`, `_` and `.`, beginning with a letter. Where names and
+/// values are signed without what separates them, others are a sign that somebody has moved the borders.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Refuses what is no provider's form before it costs memory.
+pub(crate) fn check(input: &[u8]) -> Result<(), Rejection> {
+    let mut count = 0;
+    for (name, _) in form_urlencoded::parse(input) {
+        count += 1;
+        if count > PARAMETERS || !is_name(&name) {
+            return Err(Rejection::Malformed);
+        }
+    }
+    Ok(())
+}
 
 /// Parameters in the order of their arrival, decoded. Blank and repeated ones are kept, since they are signed.
 pub(crate) struct Form<'a> {
@@ -79,7 +108,26 @@ fn written_replacements(input: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Form;
+    use super::{Form, PARAMETERS, Rejection, check};
+
+    #[test]
+    fn what_no_provider_sends_is_refused() {
+        for (input, is_form) in [
+            (&b""[..], true),
+            (b"Body=Hello&MediaUrl0=x&api-key=1&concat_ref.x=2&&From=", true),
+            (b"=x", false),
+            (b"Body+Hello=x", false),
+            (b"Body%2B1415=x", false),
+            (b"1=x", false),
+            ("Bödy=x".as_bytes(), false),
+            (b"%FF=x", false),
+        ] {
+            assert_eq!(check(input), if is_form { Ok(()) } else { Err(Rejection::Malformed) }, "{input:?}");
+        }
+        assert!(check(&b"a&".repeat(PARAMETERS)).is_ok());
+        assert!(check(&b"a&".repeat(PARAMETERS + 1)).is_err());
+        assert!(check(format!("{}=x", "a".repeat(65)).as_bytes()).is_err());
+    }
 
     #[test]
     fn blank_and_repeated_parameters_are_kept() {

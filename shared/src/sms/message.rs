@@ -292,6 +292,9 @@ pub struct Message {
     /// [`crate::inbound::Inbound`].
     #[serde(skip)]
     pub reply_from: Option<String>,
+    /// The text begins with a note of the bridge's, in place of words of the customer's. It travels likewise.
+    #[serde(skip)]
+    pub is_note: bool,
 }
 
 impl Message {
@@ -331,6 +334,7 @@ impl Message {
             event_id: None,
             sns_message_id: None,
             reply_from: None,
+            is_note: false,
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Proof {
 
 impl Proof {
     /// Clocks differ both ways, so a time ahead of ours counts like one behind.
-    fn is_stale(self, now: i64, max_age_seconds: u64) -> bool {
+    pub(crate) fn is_stale(self, now: i64, max_age_seconds: u64) -> bool {
         max_age_seconds > 0 && self.signed_at.is_some_and(|signed_at| now.abs_diff(signed_at) > max_age_seconds)
     }
 }

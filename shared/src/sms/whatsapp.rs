@@ -152,6 +152,8 @@ impl Inbox {
         message.alt_ids = sender.other_id.map(|id| vec![id]);
         message.profile_name = sender.name;
         message.text = content.text;
+        // The names and numbers of a card, in the bridge's words.
+        message.is_note = kind == "contacts";
         message.media = content.media.into_iter().collect();
         message.location = content.location;
         message.button_payload = content.button_payload;

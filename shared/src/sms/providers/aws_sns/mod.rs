@@ -36,9 +36,9 @@
 //! # What proves it
 //!
 //! Over HTTPS, the signature proves no more than that some topic of some AWS customer sent it. So the topic comes first:
-//! it must be one of the account's, before anything is fetched. Then the certificate's URL must be the one place where
-//! AWS keeps those of the topic's region; that it is fetched from there, over TLS, is what makes it AWS's (AWS's own
-//! validator checks no chain either). Raw delivery is unsigned and refused.
+//! it must be one of the account's, and the message of its time, before anything is fetched. Then the certificate's URL must
+//! be the one place where AWS keeps those of the topic's region; that it is fetched from there, over TLS, is what makes it
+//! AWS's, and its subject must be SNS's (AWS's own validators check no chain either). Raw delivery is unsigned and refused.
 //!
 //! As an event of a queue or topic that the owner connected ([`Arrival::AwsEvent`]), IAM has proved the sender. An
 //! envelope's topic must still be one of the account's, since one queue may serve several. A message delivered raw names
@@ -83,7 +83,10 @@ const SUBSCRIPTION: &str = "SubscriptionConfirmation";
 const UNSUBSCRIPTION: &str = "UnsubscribeConfirmation";
 
 /// AWS wraps Meta's webhooks, which have up to 3 MB.
-pub(super) const FACTS: Facts = Facts { signs_a_time: true, max_body: 4 * 1024 * 1024, ..Facts::new("aws-sns") };
+///
+/// SNS tries a message over HTTPS for an hour at most.
+pub(super) const FACTS: Facts =
+    Facts { signs_a_time: true, max_age_seconds: 3_600, max_body: 4 * 1024 * 1024, ..Facts::new("aws-sns") };
 
 /// What an account is told by: the topics that may speak for it.
 #[derive(Clone, Debug)]
@@ -137,11 +140,12 @@ impl Provider for Credentials {
             .map_err(|_| Rejection::Malformed)
     }
 
-    fn certificate_url(&self, webhook: &Webhook) -> Option<String> {
+    fn certificate_url(&self, webhook: &Webhook) -> Option<(String, Proof)> {
         if webhook.arrival == Arrival::AwsEvent {
             return None;
         }
-        Signed::read(self, webhook).ok().map(|signed| signed.certificate_url)
+        let signed = Signed::read(self, webhook).ok()?;
+        Some((signed.certificate_url, Proof { signed_at: Some(signed.signed_at) }))
     }
 
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {

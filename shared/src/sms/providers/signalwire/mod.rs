@@ -41,7 +41,7 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         cxml,
-        form::Form,
+        form::{self, Form},
         message::{Channel, Event, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
@@ -111,12 +111,15 @@ impl Credentials {
 impl Provider for Credentials {
     /// As `@signalwire/compatibility-api` 3.2.0, `@signalwire/web-api` 3.1.7 and `@signalwire/sdk` do. The signature's own
     /// form tells what it covers: hex is over the URL and the body as it is; base64 is Twilio's, but with all values of a
-    /// repeated name in the order of their arrival.
+    /// repeated name in the order of their arrival. Hex counts for JSON only, which is what SignalWire signs so: the bytes
+    /// that a base64 one covers, sent as another body, must not pass as signed.
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
         let proof = Proof { signed_at: None };
         let urls = webhook.urls_by_port();
         let body = webhook.body.as_ref();
-        if let Ok(Some(strong)) = webhook.header(SHA256_SIGNATURE).map(lower_hex)
+        let is_json = webhook.shape() == Shape::Json;
+        if is_json
+            && let Ok(Some(strong)) = webhook.header(SHA256_SIGNATURE).map(lower_hex)
             && self.made(hmac::HMAC_SHA256, &urls, body, &strong)
         {
             return Ok(proof);
@@ -124,14 +127,14 @@ impl Provider for Credentials {
         let name = if webhook.headers.contains_key(SIGNATURE) { SIGNATURE } else { COMPATIBLE_SIGNATURE };
         let text = webhook.header(name)?;
         let sha1 = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
-        let is_made = if let Some(signature) = lower_hex(text) {
+        let is_made = if let Some(signature) = lower_hex(text).filter(|_| is_json) {
             self.made(sha1, &urls, body, &signature)
         } else {
             let signature = STANDARD.decode(text).map_err(|_| Rejection::Malformed)?;
             let parameters = match webhook.shape() {
                 Shape::Query => String::new(),
                 Shape::Json => cxml::check_body_hash(webhook).map(|()| String::new())?,
-                Shape::Form => parameters_by_name(body),
+                Shape::Form => form::check(body).map(|()| parameters_by_name(body))?,
             };
             self.made(sha1, &urls, parameters.as_bytes(), &signature)
         };

@@ -20,9 +20,10 @@
 //! WhatsApp: `From` and `To` are `whatsapp:+…`, or `whatsapp:US.1349…` for a user who shows no number; `ProfileName`,
 //! `WaId`, `ExternalUserId`, `ButtonPayload`, `Latitude`, `OriginalRepliedMessageSid`. RCS: `rcs:…`.
 //!
-//! The signature covers no time and no nonce: a replay is stopped by the message id alone. It also joins names and
-//! values without a separator, so who holds one signed webhook can move their borders. He could so lengthen the message
-//! id past the memory of delivered ids, which is why an id longer than Twilio's is refused.
+//! What the signature cannot cover: it has no time and no nonce, so a replay is stopped by the message id alone. It also
+//! joins names and values without a separator, so who holds one signed webhook can move their borders: within the letters
+//! and digits of a value, nobody can tell. An id longer than Twilio's, which would get past the memory of delivered ids, and
+//! names that Twilio never uses are refused. Keep webhooks out of logs that others read.
 //!
 //! Media links are open to anyone unless the owner switched authentication for them on.
 //!
@@ -48,7 +49,7 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         cxml,
-        form::Form,
+        form::{self, Form},
         message::{Channel, Event, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
@@ -225,6 +226,7 @@ fn signed_parameters(webhook: &Webhook) -> Result<String, Rejection> {
         Shape::Query => Ok(String::new()),
         Shape::Json => cxml::check_body_hash(webhook).map(|()| String::new()),
         Shape::Form => {
+            form::check(&webhook.body)?;
             let form = Form::read(&webhook.body);
             let mut pairs: Vec<_> = form.pairs().collect();
             // By name, then by value, each pair once: twilio-python sorts `set(values)`, twilio-node `Array.from(new

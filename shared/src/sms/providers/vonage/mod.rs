@@ -68,7 +68,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        form::Form,
+        form::{self, Form},
         message::{Channel, Concat, Event, Message, plus, utc},
         segments::{self, Encoding, Limit},
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, without_plus},
@@ -81,7 +81,14 @@ const SIGNATURE: &str = "sig";
 /// See the page's table.
 pub(super) const LIMIT: Limit = Limit::Units(1600);
 
-pub(super) const FACTS: Facts = Facts { signs_a_time: true, media_links_open: true, ..Facts::new("vonage") };
+/// Vonage tries a webhook again for 24 hours, with the signature of the first time. A text has a few kilobytes at most.
+pub(super) const FACTS: Facts = Facts {
+    signs_a_time: true,
+    max_age_seconds: 86_400,
+    max_body: 64 * 1024,
+    media_links_open: true,
+    ..Facts::new("vonage")
+};
 
 /// What a Vonage account has.
 #[derive(Clone, Debug)]
@@ -253,7 +260,7 @@ impl<'a> Parameters<'a> {
     }
 
     fn insert(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), Rejection> {
-        if name.contains(['&', '=']) {
+        if !form::is_name(&name) || self.0.len() == form::PARAMETERS {
             return Err(Rejection::Malformed);
         }
         match self.0.entry(name) {
