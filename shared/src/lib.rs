@@ -12,6 +12,7 @@ pub mod error;
 pub(crate) mod fields;
 pub mod gateway;
 pub mod inbound;
+pub mod mend;
 pub mod origin;
 pub mod queue;
 pub mod reply;

@@ -7,18 +7,60 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    mend,
     secret::Secret,
 };
+
+macro_rules! ignored {
+    ($($name:ident => $word:literal, $meaning:literal;)*) => {
+        /// Why a verified webhook, or a part of one, brings nothing to an agent. Whatever is no such case does.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Ignored { $(#[doc = $meaning] $name,)* }
+
+        impl Ignored {
+            /// All of them: the table in `docs/messages.md`.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The words for the log.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// What it is, for the documentation.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+        }
+    };
+}
+
+ignored! {
+    Status => "status", "how a reply of ours fared: sent, delivered, read, failed";
+    Reaction => "reaction", "an emoji set on a message";
+    Typing => "typing", "the customer is writing, or has opened the conversation";
+    System => "system message", "a notice of the provider: a changed number, for one";
+    Group => "group message", "a message of a group, to which no reply could be private";
+    Outbound => "not inbound", "a copy of what we sent";
+    Call => "a call", "a phone call";
+    Channel => "unsupported channel", "another network than SMS, MMS, WhatsApp and RCS";
+    Binary => "binary message", "bytes for a program on a phone: they are no text";
+    OtherEvent => "not a received message", "an event that is about something else than a message";
+    Empty => "nothing in it", "a webhook without an event";
+    Errors => "error report", "the provider's errors that belong to no message";
+    Subscription => "unsubscribe confirmation", "SNS says that a subscription has ended, or what we don't know";
+    Foreign => "not a provider's event", "text that is none of the provider's: a console's test message, for one";
+    Malformed => "malformed message", "beside others, what lacks an id, a sender or a recipient";
+}
 
 /// What one part of a webhook says.
 #[derive(Clone, PartialEq)]
 pub enum Event {
     /// A customer wrote.
     Message(Box<Message>),
-    /// Authentic, and nothing for an agent: a status report, a reaction, an unsupported type. Answered as accepted.
+    /// Authentic, and nothing for an agent. Answered as accepted.
     Ignored {
-        /// For the log and a metric; fixed words.
-        reason: &'static str,
+        /// For the log and a metric.
+        reason: Ignored,
     },
     /// An SNS topic asks whether it may send here. Confirm with the API, never by fetching a URL.
     SubscriptionConfirmation {
@@ -33,7 +75,7 @@ pub enum Event {
 
 impl Event {
     /// An event that is no message.
-    pub fn ignored(reason: &'static str) -> Self {
+    pub fn ignored(reason: Ignored) -> Self {
         Self::Ignored { reason }
     }
 
@@ -56,7 +98,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message(message) => message.fmt(f),
-            Self::Ignored { reason } => write!(f, "Ignored({reason})"),
+            Self::Ignored { reason } => write!(f, "Ignored({})", reason.as_str()),
             Self::SubscriptionConfirmation { topic_arn, .. } => write!(f, "SubscriptionConfirmation({topic_arn})"),
             Self::Challenge(_) => f.write_str("Challenge"),
         }
@@ -203,6 +245,29 @@ pub struct Location {
     pub address: Option<String>,
 }
 
+/// The advertisement or post that led a customer here.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referral {
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<String>,
+    /// What stands above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headline: Option<String>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl Referral {
+    /// None where nothing is known of it. Blank texts count as absent.
+    pub fn of(source_id: Option<&str>, headline: Option<&str>, url: Option<&str>) -> Option<Self> {
+        let filled = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let referral = Self { source_id: filled(source_id), headline: filled(headline), url: filled(url) };
+        (referral != Self::default()).then_some(referral)
+    }
+}
+
 /// Which part of a long message this is, where the provider leaves the joining to us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concat {
@@ -232,8 +297,11 @@ pub struct Message {
     pub from_kind: Option<FromKind>,
     /// Our address.
     pub to: String,
-    /// The text, as it was written; empty where there is none.
+    /// The text, as it was written; empty where there is none. Lines of ours may follow it: see [`Self::describe`].
     pub text: String,
+    /// The text begins with a line of ours, not with the customer's words.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub described: bool,
     /// Media, in the sender's order.
     #[serde(default)]
     pub media: Vec<Media>,
@@ -267,6 +335,9 @@ pub struct Message {
     /// A place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// The advertisement that led the customer here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
     /// Part of a long message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concat: Option<Concat>,
@@ -310,6 +381,7 @@ impl Message {
             from,
             to: to.into(),
             text: String::new(),
+            described: false,
             media: Vec::new(),
             received_at: None,
             segments: None,
@@ -321,6 +393,7 @@ impl Message {
             in_reply_to: None,
             button_payload: None,
             location: None,
+            referral: None,
             concat: None,
             profile_name: None,
             to_all: None,
@@ -331,16 +404,26 @@ impl Message {
         }
     }
 
+    /// Adds a line that says what can't be shown as it is (see [`super::lines`]).
+    pub fn describe(&mut self, line: &str) {
+        if self.text.trim().is_empty() {
+            line.clone_into(&mut self.text);
+            self.described = true;
+        } else {
+            self.text.push('\n');
+            self.text.push_str(line);
+        }
+    }
+
     /// Whether there is nothing in it to show an agent.
     pub fn is_blank(&self) -> bool {
         self.text.trim().is_empty() && self.media.is_empty() && self.location.is_none() && self.button_payload.is_none()
     }
 
-    /// What holds for every provider: no NUL characters (Connect refuses them), no layout parts, and an id and two
-    /// addresses.
+    /// What holds for every provider: texts that can travel ([`mend::text`]), no layout parts, and an id and two addresses.
     pub(crate) fn finish(&mut self) -> Result<()> {
         for text in [&mut self.message_id, &mut self.from, &mut self.to, &mut self.text] {
-            strip_nul(text);
+            mend::text(text);
         }
         for text in [
             &mut self.encoding,
@@ -356,20 +439,24 @@ impl Message {
         .into_iter()
         .flatten()
         {
-            strip_nul(text);
+            mend::text(text);
         }
         if let Some(location) = &mut self.location {
-            [&mut location.name, &mut location.address].into_iter().flatten().for_each(strip_nul);
+            [&mut location.name, &mut location.address].into_iter().flatten().for_each(mend::text);
+        }
+        if let Some(referral) = &mut self.referral {
+            let texts = [&mut referral.source_id, &mut referral.headline, &mut referral.url];
+            texts.into_iter().flatten().for_each(mend::text);
         }
         if let Some(concat) = &mut self.concat {
-            strip_nul(&mut concat.reference);
+            mend::text(&mut concat.reference);
         }
-        self.to_all.iter_mut().chain(&mut self.alt_ids).flatten().for_each(strip_nul);
+        self.to_all.iter_mut().chain(&mut self.alt_ids).flatten().for_each(mend::text);
         for media in &mut self.media {
             [&mut media.url, &mut media.id, &mut media.content_type, &mut media.name]
                 .into_iter()
                 .flatten()
-                .for_each(strip_nul);
+                .for_each(mend::text);
         }
         self.media.retain(|media| !media.is_layout());
         for (field, text) in [("message_id", &self.message_id), ("from", &self.from), ("to", &self.to)] {
@@ -398,10 +485,8 @@ impl fmt::Debug for Message {
     }
 }
 
-fn strip_nul(text: &mut String) {
-    if text.contains('\0') {
-        text.retain(|character| character != '\0');
-    }
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Adds the '+' that some providers leave out: only to 8 to 15 digits, since short codes and names have none.
@@ -490,7 +575,7 @@ mod tests {
     #[test]
     fn finishing_strips_and_checks() {
         let mut message = Message::new("twilio", Channel::Mms, "SM\x001", "+14155550100", "+12025550100");
-        message.text = "a\0b".into();
+        message.text = "a\0b\u{ffff}".into();
         message.profile_name = Some("\0Z".into());
         message.concat = Some(Concat { reference: "7\0".into(), total: 2, part: 1 });
         message.media = vec![
@@ -503,7 +588,7 @@ mod tests {
             Media { url: Some("https://m.example/2.jpg".into()), ..Media::default() },
         ];
         message.finish().unwrap();
-        assert_eq!((message.message_id.as_str(), message.text.as_str()), ("SM1", "ab"));
+        assert_eq!((message.message_id.as_str(), message.text.as_str()), ("SM1", "ab\u{fffd}"));
         assert_eq!(message.profile_name.as_deref(), Some("Z"));
         assert_eq!(message.concat.map(|concat| concat.reference).as_deref(), Some("7"));
         assert_eq!(message.media.len(), 1);

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod contract;
 mod cxml;
 pub(crate) mod form;
+pub mod lines;
 pub mod message;
 pub mod number;
 pub mod opt_out;

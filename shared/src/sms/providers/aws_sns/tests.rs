@@ -20,7 +20,7 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         certificate::Certificate,
-        message::{Channel, Event, Message, OptOut},
+        message::{Channel, Event, Ignored, Message, OptOut},
         webhook::{Arrival, Rejection, Webhook},
     },
     testing::{CLOCK, NOW, account_name, accounts, assert_refused, run_vectors, webhook},
@@ -286,7 +286,7 @@ fn borders_between_values_cant_be_moved() {
     }
     // The message itself may have them.
     let events = receive(&post(signed(unsigned("Hello\nMessageId\n1")).to_string()), &ours()).unwrap();
-    assert_eq!(events, [Event::ignored("not JSON")]);
+    assert_eq!(events, [Event::ignored(Ignored::Foreign)]);
 }
 
 #[test]
@@ -518,7 +518,7 @@ fn subscriptions_are_handed_on() {
     let blank = post(signed(with(subscription("SubscriptionConfirmation"), json!({"Token": " "}))).to_string());
     assert_refused("blank token", receive(&blank, &ours()), Kind::Validation);
     let gone = post(signed(subscription("UnsubscribeConfirmation")).to_string());
-    assert_eq!(receive(&gone, &ours()).unwrap(), [Event::ignored("unsubscribe confirmation")]);
+    assert_eq!(receive(&gone, &ours()).unwrap(), [Event::ignored(Ignored::Subscription)]);
 }
 
 #[test]
@@ -590,28 +590,28 @@ fn social_is_read_as_metas() {
 fn what_is_no_message_is_ignored() {
     let entry = |entry: Value| json!({"whatsAppWebhookEntry": entry.to_string()}).to_string();
     for (label, message, reason) in [
-        ("a test message", "Hello from the console".to_owned(), "not JSON"),
-        ("nothing", String::new(), "not JSON"),
-        ("a text in JSON", r#""Hello""#.to_owned(), "not JSON"),
-        ("a list", "[]".to_owned(), "not JSON"),
-        ("an empty object", "{}".to_owned(), "not a customer's message"),
+        ("a test message", "Hello from the console".to_owned(), Ignored::Foreign),
+        ("nothing", String::new(), Ignored::Foreign),
+        ("a text in JSON", r#""Hello""#.to_owned(), Ignored::Foreign),
+        ("a list", "[]".to_owned(), Ignored::Foreign),
+        ("an empty object", "{}".to_owned(), Ignored::OtherEvent),
         (
             "a delivery event",
             json!({"eventType": "TEXT_DELIVERED", "originationPhoneNumber": "+1", "messageId": "x"}).to_string(),
-            "not a customer's message",
+            Ignored::OtherEvent,
         ),
-        ("an alarm", json!({"AlarmName": "x"}).to_string(), "not a customer's message"),
+        ("an alarm", json!({"AlarmName": "x"}).to_string(), Ignored::OtherEvent),
         (
             "a status",
             entry(json!({"id": "1", "changes": [{"field": "messages", "value": {"statuses": [{}]}}]})),
-            "status",
+            Ignored::Status,
         ),
         (
             "a template",
             entry(json!({"id": "1", "changes": [{"field": "message_template_status_update", "value": {}}]})),
-            "not about messages",
+            Ignored::OtherEvent,
         ),
-        ("no changes", entry(json!({"id": "1", "changes": []})), "nothing in it"),
+        ("no changes", entry(json!({"id": "1", "changes": []})), Ignored::Empty),
     ] {
         let events = receive(&post(signed(unsigned(&message)).to_string()), &ours()).unwrap();
         assert_eq!(events, [Event::ignored(reason)], "{label}");
@@ -706,7 +706,7 @@ fn events_of_aws_need_no_signature() {
         }
     }
     let unknown = with(unsigned("x"), json!({"Type": "Other"})).to_string();
-    assert_eq!(receive(&from_event(unknown, NOW), &ours()).unwrap(), [Event::ignored("unknown SNS type")]);
+    assert_eq!(receive(&from_event(unknown, NOW), &ours()).unwrap(), [Event::ignored(Ignored::Subscription)]);
     let confirm = receive(&from_event(subscription("SubscriptionConfirmation").to_string(), NOW), &ours()).unwrap();
     assert!(matches!(confirm.as_slice(), [Event::SubscriptionConfirmation { .. }]));
     // What arrived over HTTP says so, whatever is in it.

@@ -42,7 +42,7 @@ use crate::{
         contract::{Facts, Provider},
         cxml,
         form::Form,
-        message::{Channel, Event, Media, Message},
+        message::{Channel, Event, Ignored, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         signature::lower_hex,
@@ -142,10 +142,8 @@ impl Provider for Credentials {
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
         let event = match webhook.shape() {
-            Shape::Query => {
-                read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()).require_utf8()?)?
-            }
-            Shape::Form => read_form(&Form::read(&webhook.body).require_utf8()?)?,
+            Shape::Query => read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()))?,
+            Shape::Form => read_form(&Form::read(&webhook.body))?,
             Shape::Json => read_json(&proved.json()?)?,
         };
         Ok(vec![event])
@@ -184,11 +182,11 @@ fn parameters_by_name(body: &[u8]) -> String {
 
 fn read_form(form: &Form<'_>) -> Result<Event> {
     if form.filled("MessageSid").is_none() && form.filled("CallSid").is_some() {
-        return Ok(Event::ignored("a call"));
+        return Ok(Event::ignored(Ignored::Call));
     }
     let message_id = checked_id(form.required("MessageSid")?, "MessageSid")?;
     if cxml::is_status(form) {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
     cxml::read_message(form, "signalwire", message_id)
 }
@@ -206,7 +204,7 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     }
     // Other events are calls, states of our own messages, and whatever else the project has.
     if form.get("event").or(form.get("event_type")) != Some("messaging.receive") {
-        return Ok(Event::ignored("not a received message"));
+        return Ok(Event::ignored(Ignored::OtherEvent));
     }
     let nested = object.get("params").and_then(Value::as_object);
     let nested_form = nested.map(Form::from_json);

@@ -13,7 +13,7 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Event, FromKind, Message, OptOut},
+        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },
@@ -228,10 +228,10 @@ fn opt_outs_are_recognised() {
 fn what_is_no_message_is_ignored() {
     for kind in ["message.sent", "message.finalized", "call.initiated", "MESSAGE.RECEIVED", ""] {
         let body = json!({"data": {"event_type": kind, "payload": [1], "id": 5}});
-        assert_eq!(outcome(body), Event::ignored("not a received message"), "{kind}");
+        assert_eq!(outcome(body), Event::ignored(Ignored::OtherEvent), "{kind}");
     }
-    assert_eq!(outcome(event(&json!({"direction": "outbound"}))), Event::ignored("not inbound"));
-    assert_eq!(outcome(event(&json!({"type": "RCS"}))), Event::ignored("unsupported message type"));
+    assert_eq!(outcome(event(&json!({"direction": "outbound"}))), Event::ignored(Ignored::Outbound));
+    assert_eq!(outcome(event(&json!({"type": "WHATSAPP"}))), Event::ignored(Ignored::Channel));
 }
 
 #[test]

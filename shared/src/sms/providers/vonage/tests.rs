@@ -139,7 +139,7 @@ fn parsed(changes: &[(&str, &str)]) -> Message {
 
 fn ignored(changes: &[(&str, &str)]) -> &'static str {
     match receive(&post(&with(changes)), &candidates()).unwrap().as_slice() {
-        [Event::Ignored { reason }] => reason,
+        [Event::Ignored { reason }] => reason.as_str(),
         events => panic!("{events:?}"),
     }
 }

@@ -72,7 +72,8 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Location, Media, Message, plus, utc},
+        lines,
+        message::{Channel, Event, Ignored, Location, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},
@@ -153,7 +154,7 @@ impl Provider for Credentials {
     /// <https://developer.vonage.com/en/api/messages#webhooks>; the fields are those of vonage-java `InboundMessage` and
     /// vonage-dotnet `MessageWebhookResponse`.
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
-        Ok(vec![read(proved.json()?)?])
+        Ok(vec![read(&proved.json()?)?])
     }
 
     /// What is signed for another was refused, so an account that names more of what is signed fits better.
@@ -322,115 +323,38 @@ fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Rejection> {
     serde_json::from_slice(json).map_err(|_| Rejection::Malformed)
 }
 
-/// What a message can do without is a [`Value`]: a form of it that we don't know must not cost the message.
-#[derive(Deserialize)]
-struct Payload {
-    channel: Option<String>,
-    message_type: Option<String>,
-    message_uuid: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    text: Option<String>,
-    image: Option<Attachment>,
-    audio: Option<Attachment>,
-    video: Option<Attachment>,
-    file: Option<Attachment>,
-    vcard: Option<Attachment>,
-    sticker: Option<Attachment>,
-    location: Option<Place>,
-    reply: Option<Reply>,
-    button: Option<Button>,
-    #[serde(default)]
-    status: Value,
-    #[serde(default)]
-    timestamp: Value,
-    #[serde(default)]
-    profile: Value,
-    #[serde(default)]
-    context: Value,
-    #[serde(default)]
-    sms: Value,
-    #[serde(default)]
-    whatsapp: Value,
-}
+type Payload = Map<String, Value>;
 
-#[derive(Deserialize)]
-struct Attachment {
-    url: Option<String>,
-    caption: Option<String>,
-    #[serde(default)]
-    name: Value,
-}
-
-#[derive(Deserialize)]
-struct Place {
-    #[serde(alias = "latitude")]
-    lat: Value,
-    #[serde(alias = "longitude")]
-    long: Value,
-    #[serde(default)]
-    name: Value,
-    #[serde(default)]
-    address: Value,
-}
-
-#[derive(Deserialize)]
-struct Reply {
-    id: Option<String>,
-    title: Option<String>,
-    description: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Button {
-    payload: Option<String>,
-    text: Option<String>,
-}
-
-fn read(payload: Payload) -> Result<Event> {
-    let Some(message_type) = payload.message_type.as_deref() else {
-        return if payload.status.is_string() { Ok(Event::ignored("status")) } else { Err(missing("message_type")) };
+fn read(payload: &Payload) -> Result<Event> {
+    let message_type = match payload.get("message_type") {
+        Some(Value::String(message_type)) => message_type.as_str(),
+        _ if payload.get("status").is_some_and(Value::is_string) => return Ok(Event::ignored(Ignored::Status)),
+        _ => return Err(missing("message_type")),
     };
-    let channel = match payload.channel.as_deref() {
+    let channel = match payload.get("channel").and_then(Value::as_str) {
         Some("sms") => Channel::Sms,
         Some("mms") => Channel::Mms,
         Some("whatsapp") => Channel::Whatsapp,
         Some("rcs") => Channel::Rcs,
         // Messenger, Viber, Instagram, and those of tomorrow.
-        Some(_) => return Ok(Event::ignored("unsupported channel")),
+        Some(_) => return Ok(Event::ignored(Ignored::Channel)),
         None => return Err(missing("channel")),
     };
-    let content = match message_type {
-        "text" => Content { text: payload.text.ok_or_else(|| missing("text"))?, ..Content::default() },
-        "image" => attachment(payload.image, payload.text, "image.url")?,
-        "audio" => attachment(payload.audio, payload.text, "audio.url")?,
-        "video" => attachment(payload.video, payload.text, "video.url")?,
-        "file" => attachment(payload.file, payload.text, "file.url")?,
-        "vcard" => attachment(payload.vcard, payload.text, "vcard.url")?,
-        "sticker" => attachment(payload.sticker, payload.text, "sticker.url")?,
-        "location" => {
-            let place = payload.location.as_ref().ok_or_else(|| missing("location"))?;
-            let location = location(place).ok_or_else(|| Error::invalid("location", "is no place on earth"))?;
-            Content { text: payload.text.unwrap_or_default(), location: Some(location), ..Content::default() }
-        }
-        "reply" => {
-            let Reply { id, title, description } = payload.reply.ok_or_else(|| missing("reply"))?;
-            button([title, payload.text, description], id).ok_or_else(|| missing("reply.title"))?
-        }
-        "button" => {
-            let Button { payload: id, text } = payload.button.ok_or_else(|| missing("button"))?;
-            button([text, payload.text, None], id).ok_or_else(|| missing("button.text"))?
-        }
-        "reaction" => return Ok(Event::ignored("reaction")),
-        // An order, a contact, what Vonage itself calls unsupported.
-        _ => return Ok(Event::ignored("unsupported message type")),
-    };
-    let message_id = payload.message_uuid.ok_or_else(|| missing("message_uuid"))?;
-    let to = plus(payload.to.ok_or_else(|| missing("to"))?.trim());
+    if message_type == "reaction" {
+        return Ok(Event::ignored(Ignored::Reaction));
+    }
+    let content = Content::read(payload, message_type).unwrap_or_else(|| Content {
+        text: text_in(payload, "text").unwrap_or_default(),
+        line: Some(lines::unsupported(payload.get(message_type).filter(|part| !part.is_string()))),
+        ..Content::default()
+    });
+    let message_id = text_in(payload, "message_uuid").ok_or_else(|| missing("message_uuid"))?;
+    let to = plus(text_in(payload, "to").ok_or_else(|| missing("to"))?.trim());
     // A WhatsApp user may show no number: https://developer.vonage.com/en/messages/guides/handling-whatsapp-usernames-and-bsuids
     // documents `whatsapp.recipient` for statuses; `sender` is its counterpart.
-    let sender = |name| text_at(&payload.whatsapp, &["sender", name]);
-    let from = filled(payload.from)
+    let part = |name| payload.get(name).unwrap_or(&Value::Null);
+    let sender = |name| text_at(part("whatsapp"), &["sender", name]);
+    let from = text_in(payload, "from")
         .or_else(|| sender("wa_id"))
         .or_else(|| sender("user_id"))
         .or_else(|| sender("parent_user_id"))
@@ -438,14 +362,23 @@ fn read(payload: Payload) -> Result<Event> {
 
     let mut message = Message::new("vonage-messages", channel, message_id, plus(from.trim()), to);
     message.text = content.text;
+    if let Some(line) = &content.line {
+        message.describe(line);
+    }
     message.media = content.media;
     message.location = content.location;
     message.button_payload = content.button_payload;
-    message.received_at = payload.timestamp.as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
-    message.profile_name = text_at(&payload.profile, &["name"]);
-    message.in_reply_to = text_at(&payload.context, &["message_uuid"]);
+    message.received_at = part("timestamp").as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
+    message.profile_name = text_at(part("profile"), &["name"]);
+    message.in_reply_to = text_at(part("context"), &["message_uuid"]);
+    let referral = |name| text_at(part("whatsapp"), &["referral", name]);
+    message.referral = Referral::of(
+        referral("source_id").as_deref(),
+        referral("headline").as_deref(),
+        referral("source_url").as_deref(),
+    );
     message.alt_ids = sender("user_id").filter(|id| *id != message.from).map(|id| vec![id]);
-    message.segments = segments(&payload.sms).filter(|_| channel.is_text_messaging());
+    message.segments = segments(part("sms")).filter(|_| channel.is_text_messaging());
     Ok(message.into())
 }
 
@@ -462,45 +395,88 @@ fn text_at(value: &Value, path: &[&str]) -> Option<String> {
     filled(Some(text.to_owned()))
 }
 
+fn text_in(object: &Payload, name: &str) -> Option<String> {
+    filled(object.get(name)?.as_str().map(str::to_owned))
+}
+
 /// What a customer sent.
 #[derive(Default)]
 struct Content {
     text: String,
+    /// What is not text, told in a line of ours.
+    line: Option<String>,
     media: Vec<Media>,
     location: Option<Location>,
     button_payload: Option<String>,
 }
 
-/// The text is what was written to it.
-fn attachment(attachment: Option<Attachment>, text: Option<String>, field: &'static str) -> Result<Content> {
-    let Attachment { url, caption, name } = attachment.ok_or_else(|| missing(field))?;
-    let medium = Media {
-        url: Some(filled(url).ok_or_else(|| missing(field))?),
-        name: name.as_str().map(str::to_owned),
-        ..Media::default()
-    };
-    let text = filled(caption).or(text).unwrap_or_default();
-    Ok(Content { text, media: vec![medium], ..Content::default() })
-}
+impl Content {
+    /// `None`: a type that we don't know, or of which nothing can be read.
+    fn read(payload: &Payload, message_type: &str) -> Option<Self> {
+        let part = payload.get(message_type);
+        let object = || part.and_then(Value::as_object);
+        let text = || text_in(payload, "text");
+        match message_type {
+            "text" => Some(Self { text: part?.as_str()?.to_owned(), ..Self::default() }),
+            "image" | "audio" | "video" | "file" | "vcard" | "sticker" => Self::of_media(object()?, text()),
+            "location" => {
+                let location = Some(location(object()?)?);
+                Some(Self { text: text().unwrap_or_default(), location, ..Self::default() })
+            }
+            "reply" => {
+                let reply = object()?;
+                let [title, description] = ["title", "description"].map(|name| text_in(reply, name));
+                Self::of_button([title, text(), description], text_in(reply, "id")).or_else(|| Self::of_form(reply))
+            }
+            "button" => {
+                let button = object()?;
+                Self::of_button([text_in(button, "text"), text(), None], text_in(button, "payload"))
+            }
+            "order" => object().map(|_| Self::described(lines::order(part.unwrap_or(&Value::Null)))),
+            "contact" | "contacts" => Some(Self::described(lines::contacts(part?))),
+            _ => Self::of_form(object()?),
+        }
+    }
 
-/// A tapped button or a chosen line of a list: what the customer read on it is his text.
-fn button(texts: [Option<String>; 3], payload: Option<String>) -> Option<Content> {
-    let payload = filled(payload);
-    let text = texts.into_iter().find_map(filled).or_else(|| payload.clone())?;
-    Some(Content { text, button_payload: payload, ..Content::default() })
+    fn described(line: String) -> Self {
+        Self { line: Some(line), ..Self::default() }
+    }
+
+    /// The text is what was written to it.
+    fn of_media(medium: &Payload, text: Option<String>) -> Option<Self> {
+        let url = Some(text_in(medium, "url")?);
+        let name = medium.get("name").and_then(Value::as_str).map(str::to_owned);
+        let text = text_in(medium, "caption").or(text).unwrap_or_default();
+        Some(Self { text, media: vec![Media { url, name, ..Media::default() }], ..Self::default() })
+    }
+
+    /// A tapped button or a chosen line of a list: what the customer read on it is his text.
+    fn of_button(texts: [Option<String>; 3], payload: Option<String>) -> Option<Self> {
+        let text = texts.into_iter().flatten().next().or_else(|| payload.clone())?;
+        Some(Self { text, button_payload: payload, ..Self::default() })
+    }
+
+    /// A filled-in form, as WhatsApp has it.
+    fn of_form(content: &Payload) -> Option<Self> {
+        let reply = content.get("nfm_reply").and_then(Value::as_object).unwrap_or(content);
+        reply.get("response_json")?;
+        let (text, line, button_payload) = lines::form_reply(reply)?;
+        Some(Self { text, line, button_payload, ..Self::default() })
+    }
 }
 
 /// Degrees come as numbers, and came as texts in version 0.1.
-fn location(place: &Place) -> Option<Location> {
-    let degrees = |value: &Value, limit: f64| {
+fn location(place: &Payload) -> Option<Location> {
+    let degrees = |names: [&str; 2], limit: f64| {
+        let value = names.into_iter().find_map(|name| place.get(name))?;
         let degrees = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
         (-limit..=limit).contains(&degrees).then_some(degrees)
     };
     Some(Location {
-        latitude: degrees(&place.lat, 90.0)?,
-        longitude: degrees(&place.long, 180.0)?,
-        name: text_at(&place.name, &[]),
-        address: text_at(&place.address, &[]),
+        latitude: degrees(["lat", "latitude"], 90.0)?,
+        longitude: degrees(["long", "longitude"], 180.0)?,
+        name: text_in(place, "name"),
+        address: text_in(place, "address"),
     })
 }
 

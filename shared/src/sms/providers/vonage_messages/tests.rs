@@ -120,7 +120,7 @@ fn parsed(changes: Value) -> Message {
 #[expect(clippy::needless_pass_by_value, reason = "tests write `ignored(json!(…))`")]
 fn ignored(changes: Value) -> &'static str {
     match receive(&post(payload(&changes).to_string()), &candidates()).unwrap().as_slice() {
-        [Event::Ignored { reason }] => reason,
+        [Event::Ignored { reason }] => reason.as_str(),
         events => panic!("{events:?}"),
     }
 }
