@@ -24,6 +24,12 @@ pub fn line(word: &str, parts: impl IntoIterator<Item = String>) -> String {
     format!("[{word}] {}", parts.join(", ")).trim_end().to_owned()
 }
 
+/// Whether a text begins as these lines do, and as the bridge's notes in a chat: a customer's own is told apart.
+pub fn begins_with_word(text: &str) -> bool {
+    let inside = text.trim_start().strip_prefix('[').and_then(|rest| rest.lines().next()?.split_once(']'));
+    inside.is_some_and(|(word, _)| word.chars().any(char::is_alphabetic))
+}
+
 /// The line for a message of a kind that we don't know: with the text in it, if any can be found.
 pub fn unsupported(content: Option<&Value>) -> String {
     line(UNSUPPORTED, content.and_then(|content| readable(content, MOST_LEVELS)))
