@@ -54,7 +54,12 @@ impl Record {
 /// The event's records, if it is one of SQS or SNS and not a gateway's.
 pub(crate) fn read(event: &str) -> Option<Vec<Record>> {
     let Event { records } = serde_json::from_str(event).ok()?;
-    Some(records.into_iter().map(|record| serde_json::from_str(record.get()).unwrap_or_else(|_| Record::unreadable(record.get()))).collect())
+    Some(
+        records
+            .into_iter()
+            .map(|record| serde_json::from_str(record.get()).unwrap_or_else(|_| Record::unreadable(record.get())))
+            .collect(),
+    )
 }
 
 /// Handles each record. What fails comes again: a queue's record as a batch item failure, a topic's by failing the whole

@@ -276,7 +276,8 @@ impl<'a> Writer<'a> {
     fn emphasis(&mut self, range: &Range<usize>, width: usize) {
         let close = range.end.saturating_sub(width);
         let open = range.start..range.start + width;
-        let says_nothing = |text: &str| text.chars().all(|character| character.is_ascii_punctuation() || character == ' ');
+        let says_nothing =
+            |text: &str| text.chars().all(|character| character.is_ascii_punctuation() || character == ' ');
         let stays = [range.start, close].into_iter().any(|at| self.is_in_url(at) || self.is_within_word(at))
             || self.source.get(open.end..close).is_some_and(says_nothing);
         let marker = if stays { self.source.get(open.clone()) } else { None };
@@ -292,7 +293,8 @@ impl<'a> Writer<'a> {
         let marker = after.chars().next().unwrap_or_default();
         let is_part = |outwards: &mut dyn Iterator<Item = char>| {
             // What joins the parts of an address may stand between.
-            let mut rest = outwards.skip_while(|character| *character == marker).skip_while(|joint| ".@/".contains(*joint));
+            let mut rest =
+                outwards.skip_while(|character| *character == marker).skip_while(|joint| ".@/".contains(*joint));
             rest.next().is_some_and(is_of_word)
         };
         is_part(&mut before.chars().rev()) && is_part(&mut after.chars())

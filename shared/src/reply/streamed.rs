@@ -108,7 +108,8 @@ impl Streamed {
     pub fn read(message: &SqsMessage) -> Result<Self> {
         let body = mend::json(message.body.as_deref().unwrap_or_default().as_bytes());
         // An item has no `Message`.
-        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(&body) {
+        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(&body)
+        {
             Ok(notification) => (
                 serde_json::from_str(&mend::json(notification.message.as_bytes())).map_err(|_| wrong())?,
                 notification
@@ -291,6 +292,24 @@ mod tests {
             let elsewhere = [ALL[0], ("InitialContactId", "c-9"), ("ParticipantRole", "CUSTOMER")];
             let streamed = read(&item(&json!({ "InitialContactId": null })), &elsewhere, raw).unwrap();
             assert_eq!(streamed.initial_contact_id, "c-9");
+        }
+    }
+
+    #[test]
+    fn half_a_character_costs_no_reply() {
+        let item = item(&json!({ "Content": "See you at 6 HERE" })).to_string().replace("HERE", r"\ud83d");
+        let attributes = json!({ "MessageVisibility": { "Type": "String", "Value": "ALL" } });
+        let notification = json!({ "Type": "Notification", "Message": item, "MessageAttributes": attributes });
+        let mut wrapped = SqsMessage::default();
+        wrapped.body = Some(notification.to_string());
+        let mut raw = SqsMessage::default();
+        raw.body = Some(item);
+        raw.message_attributes =
+            serde_json::from_value(json!({ "MessageVisibility": { "stringValue": "ALL", "dataType": "String" } }))
+                .unwrap();
+        for message in [wrapped, raw] {
+            let Content::Text(text) = Streamed::read(&message).unwrap().content() else { panic!("no text") };
+            assert_eq!(text, "See you at 6 \u{fffd}");
         }
     }
 

@@ -149,8 +149,7 @@ pub fn contact(card: &Value) -> String {
             .filter_map(|item| filled(item.as_object()?, name))
             .collect::<Vec<_>>()
     };
-    let object = card.as_object();
-    let plain = |name: &str| object.and_then(|object| filled(object, name));
+    let plain = |name: &str| Some(card.get(name)?.as_str()?.to_owned());
     let name = card.get("name").and_then(Value::as_object).and_then(|name| {
         let of_parts = || {
             let parts: Vec<_> = ["first_name", "last_name"].into_iter().filter_map(|part| filled(name, part)).collect();
@@ -173,6 +172,9 @@ pub fn contact(card: &Value) -> String {
 /// Contacts, one a line: a list of cards, or one card.
 pub fn contacts(cards: &Value) -> String {
     let cards = cards.as_array().map_or(std::slice::from_ref(cards), Vec::as_slice);
+    if cards.is_empty() {
+        return line("contact", []);
+    }
     cards.iter().map(contact).collect::<Vec<_>>().join("\n")
 }
 

@@ -504,7 +504,29 @@ pub fn utc(time: Timestamp) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Channel, Concat, Event, FromKind, Location, Media, Message, OptOut, plus, utc};
+    use super::{Channel, Concat, Event, FromKind, Ignored, Location, Media, Message, OptOut, plus, utc};
+
+    #[test]
+    fn the_documentation_lists_what_is_ignored() {
+        let documentation = include_str!("../../../docs/messages.md");
+        for reason in Ignored::ALL {
+            let row = format!("| {} | {} |", reason.as_str(), reason.meaning());
+            assert!(documentation.contains(&row), "docs/messages.md lacks {row}");
+        }
+    }
+
+    #[test]
+    fn lines_of_ours_follow_the_customers_words() {
+        let mut message = Message::new("twilio", Channel::Sms, "SM1", "+14155550100", "+12025550100");
+        message.text = "Hi".into();
+        message.describe("[contact] Ada");
+        assert_eq!((message.text.as_str(), message.described), ("Hi\n[contact] Ada", false));
+        message.text = " ".into();
+        message.describe("[contact] Ada");
+        assert_eq!((message.text.as_str(), message.described), ("[contact] Ada", true));
+        let back: Message = serde_json::from_value(serde_json::to_value(&message).unwrap()).unwrap();
+        assert_eq!(back, message);
+    }
 
     #[test]
     fn plus_is_added_to_bare_numbers_only() {

@@ -105,8 +105,8 @@ fn cut(rest: &str, limit: Limit) -> usize {
     let mut count = Count::default();
     let mut hard = None;
     let mut pauses = [None; 4];
-    // Before any white space, also such as holds words together.
-    let mut blank_of_any_kind = None;
+    // The last word, after white space of any kind: what fits before it, and where it begins.
+    let mut last_word: Option<(Place, usize)> = None;
     // What stood last that isn't white space, and what the white space after it means so far.
     let (mut last, mut ends) = ("", None);
     let mut pause = Pause::Blank;
@@ -114,7 +114,7 @@ fn cut(rest: &str, limit: Limit) -> usize {
         count.extend(grapheme.chars());
         let kind = if is_white(grapheme) {
             pause = pause.max(Pause::at(grapheme, last, pause));
-            blank_of_any_kind = ends.or(blank_of_any_kind);
+            last_word = hard.map(|place| (place, start + grapheme.len()));
             (!is_glue(grapheme)).then_some(pause)
         } else {
             let place = Place { end: start + grapheme.len(), characters: count.characters };
@@ -140,14 +140,14 @@ fn cut(rest: &str, limit: Limit) -> usize {
         .into_iter()
         .flatten()
         .find(late)
-        .or_else(|| latest.filter(|place| not_early(place) || word_fits(rest, place, is_break, limit)))
-        .or_else(|| blank_of_any_kind.filter(|place| word_fits(rest, place, is_white, limit)))
+        .or_else(|| latest.filter(|place| not_early(place) || word_fits(rest, place.end, is_break, limit)))
+        .or_else(|| Some(last_word.filter(|(_, start)| word_fits(rest, *start, is_white, limit))?.0))
         .map_or(hard.end, |place| place.end)
 }
 
-/// Whether the word after `place` is no longer than a part.
-fn word_fits(rest: &str, place: &Place, is_end: fn(&str) -> bool, limit: Limit) -> bool {
-    let word = rest.get(place.end..).map(trim_start).unwrap_or_default();
+/// Whether the word after `start` is no longer than a part.
+fn word_fits(rest: &str, start: usize, is_end: fn(&str) -> bool, limit: Limit) -> bool {
+    let word = rest.get(start..).map(trim_start).unwrap_or_default();
     let mut count = Count::default();
     for grapheme in word.graphemes(true).take_while(|grapheme| !is_end(grapheme)) {
         count.extend(grapheme.chars());

@@ -23,7 +23,9 @@ use crate::{
         message::{Channel, Event, Ignored, Message, OptOut},
         webhook::{Arrival, Rejection, Webhook},
     },
-    testing::{CLOCK, NOW, account_name, accounts, assert_refused, run_vectors, webhook},
+    testing::{
+        CLOCK, NOW, account_name, accounts, any_content, assert_refused, assert_tells_the_agent, run_vectors, webhook,
+    },
 };
 
 const URL: &str = "https://sms.example.com/sms/aws-sns";
@@ -622,6 +624,97 @@ fn what_is_no_message_is_ignored() {
     }
 }
 
+fn rcs(body: &Value) -> Value {
+    with(
+        sms(),
+        json!({"destinationNumber": "rcs-abc123", "originationNumber": "14255550182", "messageBody": body.to_string()}),
+    )
+}
+
+#[test]
+fn notices_of_an_rcs_agent_are_no_text() {
+    let notice = |kind: &str| json!({"eventType": kind, "originationNumber": "+1", "destinationNumber": "rcs-abc123"});
+    for (label, message, reason) in [
+        ("typing", rcs(&json!({"type": "RCS_TYPING"})), Ignored::Typing),
+        ("typing, by another name", rcs(&json!({"eventType": "RCS_IS_TYPING"})), Ignored::Typing),
+        ("opened", rcs(&json!({"type": "CONVERSATION_STARTED"})), Ignored::Typing),
+        (
+            "without an id",
+            with(rcs(&json!({"type": "RCS_TYPING"})), json!({"inboundMessageId": null})),
+            Ignored::Typing,
+        ),
+        ("without a body", notice("RCS_TYPING"), Ignored::Typing),
+        ("delivered", notice("RCS_DELIVERED"), Ignored::Status),
+        ("read", notice("RCS_READ"), Ignored::Status),
+        ("tomorrow's, without an id", notice("RCS_WAVED"), Ignored::OtherEvent),
+    ] {
+        let events = receive(&post(signed(unsigned(&message.to_string())).to_string()), &ours()).unwrap();
+        assert_eq!(events, [Event::ignored(reason)], "{label}");
+        assert_eq!(
+            receive(&from_event(message.to_string(), NOW), &ours()).unwrap(),
+            [Event::ignored(reason)],
+            "{label}"
+        );
+    }
+}
+
+#[test]
+fn messages_of_an_rcs_agent_are_read_by_type() {
+    let plain = notified(&with(sms(), json!({"destinationNumber": "rcs-abc123", "originationNumber": "14255550182"})));
+    assert_eq!((plain.channel, plain.from.as_str(), plain.to.as_str()), (Channel::Rcs, "+14255550182", "rcs-abc123"));
+    let tap = notified(&rcs(&json!({"type": "SUGGESTION", "text": "Yes", "postbackData": "confirm_1"})));
+    assert_eq!((tap.text.as_str(), tap.button_payload.as_deref()), ("Yes", Some("confirm_1")));
+    for body in [
+        json!({"type": "LOCATION", "latitude": 41.8, "longitude": -87.6}),
+        json!({"type": "LOCATION", "location": {"latitude": "41.8", "longitude": -87.6}}),
+    ] {
+        let place = notified(&rcs(&body)).location.unwrap();
+        assert_eq!((place.latitude, place.longitude), (41.8, -87.6), "{body}");
+    }
+    let medium = notified(&rcs(&json!({"mediaStatus": "SUCCESS", "s3Bucket": "b", "s3Key": "p/rcs/1#a.jpg",
+                                       "mimeType": "image/jpeg", "fileName": "a.jpg", "fileSizeBytes": 7})));
+    assert_eq!((medium.text.as_str(), medium.media.len()), ("", 1));
+    assert_eq!(
+        (medium.media[0].name.as_deref(), medium.media[0].content_type.as_deref()),
+        (Some("a.jpg"), Some("image/jpeg"))
+    );
+    for (body, expected) in [
+        (json!({"type": "HOLOGRAM", "caption": "Look"}), "[unsupported message] Look"),
+        (json!({"type": "LOCATION"}), "[unsupported message]"),
+        (json!({"type": "TEXT", "text": "Hello"}), "Hello"),
+        // What a customer typed.
+        (json!({"a": 1}), r#"{"a":1}"#),
+    ] {
+        assert_eq!(notified(&rcs(&body)).text, expected, "{body}");
+    }
+}
+
+#[test]
+fn one_bad_character_costs_no_message() {
+    let text = sms().to_string();
+    let body = sms()["messageBody"].to_string();
+    for with in [r#""6 \ud83d""#, r#""6 \uffff""#] {
+        let message = text.replace(&body, with);
+        let [event] = receive(&post(signed(unsigned(&message)).to_string()), &ours()).unwrap().try_into().unwrap();
+        assert_eq!(event.message().unwrap().text, "6 \u{fffd}");
+    }
+    let whatsapp = social(&json!([whatsapp("wamid.1")])).to_string();
+    assert!(whatsapp.contains("Hi 👋"));
+    let whatsapp = whatsapp.replace("Hi 👋", r"\\ud83d");
+    let [event] = receive(&from_event(whatsapp, NOW), &ours()).unwrap().try_into().unwrap();
+    assert!(event.message().unwrap().text.starts_with('\u{fffd}'));
+    for (body, expected) in
+        [(json!(null), "[unsupported message]"), (json!({"text": "Hello"}), "[unsupported message] Hello")]
+    {
+        assert_eq!(notified(&merge(sms(), "messageBody", body)).text, expected);
+    }
+}
+
+fn merge(mut object: Value, name: &str, value: Value) -> Value {
+    object[name] = value;
+    object
+}
+
 #[test]
 fn what_is_malformed_is_refused_after_it_is_proved() {
     let deep = format!("{{\"originationNumber\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
@@ -634,8 +727,6 @@ fn what_is_malformed_is_refused_after_it_is_proved() {
         ("a sender of the wrong type", with(sms(), json!({"originationNumber": 14_255_550_182_u64})).to_string()),
         ("no recipient", with(sms(), json!({"destinationNumber": ""})).to_string()),
         ("a recipient of the wrong type", with(sms(), json!({"destinationNumber": []})).to_string()),
-        ("no text", with(sms(), json!({"messageBody": null})).to_string()),
-        ("a text of the wrong type", with(sms(), json!({"messageBody": {"a": 1}})).to_string()),
         ("deep", deep),
         ("an entry of the wrong type", json!({"whatsAppWebhookEntry": {"id": "1"}}).to_string()),
         ("no entry", json!({"whatsAppWebhookEntry": ""}).to_string()),
@@ -781,6 +872,22 @@ fn settings_are_checked() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        to in "rcs-[a-z]{3}|\\+1425555018[0-9]",
+        kind in "RCS_TYPING|SUGGESTION|LOCATION|TEXT|[A-Z]{1,6}",
+        content in any_content(),
+        is_text in any::<bool>(),
+    ) {
+        let mut content = content;
+        if let Some(object) = content.as_object_mut() {
+            object.insert("type".into(), kind.into());
+        }
+        let body = if is_text { json!(content.to_string()) } else { content };
+        let message = merge(with(sms(), json!({"destinationNumber": to})), "messageBody", body);
+        assert_tells_the_agent(&receive(&from_event(message.to_string(), NOW), &ours()).unwrap());
+    }
+
     #[test]
     fn anything_may_arrive(body in prop::collection::vec(any::<u8>(), 0..300), raw in any::<bool>()) {
         let mut request = post(body);

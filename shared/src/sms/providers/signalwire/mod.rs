@@ -42,6 +42,7 @@ use crate::{
         contract::{Facts, Provider},
         cxml,
         form::Form,
+        lines,
         message::{Channel, Event, Ignored, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
@@ -215,19 +216,26 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     let message_id = checked_id(required("message_id", "id")?, "message_id")?;
     let from = required("from", "from_number")?;
     let to = required("to", "to_number")?;
-    let media: Vec<Media> = [Some(object), nested]
-        .into_iter()
+    let fields =
+        |name: &'static str| [Some(object), nested].into_iter().flatten().filter_map(move |object| object.get(name));
+    let media: Vec<Media> = fields("media")
+        .filter_map(Value::as_array)
         .flatten()
-        .filter_map(|object| object.get("media")?.as_array())
-        .flatten()
-        .filter_map(Value::as_str)
+        .filter_map(|medium| medium.as_str().or_else(|| medium.get("url")?.as_str()))
         .map(|url| Media { url: Some(url.to_owned()), ..Media::default() })
         .collect();
+    let unread = fields("body").chain(fields("media")).find(|value| match value {
+        Value::Array(items) => items.len() > media.len(),
+        value => value.is_object(),
+    });
     let channel = if media.is_empty() { Channel::Sms } else { Channel::Mms };
 
     let mut message = Message::new("signalwire", channel, message_id, from, to);
     message.text = find("body").unwrap_or_default().to_owned();
     message.media = media;
+    if unread.is_some() {
+        message.describe(&lines::unsupported(unread));
+    }
     message.segments = find("segments").and_then(|count| count.parse().ok());
     message.account = find("project_id").map(str::to_owned);
     Ok(message.into())

@@ -315,11 +315,8 @@ fn read(data: Data, proved: &Proved<'_>) -> Result<Event> {
         rcs::fill(&mut message, &payload.body);
         // Replies need it.
         message.reply_from = payload.messaging_profile_id.as_str().map(str::to_owned);
-    } else if message.is_blank() {
-        let unread = [&payload.text, &payload.media].into_iter().find(|value| !is_nothing(value));
-        if let Some(unread) = unread {
-            message.describe(&lines::unsupported(Some(unread)));
-        }
+    } else if !is_nothing(&payload.text) || has_more_media(&payload.media, message.media.len()) {
+        message.describe(&lines::unsupported(Some(&payload.text).filter(|text| !text.is_string())));
     }
     message.received_at = payload.received_at.as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
     message.encoding = payload.encoding.as_str().map(str::to_owned);
@@ -333,6 +330,15 @@ fn read(data: Data, proved: &Proved<'_>) -> Result<Event> {
         _ => None,
     };
     Ok(message.into())
+}
+
+/// Whether there are media that can't be read.
+fn has_more_media(media: &Value, read: usize) -> bool {
+    match media {
+        Value::Array(items) => items.len() > read,
+        Value::String(text) => !text.trim().is_empty(),
+        other => !is_nothing(other),
+    }
 }
 
 /// A field that says nothing, which a blank message may have.

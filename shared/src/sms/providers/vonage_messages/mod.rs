@@ -345,7 +345,7 @@ fn read(payload: &Payload) -> Result<Event> {
     }
     let content = Content::read(payload, message_type).unwrap_or_else(|| Content {
         text: text_in(payload, "text").unwrap_or_default(),
-        line: Some(lines::unsupported(payload.get(message_type).filter(|part| !part.is_string()))),
+        line: Some(lines::unsupported(payload.get(message_type))),
         ..Content::default()
     });
     let message_id = text_in(payload, "message_uuid").ok_or_else(|| missing("message_uuid"))?;
