@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod contract;
 mod cxml;
+mod event;
 pub(crate) mod form;
 pub mod lines;
 pub mod message;

@@ -334,10 +334,10 @@ proptest! {
             let (before, after) = rest.split_once(part.as_str()).unwrap();
             let (_, from_part) = rest.split_at(before.len());
             // Save before a word that is not to be cut.
-            let next = from_part.split_at(part.len()).1.trim_start();
-            let word = next.split(|character: char| character.is_whitespace() && !"\u{a0}\u{2007}\u{202f}".contains(character));
-            let words = [next.split_whitespace().next(), word.take(1).next()];
-            if words.into_iter().flatten().any(|word| fits(word, limit)) && from_part[part.len()..].starts_with(char::is_whitespace) {
+            let (_, next) = from_part.split_at(part.len());
+            let is_break = |character: char| character.is_whitespace() && !"\u{a0}\u{2007}\u{202f}".contains(character);
+            let mut words = next.split_whitespace().take(1).chain(next.trim_start().split(is_break).take(1));
+            if next.starts_with(char::is_whitespace) && words.any(|word| fits(word, limit)) {
                 rest = after;
                 continue;
             }
