@@ -33,9 +33,6 @@ pub struct Inbound {
     /// What replies are sent from, where that is not our address: see [`Message::reply_from`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_from: Option<String>,
-    /// See [`Message::is_note`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_note: bool,
 }
 
 impl Inbound {
@@ -49,7 +46,6 @@ impl Inbound {
             number,
             once: None,
             reply_from: message.reply_from.clone(),
-            is_note: message.is_note,
             message,
         }
     }
@@ -72,7 +68,6 @@ impl Inbound {
         let mut item: Self = serde_json::from_str(item)
             .map_err(|_| Error::new(Kind::Validation, "The queue item is no message of this bridge"))?;
         item.message.reply_from.clone_from(&item.reply_from);
-        item.message.is_note = item.is_note;
         match item.v {
             VERSION => Ok(item),
             _ => Err(Error::new(Kind::Validation, "The queue item is of another version of the bridge")),

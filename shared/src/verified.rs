@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Kind, Result},
     settings::Account,
     sms::{
-        message::{Event, Message},
+        message::{Event, Ignored, Message},
         opt_out,
         webhook::{Proved, Rejection, Webhook},
     },
@@ -118,7 +118,7 @@ fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
         let Event::Message(message) = event else { continue };
         match message.finish() {
             Ok(()) => {}
-            Err(_) if is_batch => *event = Event::ignored("malformed message"),
+            Err(_) if is_batch => *event = Event::ignored(Ignored::Malformed),
             Err(error) => return Err(error),
         }
     }
@@ -128,14 +128,14 @@ fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
 #[cfg(test)]
 mod tests {
     use super::finish;
-    use crate::sms::message::{Channel, Event, Message};
+    use crate::sms::message::{Channel, Event, Ignored, Message};
 
     #[test]
     fn a_malformed_message_holds_up_no_other() {
         let message =
             |id: &str| Event::from(Message::new("meta", Channel::Whatsapp, id, "+14155550100", "+12025550100"));
         let events = finish(vec![message("1"), message(""), message("3")]).unwrap();
-        assert_eq!(events, [message("1"), Event::ignored("malformed message"), message("3")]);
+        assert_eq!(events, [message("1"), Event::ignored(Ignored::Malformed), message("3")]);
         assert!(finish(vec![message("")]).is_err());
         assert!(finish(Vec::new()).unwrap().is_empty());
     }

@@ -191,7 +191,7 @@ fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
             message::Event::Message(message) => inbound.push(Inbound::new(account, (**message).clone())),
             message::Event::Ignored { reason } => {
                 report.count("WebhookIgnored", 1);
-                report.note(reason);
+                report.note(reason.as_str());
             }
             message::Event::SubscriptionConfirmation { .. } | message::Event::Challenge(_) => {}
         }

@@ -1,7 +1,11 @@
 use serde_json::{Value, json};
 
 use super::{Credentials, Fields, Settings};
-use crate::{error::Kind, secret::Secret, sms::providers::ProviderId};
+use crate::{
+    error::Kind,
+    secret::Secret,
+    sms::{opt_out::DEFAULT_WORDS, providers::ProviderId},
+};
 
 const TOKEN: &str = "s3cret-t0ken";
 
@@ -63,7 +67,7 @@ fn a_whole_account_is_read() {
     assert_eq!(twilio.shared_keys["SK1"], Secret::new("shared"));
 
     let signalwire = settings.account("signalwire").unwrap();
-    assert_eq!(signalwire.opt_out_words, ["STOP", "STOPALL", "UNSUBSCRIBE"]);
+    assert_eq!(signalwire.opt_out_words, DEFAULT_WORDS);
     let shown = format!("{settings:?}");
     for hidden in [TOKEN, "current", "5550100", "as written", "shared\""] {
         assert!(!shown.contains(hidden), "{hidden} in {shown}");

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, Kind, Result},
+    mend,
     sms::{certificate::Certificate, message::plus, number::Number},
     url::BaseUrl,
 };
@@ -229,9 +230,9 @@ impl<'a> Proved<'a> {
         self.webhook
     }
 
-    /// The body as JSON of a known form. The error repeats nothing of it.
+    /// The body as JSON of a known form, mended. The error repeats nothing of it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.webhook.body)
+        serde_json::from_str(&mend::json(&self.webhook.body))
             .map_err(|_| Error::new(Kind::Validation, "The body is not the JSON that this provider sends"))
     }
 }

@@ -54,7 +54,8 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Location, Media, Message, UNSUPPORTED, plus, utc},
+        lines,
+        message::{Channel, Event, Ignored, Location, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Proof, Proved, Rejection, Webhook},
@@ -142,9 +143,9 @@ impl Provider for Credentials {
             Some(("sms", "inbound")) => Channel::Sms,
             Some(("whatsapp", "inbound")) => Channel::Whatsapp,
             Some(("rcs", "inbound")) => Channel::Rcs,
-            Some((_, "inbound")) => return Ok(vec![Event::ignored("unsupported channel")]),
-            Some((_, "outbound")) => return Ok(vec![Event::ignored("status")]),
-            _ => return Ok(vec![Event::ignored("not a received message")]),
+            Some((_, "inbound")) => return Ok(vec![Event::ignored(Ignored::Channel)]),
+            Some((_, "outbound")) => return Ok(vec![Event::ignored(Ignored::Status)]),
+            _ => return Ok(vec![Event::ignored(Ignored::OtherEvent)]),
         };
         let Received { payload } = proved.json()?;
         Ok(vec![read(&payload, channel)?])
@@ -212,7 +213,7 @@ struct Received {
 fn read(payload: &Value, channel: Channel) -> Result<Event> {
     let missing = |field: &'static str| Error::invalid(field, "is missing");
     if payload.get("direction").and_then(Value::as_str).is_some_and(|direction| direction != "incoming") {
-        return Ok(Event::ignored("not inbound"));
+        return Ok(Event::ignored(Ignored::Outbound));
     }
     let message_id = text_at(payload, "/id").ok_or_else(|| missing("payload.id"))?;
     let channel_id = text_at(payload, "/channelId");
@@ -229,6 +230,9 @@ fn read(payload: &Value, channel: Channel) -> Result<Event> {
     let channel = if channel == Channel::Sms && !content.media.is_empty() { Channel::Mms } else { channel };
     let mut message = Message::new("bird", channel, message_id, plus(from), plus(to));
     message.text = content.text;
+    if content.is_unsupported {
+        message.describe(lines::UNSUPPORTED_LINE);
+    }
     message.media = content.media;
     message.location = content.location;
     message.button_payload = content.button_payload;
@@ -251,6 +255,8 @@ struct Content {
     media: Vec<Media>,
     location: Option<Location>,
     button_payload: Option<String>,
+    /// Nothing in it can be read.
+    is_unsupported: bool,
 }
 
 impl Content {
@@ -270,6 +276,7 @@ impl Content {
             media: media(part),
             location: location(part),
             button_payload: of_action("payload"),
+            is_unsupported: false,
         };
         let is_nothing = content.text.trim().is_empty()
             && content.media.is_empty()
@@ -277,7 +284,7 @@ impl Content {
             && content.button_payload.is_none();
         // An empty text is one all the same.
         if is_nothing && !(kind == "text" && part.get("text").is_some_and(Value::is_string)) {
-            UNSUPPORTED.clone_into(&mut content.text);
+            content.is_unsupported = true;
         }
         content
     }

@@ -17,7 +17,8 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Event, FromKind, Message, OptOut, UNSUPPORTED},
+        lines::UNSUPPORTED_LINE as UNSUPPORTED,
+        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
         providers::ProviderId,
         segments::Limit,
         send::{Outbound, Reason},
@@ -133,16 +134,16 @@ fn channels_are_told_by_the_event() {
     for (name, reason) in [
         ("sms.outbound", "status"),
         ("whatsapp.outbound", "status"),
-        ("telegram.inbound", "unsupported channel"),
-        ("email.inbound", "unsupported channel"),
-        ("SMS.inbound", "unsupported channel"),
+        ("telegram.inbound", Ignored::Channel),
+        ("email.inbound", Ignored::Channel),
+        ("SMS.inbound", Ignored::Channel),
         ("sms.interaction", "not a received message"),
         ("sms", "not a received message"),
         ("", "not a received message"),
     ] {
         assert_eq!(outcome(&json!({"event": name, "payload": 7})), Event::ignored(reason), "{name}");
     }
-    assert_eq!(outcome(&event("sms.inbound", &json!({"direction": "outgoing"}))), Event::ignored("not inbound"));
+    assert_eq!(outcome(&event("sms.inbound", &json!({"direction": "outgoing"}))), Event::ignored(Ignored::Outbound));
     assert_eq!(parsed(json!({"direction": null})).text, "Hello agent");
 }
 

@@ -50,7 +50,8 @@ use crate::{
     sms::{
         basic::{self, BasicCredentials},
         contract::{Facts, Provider},
-        message::{Channel, Event, Media, Message, UNSUPPORTED, plus},
+        lines,
+        message::{Channel, Event, Ignored, Media, Message, plus},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},
@@ -111,7 +112,7 @@ impl Provider for Credentials {
             match read(item) {
                 Ok(event) => events.push(event),
                 Err(error) => {
-                    events.push(Event::ignored("malformed message"));
+                    events.push(Event::ignored(Ignored::Malformed));
                     failure.get_or_insert(error);
                 }
             }
@@ -205,11 +206,11 @@ fn read(item: &RawValue) -> Result<Event> {
     let item: Item =
         serde_json::from_str(item.get()).map_err(|_| Error::invalid("results", "has an item of another form"))?;
     if item.status.is_object() {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
     // WhatsApp, Viber and others have `message` as an object.
     if item.message.is_object() || !matches!(item.integration_type.as_str(), None | Some("SMS" | "MMS")) {
-        return Ok(Event::ignored("unsupported channel"));
+        return Ok(Event::ignored(Ignored::Channel));
     }
     let required = |value: Option<Box<RawValue>>, field: &'static str| {
         value.and_then(|value| word(&value)).ok_or_else(|| Error::invalid(field, "is missing"))
@@ -219,13 +220,16 @@ fn read(item: &RawValue) -> Result<Event> {
     let to = plus(&required(item.to, "results.to")?);
     let content = match (&item.message, item.text) {
         (Value::Array(segments), _) => Content::of_segments(segments),
-        (_, Some(text)) => Content::of_text(scalar(&text).unwrap_or_else(|| UNSUPPORTED.to_owned())),
-        (_, None) => Content::of_text(String::new()),
+        (_, Some(text)) => Content::of_text(scalar(&text)),
+        (_, None) => Content::of_text(Some(String::new())),
     };
 
     let channel = if item.message.is_array() { Channel::Mms } else { Channel::Sms };
     let mut message = Message::new("infobip", channel, message_id, from, to);
     message.text = content.text;
+    if content.is_unsupported {
+        message.describe(lines::UNSUPPORTED_LINE);
+    }
     message.media = content.media;
     message.received_at = item.received_at.as_str().and_then(read_time);
     message.segments = item.sms_count.as_u64().and_then(|count| count.try_into().ok());
@@ -265,17 +269,20 @@ fn read_time(text: &str) -> Option<String> {
 struct Content {
     text: String,
     media: Vec<Media>,
+    /// There is something in it that can't be read.
+    is_unsupported: bool,
 }
 
 impl Content {
-    fn of_text(text: String) -> Self {
-        Self { text, media: Vec::new() }
+    fn of_text(text: Option<String>) -> Self {
+        Self { is_unsupported: text.is_none(), text: text.unwrap_or_default(), media: Vec::new() }
     }
 
     /// The parts of an MMS, in their order. What is neither text nor a link is said to be there.
     fn of_segments(segments: &[Value]) -> Self {
         let mut lines = Vec::new();
         let mut media = Vec::new();
+        let mut is_unsupported = false;
         for segment in segments {
             let field = |name| segment.get(name).and_then(Value::as_str).filter(|text: &&str| !text.trim().is_empty());
             let content_type = field("contentType");
@@ -294,10 +301,10 @@ impl Content {
                 _ if is("application/smil") => {}
                 (None, Some(value)) if content_type.is_none() || is("text/") => lines.push(value),
                 (None, None) if is("text/") => {}
-                _ => lines.push(UNSUPPORTED),
+                _ => is_unsupported = true,
             }
         }
-        Self { text: lines.join("\n"), media }
+        Self { text: lines.join("\n"), media, is_unsupported }
     }
 }
 

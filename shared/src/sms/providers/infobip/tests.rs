@@ -10,7 +10,8 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         contract::Answer,
-        message::{Channel, Event, FromKind, Message, OptOut, UNSUPPORTED},
+        lines::UNSUPPORTED_LINE as UNSUPPORTED,
+        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
         providers::ProviderId,
         segments::Limit,
         send::{Outbound, Reason},
@@ -290,7 +291,7 @@ fn a_text_of_another_form_reaches_the_agent_all_the_same() {
 #[test]
 fn one_bad_item_does_not_fail_the_others() {
     let good = |id: &str| item(&json!({"messageId": id}));
-    let malformed = Event::ignored("malformed message");
+    let malformed = Event::ignored(Ignored::Malformed);
     let ids = |items: &[Value]| -> Vec<String> {
         let events = events(items);
         assert_eq!(events.len(), items.len());
@@ -328,12 +329,12 @@ fn what_is_no_sms_is_ignored() {
     let report = json!({"messageId": "1", "to": "385916242493", "sentAt": "2026-09-21T14:13:18.000+0000",
                         "status": {"groupId": 3, "groupName": "DELIVERED", "id": 5, "name": "DELIVERED_TO_HANDSET"},
                         "error": {"groupId": 0, "id": 0, "name": "NO_ERROR", "permanent": false}});
-    assert_eq!(events(std::slice::from_ref(&report)), [Event::ignored("status")]);
+    assert_eq!(events(std::slice::from_ref(&report)), [Event::ignored(Ignored::Status)]);
     assert_eq!(events(&[report, item(&json!({}))])[1].message().unwrap().text, "Hello agent");
     let whatsapp = json!({"from": "385916242493", "to": "385921004026", "integrationType": "WHATSAPP", "messageId": "1",
                           "message": {"type": "TEXT", "text": "Hello"}, "contact": {"name": "Zoë"}});
-    assert_eq!(events(std::slice::from_ref(&whatsapp)), [Event::ignored("unsupported channel")]);
-    assert_eq!(events(&[item(&json!({"integrationType": "VIBER"}))]), [Event::ignored("unsupported channel")]);
+    assert_eq!(events(std::slice::from_ref(&whatsapp)), [Event::ignored(Ignored::Channel)]);
+    assert_eq!(events(&[item(&json!({"integrationType": "VIBER"}))]), [Event::ignored(Ignored::Channel)]);
     assert_eq!(parsed(json!({"integrationType": "SMS"})).text, "Hello agent");
 }
 

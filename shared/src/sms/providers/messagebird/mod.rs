@@ -46,7 +46,7 @@ use crate::{
         contract::{Facts, Provider},
         form::Form,
         jwt::{Algorithm, Token},
-        message::{Channel, Event, Media, Message, plus, utc},
+        message::{Channel, Event, Ignored, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         signature::is_hash_of,
@@ -180,7 +180,7 @@ struct Claims {
 fn read(form: &Form<'_>, media: Vec<Media>) -> Result<Event> {
     let Some(from) = form.filled("originator") else {
         return if form.filled("status").is_some() {
-            Ok(Event::ignored("status"))
+            Ok(Event::ignored(Ignored::Status))
         } else {
             Err(Error::invalid("originator", "is missing"))
         };

@@ -42,7 +42,8 @@ use crate::{
         contract::{Facts, Provider},
         cxml,
         form::{self, Form},
-        message::{Channel, Event, Media, Message},
+        lines,
+        message::{Channel, Event, Ignored, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         signature::lower_hex,
@@ -145,10 +146,8 @@ impl Provider for Credentials {
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
         let event = match webhook.shape() {
-            Shape::Query => {
-                read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()).require_utf8()?)?
-            }
-            Shape::Form => read_form(&Form::read(&webhook.body).require_utf8()?)?,
+            Shape::Query => read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()))?,
+            Shape::Form => read_form(&Form::read(&webhook.body))?,
             Shape::Json => read_json(&proved.json()?)?,
         };
         Ok(vec![event])
@@ -187,11 +186,11 @@ fn parameters_by_name(body: &[u8]) -> String {
 
 fn read_form(form: &Form<'_>) -> Result<Event> {
     if form.filled("MessageSid").is_none() && form.filled("CallSid").is_some() {
-        return Ok(Event::ignored("a call"));
+        return Ok(Event::ignored(Ignored::Call));
     }
     let message_id = checked_id(form.required("MessageSid")?, "MessageSid")?;
     if cxml::is_status(form) {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
     cxml::read_message(form, "signalwire", message_id)
 }
@@ -209,7 +208,7 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     }
     // Other events are calls, states of our own messages, and whatever else the project has.
     if form.get("event").or(form.get("event_type")) != Some("messaging.receive") {
-        return Ok(Event::ignored("not a received message"));
+        return Ok(Event::ignored(Ignored::OtherEvent));
     }
     let nested = object.get("params").and_then(Value::as_object);
     let nested_form = nested.map(Form::from_json);
@@ -220,19 +219,26 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     let message_id = checked_id(required("message_id", "id")?, "message_id")?;
     let from = required("from", "from_number")?;
     let to = required("to", "to_number")?;
-    let media: Vec<Media> = [Some(object), nested]
-        .into_iter()
+    let fields =
+        |name: &'static str| [Some(object), nested].into_iter().flatten().filter_map(move |object| object.get(name));
+    let media: Vec<Media> = fields("media")
+        .filter_map(Value::as_array)
         .flatten()
-        .filter_map(|object| object.get("media")?.as_array())
-        .flatten()
-        .filter_map(Value::as_str)
+        .filter_map(|medium| medium.as_str().or_else(|| medium.get("url")?.as_str()))
         .map(|url| Media { url: Some(url.to_owned()), ..Media::default() })
         .collect();
+    let unread = fields("body").chain(fields("media")).find(|value| match value {
+        Value::Array(items) => items.len() > media.len(),
+        value => value.is_object(),
+    });
     let channel = if media.is_empty() { Channel::Sms } else { Channel::Mms };
 
     let mut message = Message::new("signalwire", channel, message_id, from, to);
     message.text = find("body").unwrap_or_default().to_owned();
     message.media = media;
+    if unread.is_some() {
+        message.describe(&lines::unsupported(unread));
+    }
     message.segments = find("segments").and_then(|count| count.parse().ok());
     message.account = find("project_id").map(str::to_owned);
     Ok(message.into())

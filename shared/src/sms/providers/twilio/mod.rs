@@ -50,7 +50,7 @@ use crate::{
         contract::{Facts, Provider},
         cxml,
         form::{self, Form},
-        message::{Channel, Event, Message},
+        message::{Channel, Event, Ignored, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
@@ -146,13 +146,13 @@ impl Provider for Credentials {
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
         let event = match webhook.shape() {
-            Shape::Query => read(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()).require_utf8()?)?,
-            Shape::Form => read(&Form::read(&webhook.body).require_utf8()?)?,
+            Shape::Query => read(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()))?,
+            Shape::Form => read(&Form::read(&webhook.body))?,
             Shape::Json => {
                 let object: Map<String, Value> = proved.json()?;
                 let form = Form::from_json(&object);
                 // Twilio's JSON webhooks are other products' events.
-                if form.filled("MessageSid").is_none() { Event::ignored("not a message") } else { read(&form)? }
+                if form.filled("MessageSid").is_none() { Event::ignored(Ignored::OtherEvent) } else { read(&form)? }
             }
         };
         Ok(vec![event])
@@ -240,17 +240,19 @@ fn signed_parameters(webhook: &Webhook) -> Result<String, Rejection> {
 
 fn read(form: &Form<'_>) -> Result<Event> {
     if form.filled("MessageSid").is_none() && form.filled("CallSid").is_some() {
-        return Ok(Event::ignored("a call"));
+        return Ok(Event::ignored(Ignored::Call));
     }
     let message_id = form.required("MessageSid")?;
     if message_id.len() > MESSAGE_ID_LENGTH || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Error::invalid("MessageSid", "is not a message id"));
     }
     if cxml::is_status(form) {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
-    if matches!(form.get("MessageType"), Some("reaction" | "unsupported" | "system")) {
-        return Ok(Event::ignored("unsupported message type"));
+    match form.get("MessageType") {
+        Some("reaction") => return Ok(Event::ignored(Ignored::Reaction)),
+        Some("system") => return Ok(Event::ignored(Ignored::System)),
+        _ => {}
     }
     cxml::read_message(form, "twilio", message_id)
 }

@@ -65,11 +65,13 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     error::{Error, Kind, Result},
     fields::Fields,
+    mend,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        form::{self, Form},
-        message::{Channel, Concat, Event, Message, plus, utc},
+        form,
+        lines,
+        message::{Channel, Concat, Event, Ignored, Message, plus, utc},
         segments::{self, Encoding, Limit},
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
@@ -179,9 +181,6 @@ impl Provider for Credentials {
     /// <https://developer.vonage.com/messaging/sms/guides/inbound-sms>
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
-        if let Some(input) = encoded(webhook) {
-            Form::read(input).require_utf8()?;
-        }
         let parameters =
             Parameters::read(webhook).map_err(|_| Error::new(Kind::Validation, "The parameters can't be read"))?;
         Ok(vec![read(&parameters)?])
@@ -251,7 +250,8 @@ impl<'a> Parameters<'a> {
                 }
             }
             None => {
-                let mut json = serde_json::Deserializer::from_slice(&webhook.body);
+                let text = mend::json(&webhook.body);
+                let mut json = serde_json::Deserializer::from_str(&text);
                 parameters = json.deserialize_map(FlatObject).map_err(|_| Rejection::Malformed)?;
                 json.end().map_err(|_| Rejection::Malformed)?;
             }
@@ -318,7 +318,7 @@ fn encoded(webhook: &Webhook) -> Option<&[u8]> {
 struct FlatObject;
 
 impl<'de> Visitor<'de> for FlatObject {
-    type Value = Parameters<'de>;
+    type Value = Parameters<'static>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of texts, numbers and booleans")
@@ -331,7 +331,7 @@ impl<'de> Visitor<'de> for FlatObject {
                 "null" => continue,
                 text if text.starts_with('"') => Cow::Owned(serde_json::from_str(text).map_err(A::Error::custom)?),
                 nested if nested.starts_with(['{', '[']) => return Err(A::Error::custom("nested")),
-                text => Cow::Borrowed(text),
+                text => Cow::Owned(text.to_owned()),
             };
             parameters.insert(Cow::Owned(name), value).map_err(A::Error::custom)?;
         }
@@ -343,18 +343,17 @@ fn read(parameters: &Parameters<'_>) -> Result<Event> {
     // <https://developer.vonage.com/messaging/sms/guides/delivery-receipts>
     let is_receipt = ["status", "scts", "err-code"].into_iter().any(|name| parameters.filled(name).is_some());
     if is_receipt && parameters.get("text").is_none() && parameters.get("data").is_none() {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
+    // `None`: what can't be read.
     let (text, encoding) = match (parameters.filled("type"), parameters.get("text")) {
         // Who sent a blank message sent one all the same.
-        (Some("text"), text) => (text.unwrap_or_default().to_owned(), None),
-        (Some("unicode"), text) => (text.unwrap_or_default().to_owned(), Some("unicode")),
-        (Some("binary"), _) => match binary_text(parameters)? {
-            Some(text) => (text, Some("binary")),
-            None => return Ok(Event::ignored("binary message")),
-        },
-        (Some(_), None) => return Ok(Event::ignored("unsupported message type")),
-        (_, Some(text)) => (text.to_owned(), None),
+        (Some("text"), text) => (Some(text.unwrap_or_default().to_owned()), None),
+        (Some("unicode"), text) => (Some(text.unwrap_or_default().to_owned()), Some("unicode")),
+        (Some("binary"), _) if is_for_program(parameters) => return Ok(Event::ignored(Ignored::Binary)),
+        (Some("binary"), _) => (binary_text(parameters), Some("binary")),
+        (_, Some(text)) => (Some(text.to_owned()), None),
+        (Some(_), None) => (None, None),
         (None, None) => return Err(Error::invalid("text", "is missing")),
     };
     let message_id = parameters.required("messageId")?;
@@ -365,7 +364,10 @@ fn read(parameters: &Parameters<'_>) -> Result<Event> {
     let to = plus(parameters.required("to")?.trim());
 
     let mut message = Message::new("vonage", Channel::Sms, message_id, from, to);
-    message.text = text;
+    match text {
+        Some(text) => message.text = text,
+        None => message.describe(&lines::unsupported(None)),
+    }
     message.encoding = encoding.map(str::to_owned);
     message.received_at = parameters.filled("message-timestamp").and_then(received_at);
     message.concat = concat(parameters);
@@ -390,21 +392,21 @@ fn concat(parameters: &Parameters<'_>) -> Option<Concat> {
     is_part.then_some(Concat { reference: parameters.filled("concat-ref")?.trim().to_owned(), total, part })
 }
 
+/// What is addressed to a port is for a program on a phone, and never text.
+fn is_for_program(parameters: &Parameters<'_>) -> bool {
+    parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).is_some_and(|header| has_port(&header))
+}
+
 /// The text of a binary message, if it is one. Vonage does not tell the coding, and sends what the network calls text as
 /// such; so it is taken for text only where its bytes are UTF-8, or else UTF-16 (SMS has it as UCS-2) with some Latin
-/// letter or blank, and without control characters. What is addressed to a port is for a program on a phone, and never
-/// text.
-fn binary_text(parameters: &Parameters<'_>) -> Result<Option<String>> {
-    let data = hex::decode(parameters.required("data")?.trim()).map_err(|_| Error::invalid("data", "is not hex"))?;
-    let header = parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).unwrap_or_default();
-    if has_port(&header) {
-        return Ok(None);
-    }
+/// letter or blank, and without control characters.
+fn binary_text(parameters: &Parameters<'_>) -> Option<String> {
+    let data = hex::decode(parameters.filled("data")?.trim()).ok()?;
     let is_text = |text: &String| {
         !text.is_empty()
             && text.chars().all(|character| !character.is_control() || matches!(character, '\r' | '\n' | '\t'))
     };
-    Ok(std::str::from_utf8(&data).ok().map(str::to_owned).filter(is_text).or_else(|| utf_16(&data).filter(is_text)))
+    std::str::from_utf8(&data).ok().map(str::to_owned).filter(is_text).or_else(|| utf_16(&data).filter(is_text))
 }
 
 fn utf_16(data: &[u8]) -> Option<String> {
