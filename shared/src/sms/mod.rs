@@ -4,6 +4,7 @@
 //! → [`message::Event`]s. The way back: [`send::Outbound`] → [`contract::Provider::request`] → [`crate::sender::Sender`],
 //! which alone calls → [`contract::Provider::read_answer`]. Nothing here knows AWS clients or the clock.
 
+pub mod basic;
 pub mod certificate;
 pub mod contract;
 mod cxml;

@@ -1,6 +1,7 @@
 //! The table of providers, one line each. To add one, see `docs/development.md`.
 
 pub mod aws_sns;
+pub mod bandwidth;
 pub mod meta;
 pub mod signalwire;
 pub mod telnyx;
@@ -71,6 +72,7 @@ providers! {
     VonageMessages => vonage_messages,
     AwsSns => aws_sns,
     Meta => meta,
+    Bandwidth => bandwidth,
 }
 
 impl ProviderId {
