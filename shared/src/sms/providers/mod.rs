@@ -4,6 +4,7 @@ pub mod aws_sns;
 pub mod bandwidth;
 pub mod meta;
 pub mod signalwire;
+pub mod sinch;
 pub mod telnyx;
 pub mod twilio;
 pub mod vonage;
@@ -73,6 +74,7 @@ providers! {
     AwsSns => aws_sns,
     Meta => meta,
     Bandwidth => bandwidth,
+    Sinch => sinch,
 }
 
 impl ProviderId {
