@@ -289,6 +289,10 @@ pub struct Message {
     /// [`crate::inbound::Inbound`].
     #[serde(skip)]
     pub reply_from: Option<String>,
+    /// What the provider signed for this message only, where its signature leaves the text out. Not part of the normal form:
+    /// see [`crate::inbound::Inbound::once`].
+    #[serde(skip)]
+    pub signed_once: Option<String>,
 }
 
 impl Message {
@@ -328,6 +332,7 @@ impl Message {
             event_id: None,
             sns_message_id: None,
             reply_from: None,
+            signed_once: None,
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod aws_sns;
 pub mod bandwidth;
 pub mod meta;
+pub mod plivo;
 pub mod signalwire;
 pub mod sinch;
 pub mod telnyx;
@@ -75,6 +76,7 @@ providers! {
     Meta => meta,
     Bandwidth => bandwidth,
     Sinch => sinch,
+    Plivo => plivo,
 }
 
 impl ProviderId {
