@@ -69,7 +69,7 @@ impl Api {
 
     fn text(self) -> Outbound<'static> {
         let from_id = (self == AWS_SOCIAL).then_some(NUMBER_ARN);
-        Outbound { channel: self.channel, from: "+12028831111", from_id, to: "+14133881111", text: WORDS, key: KEY }
+        Outbound { channel: self.channel, from: "+12028831111", from_id, to: "+14133881111", text: WORDS, contact_id: "c", key: KEY }
     }
 }
 

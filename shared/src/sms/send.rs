@@ -45,6 +45,8 @@ pub struct Outbound<'a> {
     pub to: &'a str,
     /// The words: not blank, and within [`super::contract::Provider::limit`].
     pub text: &'a str,
+    /// Connect's id of the chat that it is said in.
+    pub contact_id: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
 }

@@ -10,6 +10,7 @@ pub mod telnyx;
 pub mod twilio;
 pub mod vonage;
 pub mod vonage_messages;
+pub mod webhook;
 
 use std::{fmt, str::FromStr};
 
@@ -77,6 +78,7 @@ providers! {
     Bandwidth => bandwidth,
     Sinch => sinch,
     Plivo => plivo,
+    Webhook => webhook,
 }
 
 impl ProviderId {
