@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// The words that the bridge puts into brackets. Every note begins with one of them.
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 22] = [
     "attachment",
     "audio",
     "contact",
@@ -14,6 +14,7 @@ const WORDS: [&str; 21] = [
     "delivered",
     "empty message",
     "file",
+    "form",
     "image",
     "location",
     "not delivered",

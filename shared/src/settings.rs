@@ -241,6 +241,10 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
     if max_age_seconds.is_some_and(|age| age > 0) && !facts.signs_a_time {
         fields.warn("max_age_seconds", "has no effect: this provider signs no time");
     }
+    let send_base_url = fields.url("send_base_url");
+    if send_base_url.is_some() && !facts.takes_send_base_url {
+        fields.warn("send_base_url", "has no effect: this provider's accounts have a send_url");
+    }
     let account = Account {
         name: name.unwrap_or_else(|| provider.as_str().to_owned()),
         credentials,
@@ -249,7 +253,7 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         opt_out_words: fields
             .texts("opt_out_words")
             .unwrap_or_else(|| opt_out::DEFAULT_WORDS.map(str::to_owned).to_vec()),
-        send_base_url: fields.url("send_base_url"),
+        send_base_url: send_base_url.filter(|_| facts.takes_send_base_url),
     };
     fields.refuse_unknown();
     Some(account)

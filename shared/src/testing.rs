@@ -35,6 +35,7 @@ pub(crate) const TEXT: Outbound<'static> = Outbound {
     from_id: None,
     to: "+14133881111",
     text: "Hello & bye",
+    contact_id: "9f6d3b1e",
     key: "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f",
 };
 
@@ -229,9 +230,8 @@ fn account_of(provider: ProviderId, config: &Value) -> Map<String, Value> {
     account.insert("provider".to_owned(), provider.as_str().into());
     for (name, value) in config.as_object().unwrap() {
         let (name, value) = match name.as_str() {
-            "auth_token" | "signing_key" | "public_key" | "signature_secret" | "app_secret" | "password" => {
-                (format!("{name}s"), json!([value]))
-            }
+            "auth_token" | "signing_key" | "signing_secret" | "public_key" | "signature_secret" | "app_secret"
+            | "password" => (format!("{name}s"), json!([value])),
             "secret" => ("webhook_secrets".to_owned(), json!([value])),
             "scheme" => ("signature_version".to_owned(), value.clone()),
             "cert_pem_by_url" => continue,

@@ -151,6 +151,9 @@ impl ReceiveMessage {
             Sink::Direct(conversations) => {
                 for message in messages {
                     conversations.deliver(message, deadline, report).await.map_err(|error| {
+                        if error.kind() == Kind::Unverified {
+                            return error;
+                        }
                         let text = "The message could not be delivered; send it again";
                         Error::new(Kind::NotStored, text).caused_by(error)
                     })?;

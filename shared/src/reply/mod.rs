@@ -193,6 +193,7 @@ impl Replies {
                 from_id: addressee.business_id.as_deref(),
                 to: &addressee.customer,
                 text: body,
+                contact_id: id.contact_id,
                 key: &key,
             };
             let time = Deadline::after(deadline.remaining().saturating_sub(RECORD));

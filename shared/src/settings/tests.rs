@@ -101,7 +101,8 @@ fn candidates_are_the_paths_account_or_all_of_the_provider() {
 #[test]
 fn the_age_has_a_default_for_each_provider() {
     for provider in ProviderId::ALL {
-        let expected = if matches!(provider, ProviderId::Telnyx | ProviderId::VonageMessages) { 300 } else { 0 };
+        let limited = [ProviderId::Telnyx, ProviderId::VonageMessages, ProviderId::Webhook];
+        let expected = if limited.contains(provider) { 300 } else { 0 };
         assert_eq!(provider.facts().max_age_seconds, expected, "{provider}");
     }
     let settings = account(json!({"provider": "twilio", "auth_tokens": ["a"], "max_age_seconds": 60}));

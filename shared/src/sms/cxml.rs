@@ -128,7 +128,7 @@ pub(super) fn create_message(
     let address = |address: &str| match outbound.channel {
         Channel::Whatsapp => format!("whatsapp:{address}"),
         Channel::Rcs => format!("rcs:{address}"),
-        Channel::Sms | Channel::Mms => address.to_owned(),
+        Channel::Sms | Channel::Mms | Channel::Own(_) => address.to_owned(),
     };
     let fields = [("To", &*address(outbound.to)), ("From", &*address(outbound.from)), ("Body", outbound.text)];
     Ok(HttpRequest::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))

@@ -1,9 +1,14 @@
 //! The normal form of a message: what every provider's webhook is read into, and what travels in a queue item.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub use super::event::{Event, Ignored};
 use crate::{
@@ -12,8 +17,7 @@ use crate::{
 };
 
 /// The network that a message came over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// Text.
     Sms,
@@ -23,9 +27,39 @@ pub enum Channel {
     Whatsapp,
     /// Rich communication services.
     Rcs,
+    /// One of the owner's own, by the name that the settings give it.
+    Own(ChannelName),
+}
+
+/// The name of a channel of the owner's own: 1 to 32 of `a-z 0-9 _ -`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChannelName(&'static str);
+
+impl ChannelName {
+    /// Keeps each name once, for as long as the program runs: the settings have few.
+    fn of(name: &str) -> Option<Self> {
+        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let is_name = (1..=32).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
+        // What a widget's chats are called.
+        if !is_name || name == "web" {
+            return None;
+        }
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = known.get(name).copied().unwrap_or_else(|| Box::leak(name.to_owned().into_boxed_str()));
+        known.insert(kept);
+        Some(Self(kept))
+    }
 }
 
 impl Channel {
+    /// The channel of this name, be it a network's or the owner's own. `None`: it is no name of a channel.
+    pub fn named(name: &str) -> Option<Self> {
+        let networks = [Self::Sms, Self::Mms, Self::Whatsapp, Self::Rcs];
+        let network = networks.into_iter().find(|channel| channel.as_str() == name);
+        network.or_else(|| ChannelName::of(name).map(Self::Own))
+    }
+
     /// The word for contact attributes.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,12 +67,26 @@ impl Channel {
             Self::Mms => "mms",
             Self::Whatsapp => "whatsapp",
             Self::Rcs => "rcs",
+            Self::Own(ChannelName(name)) => name,
         }
     }
 
     /// Whether it is text messaging of the phone network, where STOP and START have their meaning.
     pub fn is_text_messaging(self) -> bool {
         matches!(self, Self::Sms | Self::Mms)
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Channel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| D::Error::custom("no such channel"))
     }
 }
 
@@ -266,6 +314,10 @@ pub struct Message {
     /// [`crate::inbound::Inbound`].
     #[serde(skip)]
     pub reply_from: Option<String>,
+    /// What the provider signed for this message only, where its signature leaves the text out. Not part of the normal form:
+    /// see [`crate::inbound::Inbound::once`].
+    #[serde(skip)]
+    pub signed_once: Option<String>,
 }
 
 impl Message {
@@ -307,6 +359,7 @@ impl Message {
             event_id: None,
             sns_message_id: None,
             reply_from: None,
+            signed_once: None,
         }
     }
 
@@ -432,6 +485,25 @@ mod tests {
         assert_eq!((message.text.as_str(), message.described), ("[contact] Ada", true));
         let back: Message = serde_json::from_value(serde_json::to_value(&message).unwrap()).unwrap();
         assert_eq!(back, message);
+    }
+
+    #[test]
+    fn a_channel_is_a_network_or_a_name() {
+        for (name, channel) in [("sms", Channel::Sms), ("whatsapp", Channel::Whatsapp), ("rcs", Channel::Rcs)] {
+            assert_eq!(Channel::named(name), Some(channel));
+        }
+        let longest = "a".repeat(32);
+        for name in ["line", "in-app_2", "0", &longest] {
+            let channel = Channel::named(name).unwrap();
+            assert!(matches!(channel, Channel::Own(_)) && channel == Channel::named(name).unwrap(), "{name}");
+            let json = serde_json::to_value(channel).unwrap();
+            assert_eq!(json, name);
+            assert_eq!(serde_json::from_value::<Channel>(json).unwrap(), channel);
+        }
+        for name in ["", "web", "LINE", "a b", "é", &format!("{longest}a")] {
+            assert_eq!(Channel::named(name), None, "{name}");
+            assert!(serde_json::from_value::<Channel>(json!(name)).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! which alone calls → [`contract::Provider::read_answer`]. Nothing here knows AWS clients or the clock.
 
 pub mod basic;
+mod binary;
 pub mod certificate;
 pub mod contract;
 mod cxml;

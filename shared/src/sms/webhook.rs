@@ -159,6 +159,11 @@ impl Webhook {
         self.url_at(self.base.as_written())
     }
 
+    /// The public URL as configured, with the route and without the query.
+    pub(super) fn url_without_query(&self) -> String {
+        format!("{}{}", self.base.as_written(), self.path)
+    }
+
     /// The one value of a header. Several are refused: which one would count?
     pub(super) fn header(&self, name: &'static str) -> Result<&str, Rejection> {
         let mut values = self.headers.get_all(name).iter();

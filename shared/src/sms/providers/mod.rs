@@ -1,15 +1,19 @@
 //! The table of providers, one line each. To add one, see `docs/development.md`.
 
 pub mod aws_sns;
+pub mod bandwidth;
 pub mod bird;
 pub mod infobip;
 pub mod messagebird;
 pub mod meta;
+pub mod plivo;
 pub mod signalwire;
+pub mod sinch;
 pub mod telnyx;
 pub mod twilio;
 pub mod vonage;
 pub mod vonage_messages;
+pub mod webhook;
 
 use std::{fmt, str::FromStr};
 
@@ -37,6 +41,10 @@ macro_rules! for_each_provider {
             Infobip => infobip,
             Messagebird => messagebird,
             Bird => bird,
+            Bandwidth => bandwidth,
+            Sinch => sinch,
+            Plivo => plivo,
+            Webhook => webhook,
         }
     };
 }

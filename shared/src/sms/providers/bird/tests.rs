@@ -132,14 +132,14 @@ fn channels_are_told_by_the_event() {
         assert_eq!(of_channel(name, &changes).channel, channel, "{name}");
     }
     for (name, reason) in [
-        ("sms.outbound", "status"),
-        ("whatsapp.outbound", "status"),
+        ("sms.outbound", Ignored::Status),
+        ("whatsapp.outbound", Ignored::Status),
         ("telegram.inbound", Ignored::Channel),
         ("email.inbound", Ignored::Channel),
         ("SMS.inbound", Ignored::Channel),
-        ("sms.interaction", "not a received message"),
-        ("sms", "not a received message"),
-        ("", "not a received message"),
+        ("sms.interaction", Ignored::OtherEvent),
+        ("sms", Ignored::OtherEvent),
+        ("", Ignored::OtherEvent),
     ] {
         assert_eq!(outcome(&json!({"event": name, "payload": 7})), Event::ignored(reason), "{name}");
     }

@@ -68,6 +68,7 @@ use crate::{
     mend,
     secret::Secret,
     sms::{
+        binary,
         contract::{Facts, Provider},
         form,
         lines,
@@ -394,40 +395,12 @@ fn concat(parameters: &Parameters<'_>) -> Option<Concat> {
 
 /// What is addressed to a port is for a program on a phone, and never text.
 fn is_for_program(parameters: &Parameters<'_>) -> bool {
-    parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).is_some_and(|header| has_port(&header))
+    parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).is_some_and(|header| binary::has_port(&header))
 }
 
-/// The text of a binary message, if it is one. Vonage does not tell the coding, and sends what the network calls text as
-/// such; so it is taken for text only where its bytes are UTF-8, or else UTF-16 (SMS has it as UCS-2) with some Latin
-/// letter or blank, and without control characters.
+/// The text of a binary message, if it is one.
 fn binary_text(parameters: &Parameters<'_>) -> Option<String> {
-    let data = hex::decode(parameters.filled("data")?.trim()).ok()?;
-    let is_text = |text: &String| {
-        !text.is_empty()
-            && text.chars().all(|character| !character.is_control() || matches!(character, '\r' | '\n' | '\t'))
-    };
-    std::str::from_utf8(&data).ok().map(str::to_owned).filter(is_text).or_else(|| utf_16(&data).filter(is_text))
-}
-
-fn utf_16(data: &[u8]) -> Option<String> {
-    let (pairs, rest) = data.as_chunks::<2>();
-    // Most bytes are some character of the Chinese, Japanese and Korean blocks.
-    let has_latin = pairs.iter().any(|[high, _]| *high == 0);
-    let units = pairs.iter().map(|pair| u16::from_be_bytes(*pair));
-    if rest.is_empty() && has_latin { char::decode_utf16(units).collect::<Result<_, _>>().ok() } else { None }
-}
-
-/// Whether a user data header has an address element (3GPP TS 23.040, 9.2.3.24: a length, then elements of an
-/// identifier, a length and that many octets; 4 and 5 are ports).
-fn has_port(header: &[u8]) -> bool {
-    let mut elements = header.get(1..).unwrap_or_default();
-    while let [identifier, length, rest @ ..] = elements {
-        if matches!(identifier, 4 | 5) {
-            return true;
-        }
-        elements = rest.get(usize::from(*length)..).unwrap_or_default();
-    }
-    false
+    binary::text(&hex::decode(parameters.filled("data")?.trim()).ok()?, &[])
 }
 
 /// The answer, as far as it is read. Not `Debug`: it quotes the customer's number.

@@ -166,7 +166,7 @@ impl Provider for Credentials {
     /// See the page's table. A reply to an MMS is an SMS.
     fn limit(&self, channel: Channel) -> Limit {
         match channel {
-            Channel::Sms | Channel::Mms => Limit::Units(1000),
+            Channel::Sms | Channel::Mms | Channel::Own(_) => Limit::Units(1000),
             Channel::Whatsapp => Limit::Characters(4096),
             Channel::Rcs => Limit::Characters(3072),
         }
@@ -182,7 +182,7 @@ impl Provider for Credentials {
             "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
         }))?;
         let channel = match outbound.channel {
-            Channel::Sms | Channel::Mms => "sms",
+            Channel::Sms | Channel::Mms | Channel::Own(_) => "sms",
             Channel::Whatsapp => "whatsapp",
             Channel::Rcs => "rcs",
         };
