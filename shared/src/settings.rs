@@ -120,6 +120,15 @@ impl Settings {
         self.accounts.iter().find(|account| account.name == name)
     }
 
+    /// The provider's account that has our address among its numbers, else the only one that the provider has here.
+    pub fn account_of_address(&self, provider: ProviderId, address: &str) -> Option<&Arc<Account>> {
+        let mut accounts = self.accounts.iter().filter(|account| account.provider() == provider);
+        if let Some(account) = accounts.clone().find(|account| account.number(address).is_some()) {
+            return Some(account);
+        }
+        accounts.next().filter(|_| accounts.next().is_none())
+    }
+
     /// The accounts that a webhook may belong to: the one that its path names, else all of the provider.
     pub fn candidates(&self, provider: ProviderId, name: Option<&str>) -> Result<Vec<Arc<Account>>> {
         let candidates: Vec<_> = self

@@ -474,9 +474,9 @@ async fn a_reply_costs_what_is_promised() {
     desk.cloud.dynamo.forget_calls();
     say(&desk, &chat, "text/plain", "Hello").await;
     // An agent has joined: that event costs nothing.
-    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
+    costs(&["BatchGetItem", "TransactWriteItems", "PutItem"]);
     say(&desk, &chat, "text/plain", &"word ".repeat(900)).await;
-    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems"]);
+    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems", "PutItem"]);
     assert_eq!(desk.sent().len(), 4);
     let item = desk.streamed();
     assert!(item.is_empty());
@@ -707,10 +707,11 @@ async fn a_reply_that_waits_is_not_overtaken() {
 
 /// An event as Lambda hands it over.
 fn event<'a>(bodies: impl IntoIterator<Item = &'a str>, receipts: usize) -> Value {
+    let sent_at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let records = bodies.into_iter().enumerate().map(|(number, body)| {
         json!({
             "messageId": format!("m-{number}"), "receiptHandle": "r-1", "body": body, "messageAttributes": {},
-            "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": "1795219200000" },
+            "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": sent_at.to_string() },
             "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:none", "awsRegion": "us-east-1" })
     });
     json!({ "Records": records.collect::<Vec<_>>() })
@@ -729,187 +730,6 @@ async fn hand(desk: &Desk, items: &[&StreamedItem]) -> Vec<String> {
 async fn last_try(desk: &Desk, body: &str) -> Value {
     let function = desk.function().await;
     desk.invoke(&function, event([body], 8)).await.unwrap()
-}
-
-#[tokio::test]
-async fn a_reply_that_has_begun_is_finished_also_where_another_was_written_before() {
-    let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let long = format!("{}end", "word ".repeat(400));
-    let [earlier, later] = [(1, "one"), (2, &long)].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
-    let busy = Reply::status(429).header("retry-after", "20");
-    desk.providers.script("twilio", [Reply::taken("twilio"), busy]);
-    assert_eq!(hand(&desk, &[&later]).await, ["m-0"]);
-    assert_eq!(hand(&desk, &[&earlier]).await, ["m-0"]);
-    assert_eq!(desk.sent().len(), 2);
-    // Whichever way round they come: neither waits for the other for good.
-    assert_eq!(hand(&desk, &[&earlier, &later]).await, [""; 0]);
-    let sent = texts(&desk);
-    assert!(sent.len() == 4 && sent[1] == sent[2] && sent[2].ends_with("end") && sent[3] == "one", "{sent:?}");
-    assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
-}
-
-#[tokio::test]
-async fn a_reply_that_has_not_begun_lets_one_before_it_that_was_written_before() {
-    let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [earlier, later, last] =
-        [(1, "one"), (2, "two"), (3, "three")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
-    let busy = Reply::status(429).header("retry-after", "20");
-    desk.providers.script("twilio", [busy]);
-    assert_eq!(hand(&desk, &[&later]).await, ["m-0"]);
-    assert_eq!(hand(&desk, &[&earlier]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&last]).await, ["m-0"]);
-    assert_eq!(hand(&desk, &[&later]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&last]).await, [""; 0]);
-    assert_eq!(texts(&desk), ["two", "one", "two", "three"]);
-    assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
-}
-
-#[tokio::test]
-async fn replies_that_wait_go_in_the_order_in_which_they_were_written() {
-    let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two, three, four, five, six, seven] = numbered(&chat);
-    let waits = async |item: &StreamedItem| assert_eq!(hand(&desk, &[item]).await, ["m-0"], "{}", item.message);
-    let is_done = async |item: &StreamedItem| assert_eq!(hand(&desk, &[item]).await, [""; 0], "{}", item.message);
-    let busy = Reply::status(429).header("retry-after", "20");
-    desk.providers.script("twilio", [busy.clone()]);
-    // One by one, and not in order.
-    waits(&one).await;
-    waits(&three).await;
-    waits(&two).await;
-    is_done(&one).await;
-    waits(&four).await;
-    waits(&three).await;
-    is_done(&two).await;
-    is_done(&three).await;
-    is_done(&four).await;
-    assert_eq!(texts(&desk), ["1", "1", "2", "3", "4"]);
-    // The same behind one that is given up.
-    desk.providers.script("twilio", [busy, Reply::refused("twilio")]);
-    waits(&five).await;
-    waits(&six).await;
-    is_done(&five).await;
-    waits(&seven).await;
-    is_done(&six).await;
-    is_done(&seven).await;
-    assert_eq!(texts(&desk)[5..], ["5", "5", "6", "7"]);
-    assert_eq!(desk.told(&chat), ["[not delivered] 5\n(the provider refused it)"]);
-}
-
-#[tokio::test]
-async fn replies_that_were_not_looked_at_keep_their_places() {
-    let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two, three, four] = numbered(&chat);
-    let ended = item(&chat, 5, &json!({ "Type": "EVENT", "ContentType": LEFT }));
-    desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
-    assert_eq!(hand(&desk, &[&one, &two, &ended, &two, &three]).await.len(), 5);
-    assert_eq!(hand(&desk, &[&four]).await, ["m-0"]);
-    assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&four]).await, ["m-0"]);
-    assert_eq!(hand(&desk, &[&two]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&ended, &three]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&four]).await, [""; 0]);
-    assert_eq!(texts(&desk), ["1", "1", "2", "3", "4"]);
-}
-
-#[tokio::test]
-async fn replies_line_up_behind_one_that_is_being_sent() {
-    let (mut desk, chat) = Desk::with_chat(TWILIO).await;
-    desk.patience = Duration::from_secs(8);
-    desk.time = Duration::from_secs(15);
-    let [one, two, three, four] = numbered(&chat);
-    desk.providers.script("twilio", [Reply::taken("twilio").after(Duration::from_secs(7))]);
-    let after = async |milliseconds, item: &StreamedItem| {
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-        hand(&desk, &[item]).await
-    };
-    let (first, third, second) = tokio::join!(after(0, &one), after(500, &three), after(600, &two));
-    assert_eq!((first, third, second), (vec![], vec!["m-0".to_owned()], vec!["m-0".to_owned()]));
-    for waits in [&four, &three] {
-        assert_eq!(hand(&desk, &[waits]).await, ["m-0"]);
-    }
-    for next in [&two, &three, &four] {
-        assert_eq!(hand(&desk, &[next]).await, [""; 0]);
-    }
-    assert_eq!(texts(&desk), ["1", "2", "3", "4"]);
-}
-
-#[tokio::test]
-async fn a_reply_that_is_given_up_keeps_nobody_waiting() {
-    let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two] = numbered(&chat);
-    desk.providers.script("twilio", [Reply::refused("twilio")]);
-    // And the agent can't be told now.
-    let outage = local::Fault::error(500, "InternalServerException").forever();
-    desk.cloud.connect.fail(Operation::SendMessage, outage);
-    assert_eq!(hand(&desk, &[&one, &two]).await, ["m-0"]);
-    assert_eq!(texts(&desk), ["1", "2"]);
-    desk.cloud.connect.clear_faults();
-    assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
-    assert_eq!(texts(&desk), ["1", "2"]);
-    assert_eq!(desk.told(&chat), ["[not delivered] 1\n(the provider refused it)"]);
-    assert_eq!(desk.dead_letters().await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_place_that_nobody_needs_any_more_is_nobodys() {
-    let (desk, chat) = Desk::with_chat(TWILIO).await;
-    let [one, two, three] = numbered(&chat);
-    desk.providers.script("twilio", [Reply::status(429).header("retry-after", "20")]);
-    assert_eq!(hand(&desk, &[&one, &two]).await.len(), 2);
-    // The customer has opted out: both are given up, one of them while it waits in the line.
-    desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
-    assert_eq!(hand(&desk, &[&two]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&one]).await, [""; 0]);
-    desk.text_with("SM3", "START", Some(shared::sms::message::OptOut::Start)).await;
-    assert_eq!(hand(&desk, &[&one, &two, &three]).await, [""; 0]);
-    assert_eq!(texts(&desk), ["1", "3"]);
-}
-
-#[tokio::test]
-async fn a_reply_that_cannot_begin_is_not_overtaken() {
-    let (mut desk, chat) = Desk::with_chat(TWILIO).await;
-    let [first, second] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
-    let settings = std::mem::replace(&mut desk.settings, json!({ "accounts": [] }));
-    assert_eq!(hand(&desk, &[&first]).await, ["m-0"]);
-    desk.settings = settings;
-    assert_eq!(hand(&desk, &[&second]).await, ["m-0"]);
-    assert_eq!(desk.sent(), []);
-    assert_eq!(hand(&desk, &[&first]).await, [""; 0]);
-    assert_eq!(hand(&desk, &[&second]).await, [""; 0]);
-    assert_sent(&desk, &["one", "two"]);
-}
-
-#[tokio::test]
-async fn a_reply_whose_sender_died_is_not_overtaken() {
-    let (mut desk, chat) = Desk::with_chat(TWILIO).await;
-    desk.time = Duration::from_secs(5);
-    desk.patience = Duration::from_secs(2);
-    let [first, second] = [(1, "one"), (2, "two")].map(|(n, text)| item(&chat, n, &json!({ "Content": text })));
-    desk.providers.script("twilio", [Reply::hang()]);
-    let dies = async {
-        while desk.sent().is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let batch = [&first];
-    tokio::select! {
-        failed = hand(&desk, &batch) => panic!("{failed:?}"),
-        () = dies => (),
-    }
-    // Its sender would no longer be at it, and the queue has not yet handed it over again.
-    tokio::time::sleep(desk.time + Duration::from_secs(3)).await;
-    assert_eq!(hand(&desk, &[&second]).await, ["m-0"]);
-    assert_eq!(texts(&desk), ["one"]);
-    desk.cloud.dynamo.forget_calls();
-    assert_eq!(hand(&desk, &[&first, &second]).await, [""; 0]);
-    assert_eq!(texts(&desk), ["one", "two"]);
-    let told =
-        "[not delivered] one\n(the provider did not answer: the customer may have received the first part of this)";
-    assert_eq!(desk.told(&chat), [told]);
-    let letters = desk.dead_letters().await;
-    assert_eq!(letters.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(), ["may_have_been_delivered"]);
-    // Whether its sender is at it is looked at twice.
-    assert_eq!(desk.cloud.dynamo.calls()[..2], ["BatchGetItem"; 2]);
 }
 
 #[tokio::test]

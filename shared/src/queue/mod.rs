@@ -3,4 +3,7 @@
 
 pub mod batch;
 pub mod disposition;
+pub mod fifo;
+pub mod gate;
+pub mod pace;
 pub mod sqs;
