@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-FUNCTIONS := start-chat receive-message deliver-message send-reply
+FUNCTIONS := start-chat receive-message deliver-message receive-reply send-reply
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 SAM_CLI := 1.170.0

@@ -74,6 +74,14 @@ pub enum Kind {
     SendMisconfigured,
     /// The customer wants no texts.
     OptedOut,
+    /// The table or a queue refuses what it was given, for good.
+    StoreRejected,
+    /// A new chat waits for its start: see `CHAT_STARTS_PER_SECOND`.
+    StartsPaced,
+    /// The provider lets this account wait, so the text was not tried.
+    AccountShut,
+    /// A rate limit that the provider counts for one customer or one sender.
+    ConversationThrottled,
     /// A defect of ours.
     Internal,
 }
@@ -124,6 +132,10 @@ impl Kind {
             Self::SendRefused => "SEND_REFUSED",
             Self::SendMisconfigured => "SEND_MISCONFIGURED",
             Self::OptedOut => "OPTED_OUT",
+            Self::StoreRejected => "STORE_REJECTED",
+            Self::StartsPaced => "STARTS_PACED",
+            Self::AccountShut => "ACCOUNT_SHUT",
+            Self::ConversationThrottled => "CONVERSATION_THROTTLED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -131,7 +143,7 @@ impl Kind {
     /// The HTTP status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Validation | Self::ConnectRejected => StatusCode::BAD_REQUEST,
+            Self::Validation | Self::ConnectRejected | Self::StoreRejected => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Unverified
             | Self::OriginNotAllowed
@@ -156,7 +168,10 @@ impl Kind {
             | Self::ProviderUnavailable
             | Self::SendRefused
             | Self::SendMisconfigured
-            | Self::OptedOut => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::OptedOut
+            | Self::StartsPaced
+            | Self::AccountShut
+            | Self::ConversationThrottled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -190,9 +205,14 @@ impl Kind {
             | Self::ChatEnded
             | Self::OutcomeUnknown
             | Self::StoreUnavailable
-            | Self::UnknownConversation => Fault::Aws,
-            Self::ProviderUnavailable | Self::SendRefused | Self::OptedOut => Fault::Provider,
-            Self::Internal => Fault::Bridge,
+            | Self::UnknownConversation
+            | Self::StartsPaced => Fault::Aws,
+            Self::ProviderUnavailable
+            | Self::SendRefused
+            | Self::OptedOut
+            | Self::AccountShut
+            | Self::ConversationThrottled => Fault::Provider,
+            Self::StoreRejected | Self::Internal => Fault::Bridge,
         }
     }
 

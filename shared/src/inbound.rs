@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Kind, Result},
     settings::Account,
-    sms::{message::Message, number::Number, providers::ProviderId},
+    sms::{
+        message::{Message, OptOut},
+        number::Number,
+        providers::ProviderId,
+    },
 };
 
 /// The version of the item's shape.
@@ -67,20 +71,30 @@ impl Inbound {
         }
     }
 
-    /// The FIFO queue's `MessageGroupId`: one customer at one of our addresses, whose messages stay in order.
+    /// One customer at one of our addresses, whose messages stay in order. The account's name is not part of it: an owner may
+    /// change that, and conversations and opt-outs must outlive the change.
     pub fn group_id(&self) -> String {
-        hash(&[self.provider.as_str(), &self.account, &self.message.to, &self.message.from])
+        hash(&[self.provider.as_str(), &self.message.to, &self.message.from])
+    }
+
+    /// The FIFO queue's `MessageGroupId`: the customer's group, or beside it that of the customer's opt-outs, which must not
+    /// wait behind earlier messages.
+    pub fn queue_group_id(&self) -> String {
+        match self.message.opt_out {
+            Some(OptOut::Stop | OptOut::Start) => hash(&["opt-out", &self.group_id()]),
+            Some(OptOut::Help) | None => self.group_id(),
+        }
     }
 
     /// The FIFO queue's `MessageDeduplicationId`, and what every other token of this message is derived from: the
     /// provider's id of it. An event's or delivery's id would differ between two deliveries of one message.
     pub fn deduplication_id(&self) -> String {
-        hash(&[self.provider.as_str(), &self.account, &self.message.message_id])
+        hash(&[self.provider.as_str(), &self.message.to, &self.message.message_id])
     }
 
     /// A `ClientToken` of Connect for one purpose: the same whenever the message is delivered again.
     pub fn client_token(&self, purpose: &[&str]) -> String {
-        let id = [self.provider.as_str(), &self.account, &self.message.message_id];
+        let id = [self.provider.as_str(), &self.message.to, &self.message.message_id];
         hash(&[&id, purpose].concat())
     }
 
@@ -161,6 +175,21 @@ mod tests {
         assert_ne!(one.deduplication_id(), two.deduplication_id());
         for id in [one.group_id(), one.deduplication_id()] {
             assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_renamed_account_keeps_its_conversations_and_opt_outs_pass_earlier_messages() {
+        let one = inbound("SM1", "+14155550100");
+        let mut renamed = one.clone();
+        renamed.account = "sales".to_owned();
+        let ids = |inbound: &Inbound| (inbound.group_id(), inbound.deduplication_id(), inbound.client_token(&["chat"]));
+        assert_eq!(ids(&one), ids(&renamed));
+        assert_eq!(one.queue_group_id(), one.group_id());
+        for (wish, apart) in [(OptOut::Stop, true), (OptOut::Start, true), (OptOut::Help, false)] {
+            renamed.message.opt_out = Some(wish);
+            assert_eq!(renamed.queue_group_id() != one.group_id(), apart, "{wish:?}");
+            assert_eq!(renamed.group_id(), one.group_id(), "{wish:?}");
         }
     }
 

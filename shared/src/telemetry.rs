@@ -36,8 +36,8 @@ pub fn init() {
         .ok()
         .and_then(|level| level.parse::<LevelFilter>().ok())
         .unwrap_or(LevelFilter::INFO);
-    let ours =
-        ["shared", "start_chat", "receive_message", "deliver_message", "send_reply"].map(|target| (target, level));
+    let ours = ["shared", "start_chat", "receive_message", "deliver_message", "receive_reply", "send_reply"]
+        .map(|target| (target, level));
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()
         .json()

@@ -146,7 +146,7 @@ async fn functions(failures: usize) -> (String, Arc<Mutex<Vec<(String, Value)>>>
 
 /// The queues and the table have fixed names, so this is one story.
 #[tokio::test]
-async fn what_connect_streams_is_handed_to_send_reply_once() {
+async fn what_connect_streams_is_handed_to_receive_reply_once() {
     let connect = StandIn::start().await.unwrap();
     let aws = tokio::task::spawn_blocking(moto).await.unwrap();
     let (functions, invoked) = functions(1).await;
@@ -199,7 +199,7 @@ async fn what_connect_streams_is_handed_to_send_reply_once() {
         };
         let [item] = of("deliver-message").try_into().unwrap();
         assert_eq!(item["body"], "an item");
-        let replies = of("send-reply");
+        let replies = of("receive-reply");
         assert_eq!(replies.len(), 5);
         let mut said = Vec::new();
         for record in replies {

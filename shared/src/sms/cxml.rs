@@ -201,7 +201,8 @@ pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<Taken, NotT
         // "Too Many Requests"; WhatsApp's "Rate limit exceeded" for a sender, and "Channel … throughput".
         "20429" | "63018" => Some(Reason::Throttled),
         // A queue of this sender is full ("Message queue full", "SMS queue is full").
-        "30001" | "21611" => Some(Reason::Throttled),
+        "30001" => Some(Reason::Throttled),
+        "21611" => Some(Reason::ThrottledHere),
         _ => None,
     })
     .map(|()| Taken::at(body, "/sid"))

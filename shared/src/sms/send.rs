@@ -177,6 +177,8 @@ pub struct NotTaken {
 pub enum Reason {
     /// Too fast, and not sent.
     Throttled,
+    /// The same, counted for this customer or this sender only, and not for the account.
+    ThrottledHere,
     /// The provider can't at the moment, and it was not sent.
     Unavailable,
     /// It may have been sent.
@@ -232,6 +234,10 @@ impl NotTaken {
         };
         let error = match self.reason {
             Reason::Throttled => Error::new(Kind::Throttled, "The provider takes no more texts at this moment"),
+            Reason::ThrottledHere => Error::new(
+                Kind::ConversationThrottled,
+                "The provider takes no more texts for this customer at this moment",
+            ),
             Reason::Unavailable => Error::new(Kind::ProviderUnavailable, "The provider is not available"),
             Reason::Unknown => Error::new(Kind::OutcomeUnknown, "The provider may or may not have taken the text"),
             Reason::Refused => Error::new(Kind::SendRefused, "The provider refuses the text"),

@@ -54,10 +54,11 @@ async fn say(desk: &Desk, chat: &str, content_type: &str, content: &str) {
 
 /// An event as Lambda hands it over.
 fn event<'a>(bodies: impl IntoIterator<Item = &'a str>, receipts: usize) -> Value {
+    let sent_at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let records = bodies.into_iter().enumerate().map(|(number, body)| {
         json!({
             "messageId": format!("m-{number}"), "receiptHandle": "r-1", "body": body, "messageAttributes": {},
-            "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": "1795219200000" },
+            "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": sent_at.to_string() },
             "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:none", "awsRegion": "us-east-1" })
     });
     json!({ "Records": records.collect::<Vec<_>>() })

@@ -176,7 +176,9 @@ impl Provider for Credentials {
             "131050" => Some(Reason::OptedOut),
             // "API Too Many Calls", "Rate limit issues", "Rate limit hit", "Spam rate limit hit", "(Business Account,
             // Consumer Account) pair rate limit hit", "Account register deregister rate limit exceeded".
-            "4" | "80007" | "130429" | "131048" | "131056" | "133016" => Some(Reason::Throttled),
+            "4" | "80007" | "130429" | "131048" | "133016" => Some(Reason::Throttled),
+            // Between this sender and this customer.
+            "131056" => Some(Reason::ThrottledHere),
             // "API Service" (down or overloaded), "Service unavailable", "Account in maintenance mode", "Server Temporarily
             // Unavailable".
             "2" | "131016" | "131057" | "133004" => Some(Reason::Unavailable),

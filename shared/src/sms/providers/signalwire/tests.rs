@@ -433,7 +433,7 @@ fn answers_are_understood() {
         &[
             (201, r#"{"sid":"b8d5c1f2","status":"queued"}"#, None),
             (422, &error(21610), Some(Reason::OptedOut)),
-            (422, &error(21611), Some(Reason::Throttled)),
+            (422, &error(21611), Some(Reason::ThrottledHere)),
             (422, &error(21617), Some(Reason::Refused)),
             (401, "", Some(Reason::Misconfigured)),
             (429, "", Some(Reason::Throttled)),

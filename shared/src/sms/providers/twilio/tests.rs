@@ -762,7 +762,7 @@ fn answers_are_understood() {
             (404, &error(20404), Some(Reason::Misconfigured)),
             (429, &error(20429), Some(Reason::Throttled)),
             (400, &error(63018), Some(Reason::Throttled)),
-            (400, &error(21611), Some(Reason::Throttled)),
+            (400, &error(21611), Some(Reason::ThrottledHere)),
             (500, &error(20500), Some(Reason::Unavailable)),
             (503, "", Some(Reason::Unavailable)),
             (502, "", Some(Reason::Unknown)),
