@@ -17,7 +17,8 @@ use super::{
 
 /// SNS's key on this machine. `crate::sns` serves its certificate.
 const KEY: &str = include_str!("../../../shared/src/sms/providers/aws_sns/fixtures/test-only.key.pem");
-pub(crate) const CERTIFICATE: &str = include_str!("../../../shared/src/sms/providers/aws_sns/fixtures/test-only.cert.pem");
+pub(crate) const CERTIFICATE: &str =
+    include_str!("../../../shared/src/sms/providers/aws_sns/fixtures/test-only.cert.pem");
 pub(crate) const CERTIFICATE_PATH: &str = "/SimpleNotificationService-fedcba9876543210fedcba9876543210.pem";
 
 /// Where Social sends a message.

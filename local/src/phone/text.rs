@@ -86,6 +86,12 @@ impl Text {
     }
 }
 
+/// A customer's name on WhatsApp: another one for each number.
+pub(super) fn profile_name(number: &str) -> String {
+    let last: String = number.chars().skip(number.chars().count().saturating_sub(4)).collect();
+    format!("Customer {last}")
+}
+
 pub(super) fn digits(number: &str) -> &str {
     number.strip_prefix('+').unwrap_or(number)
 }
