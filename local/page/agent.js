@@ -26,6 +26,15 @@ const FAULTS = {
   "Provider outage": all(["SendText"], 500, "InternalError"),
 };
 
+const ENDED = {
+  CUSTOMER_DISCONNECT: "left",
+  AGENT_DISCONNECT: "ended by the agent",
+  API: "ended by the bridge",
+  NEVER_CONNECTED: "never connected",
+  IDLE: "ended: idle",
+  EXPIRED: "ended: expired",
+};
+
 export function agent() {
   const [list, none, pane, title, attributes, log, failure, say, text, sample] = [
     "contacts",
@@ -57,7 +66,7 @@ export function agent() {
   function drawList() {
     const focused = document.activeElement?.dataset?.contact;
     const items = [...contacts.values()].reverse().map((contact) => {
-      const state = contact.ended ? `ended: ${contact.end_reason}` : contact.connected ? "open" : "not connected";
+      const state = contact.ended ? (ENDED[contact.end_reason] ?? "ended") : contact.connected ? "open" : "not connected";
       const id = contact.initial_id;
       const isUnread = !contact.ended && id !== chosen && spoken(contact) > (read.get(id) ?? 0);
       const button = make(

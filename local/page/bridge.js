@@ -4,7 +4,14 @@
 import { make } from "./render.js";
 
 const by = (id) => document.getElementById(`bridge-${id}`);
-const NAMES = { open: "…", waiting: "waits", done: "", failed: "failed" };
+/** A step's name says that it is done; what it is called before, and where it is not to be. */
+const WAITING = { verified: "verification waits", queued: "queueing waits", delivered: "delivery waits", sent: "sending waits" };
+const FAILED = { verified: "refused", answered: "refused", queued: "not queued", delivered: "not delivered", sent: "not sent" };
+
+function named({ name, standing }) {
+  if (standing === "failed") return FAILED[name] ?? `${name} failed`;
+  return standing === "done" ? name : (WAITING[name] ?? `${name} …`);
+}
 
 /** `in 12 s`, of a time that is still to come. */
 export function untilThen(time) {
@@ -38,7 +45,7 @@ export function bridge() {
       make(
         "li",
         { class: step.standing },
-        [step.name, NAMES[step.standing]].filter(Boolean).join(" "),
+        named(step),
         ...(step.milliseconds === null ? [] : [" ", make("small", {}, `${step.milliseconds} ms`)]),
       ),
     );

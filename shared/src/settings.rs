@@ -93,10 +93,7 @@ impl fmt::Debug for Account {
 impl Settings {
     /// Reads the document.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let document: Value = serde_json::from_slice(json).map_err(|error| {
-            // Only where it is: the error's own text may quote the document.
-            refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
-        })?;
+        let document: Value = serde_json::from_slice(json).map_err(not_json)?;
         let Value::Object(document) = document else {
             return Err(refused(&["it must be a JSON object".to_owned()]));
         };
@@ -108,6 +105,15 @@ impl Settings {
             return Err(refused(&problems));
         }
         Ok(Self { widget, accounts, warnings })
+    }
+
+    /// Reads what concerns widgets, and no account: a mistake in one does not stop web chat.
+    pub fn widget_from_json(json: &[u8]) -> Result<Self> {
+        let Value::Object(mut document) = serde_json::from_slice(json).map_err(not_json)? else {
+            return Err(refused(&["it must be a JSON object".to_owned()]));
+        };
+        document.remove("accounts");
+        Self::from_json(&serde_json::to_vec(&document).map_err(Error::internal)?)
     }
 
     /// What the owner should mend, though the document works.
@@ -130,6 +136,12 @@ impl Settings {
             .collect();
         if candidates.is_empty() { Err(Error::new(Kind::NotFound, "No such account")) } else { Ok(candidates) }
     }
+}
+
+/// Only where it is: the error's own text may quote the document.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn not_json(error: serde_json::Error) -> Error {
+    refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
 }
 
 fn refused(problems: &[String]) -> Error {

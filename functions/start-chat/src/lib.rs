@@ -64,7 +64,7 @@ impl StartChat {
     pub fn new(config: config::StartChat, sdk: &SdkConfig) -> Self {
         let connect = Connect::new(sdk, &config.instance.id);
         let signing = config.settings.clone().map(|location| Signing {
-            settings: SettingsSource::new(location, sdk),
+            settings: SettingsSource::of_widget(location, sdk),
             used: config.conversations_table.as_ref().map(|table| UsedTokens::new(sdk, table)),
         });
         Self { config, sdk: sdk.clone(), connect, participant: OnceLock::new(), signing }
@@ -77,6 +77,9 @@ impl StartChat {
             None => None,
         };
         let asked = request::read(&request.body, claims.as_ref(), &self.config)?;
+        if let Some(note) = asked.misspelt {
+            report.note(note);
+        }
         let key = match asked.client_token {
             Some(key) => Some(key),
             None => text(headers, "idempotency-key")?,

@@ -44,9 +44,13 @@ enum Source {
     Secret(Secret),
 }
 
+/// Reads a document, or as much of it as a function needs.
+type Reader = fn(&[u8]) -> Result<Settings>;
+
 struct Secret {
     client: Client,
     arn: String,
+    reader: Reader,
     /// Locked while reading, so that requests that come meanwhile wait for that one call.
     copy: Mutex<Copy>,
 }
@@ -76,9 +80,18 @@ pub enum Refresh {
 impl SettingsSource {
     /// A source; no call is made. An inline document with an error is told now, and refused at every request.
     pub fn new(location: SettingsLocation, sdk: &SdkConfig) -> Self {
+        Self::of(location, sdk, Settings::from_json)
+    }
+
+    /// The same, of what concerns widgets only.
+    pub fn of_widget(location: SettingsLocation, sdk: &SdkConfig) -> Self {
+        Self::of(location, sdk, Settings::widget_from_json)
+    }
+
+    fn of(location: SettingsLocation, sdk: &SdkConfig, reader: Reader) -> Self {
         Self(match location {
             SettingsLocation::Inline(document) => {
-                let settings = Settings::from_json(document.expose().as_bytes());
+                let settings = reader(document.expose().as_bytes());
                 match &settings {
                     Ok(settings) => warn(settings),
                     Err(error) => tracing::error!(cause = cause(error), "BRIDGE_SETTINGS can't be used"),
@@ -86,7 +99,7 @@ impl SettingsSource {
                 Source::Inline(settings.map(Arc::new).map_err(|error| cause(&error)))
             }
             SettingsLocation::Arn(arn) => {
-                Source::Secret(Secret { client: Client::new(sdk), arn, copy: Mutex::default() })
+                Source::Secret(Secret { client: Client::new(sdk), arn, reader, copy: Mutex::default() })
             }
         })
     }
@@ -178,7 +191,7 @@ impl Secret {
                     let document = answer.secret_string.ok_or_else(|| {
                         unavailable("the secret holds no text (SecretString); settings are not kept as SecretBinary")
                     })?;
-                    return Settings::from_json(document.as_bytes());
+                    return (self.reader)(document.as_bytes());
                 }
                 // The owner's set-up, which no repetition mends. Secrets Manager's own text names roles and the secret.
                 Ok(Err(error)) if error.as_service_error().is_some() => {
