@@ -127,13 +127,14 @@ function interactive(text, choose) {
     else button.disabled = true;
     return button;
   });
-  /** One pick is all: the choices are closed, unless the answer was not sent. */
+  /** One pick is all: the message's choices are closed, unless the answer was not sent. */
   async function pick(picked, value) {
+    const choices = picked.closest(".log > li").querySelectorAll(".choices button");
     picked.setAttribute("aria-pressed", "true");
-    for (const button of buttons) button.disabled = true;
+    for (const button of choices) button.disabled = true;
     if (await choose(value)) return;
     picked.removeAttribute("aria-pressed");
-    for (const button of buttons) button.disabled = false;
+    for (const button of choices) button.disabled = false;
   }
   const group = { class: "choices", role: "group", "aria-label": shown.title ?? "Options" };
   nodes.push(make("div", group, ...buttons));

@@ -10,6 +10,8 @@ mod control;
 mod events;
 #[cfg(test)]
 mod faults;
+mod front;
+mod guard;
 #[cfg(test)]
 mod integration_events;
 #[cfg(test)]
