@@ -10,7 +10,9 @@ mod control;
 mod events;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod front;
+#[cfg(test)]
 mod guard;
 #[cfg(test)]
 mod integration_events;
