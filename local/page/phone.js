@@ -79,7 +79,7 @@ export function phone(accounts) {
     const sms = one.segments > 1 ? ` (${one.segments} SMS)` : "";
     // An id of Meta's or AWS's says nothing to a reader.
     const provider = accounts.find(({ name }) => name === one.account)?.provider ?? one.account;
-    const sender = /^\+?\d{3,15}$/.test(one.business) && one.business.startsWith("+") ? one.business : provider;
+    const sender = /^\+\d{3,15}$/.test(one.business) ? one.business : provider;
     return `${sender} · text ${last}${sms}`;
   }
 

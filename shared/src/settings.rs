@@ -210,7 +210,8 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         Some(provider) => match provider.parse::<ProviderId>() {
             Ok(provider) => provider,
             Err(_) => {
-                fields.problem("provider", "is unknown");
+                let known: Vec<_> = ProviderId::ALL.iter().map(|provider| provider.as_str()).collect();
+                fields.problem("provider", &format!("must be one of {}", known.join(", ")));
                 return None;
             }
         },

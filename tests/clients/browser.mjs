@@ -668,7 +668,8 @@ test("the bridge is seen at work: a text that is throttled, then delivered", { t
   // A reply, and a chat of another customer; the rows of one contact alone.
   await say("#agent", "Answer", "Hi there");
   await rows("Reply by Agent").first().getByText("sent").waitFor({ timeout: 30_000 });
-  await connect("Jo");
+  await start("Jo");
+  await page.getByText("Connected", { exact: true }).waitFor();
   await rows("POST /chat").first().waitFor();
   await listed("+14155550140").click();
   await page.getByText("only +14155550140").waitFor();

@@ -41,6 +41,7 @@ pub(super) fn read(message: &Value, from: &str) -> Result<SendRequest, u16> {
     match (to, text) {
         (Some(to), Some(text)) if is_text => Ok(SendRequest {
             from: from.to_owned(),
+            business: from.to_owned(),
             to: to.to_owned(),
             text: text.to_owned(),
             channel: Channel::Whatsapp,
