@@ -42,6 +42,7 @@ pub(crate) fn router() -> Router<Arc<Service>> {
         .route("/events", get(async |Shared(service): App| events::follow(service)))
         .route("/phone/send", post(write_text))
         .route("/phone/texts", get(texts))
+        .route("/rows", get(rows))
         .fallback(async || Failure(404, "there is no such control".to_owned()))
 }
 
@@ -194,4 +195,10 @@ async fn write_text(Shared(service): App, body: Bytes) -> Result<Json<Value>, Fa
 
 async fn texts(Shared(service): App) -> Json<Value> {
     Json(json!({ "texts": service.phone().texts() }))
+}
+
+/// What became of each request to the bridge.
+async fn rows(Shared(service): App) -> Json<Value> {
+    let rows = service.rows().changed_since(0);
+    Json(json!({ "rows": rows }))
 }

@@ -36,7 +36,10 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
         _ => host,
     };
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let is_loopback = name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
+    let name = name.to_ascii_lowercase();
+    // Names below it are this machine in every browser (RFC 6761), whatever a DNS says.
+    let is_localhost = name == "localhost" || name.ends_with(".localhost");
+    let is_loopback = is_localhost || address.is_ok_and(|address| address.is_loopback());
     is_loopback.then(|| host.to_owned())
 }
 
@@ -56,6 +59,8 @@ mod tests {
             ("localhost", true),
             ("localhost:9100", true),
             ("LOCALHOST:9100", true),
+            ("shop.localhost:9100", true),
+            ("evillocalhost:9100", false),
             ("127.0.0.1:9100", true),
             ("127.9.9.9", true),
             ("[::1]:9100", true),

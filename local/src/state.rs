@@ -312,6 +312,10 @@ impl State {
         {
             chat.contact.transcript.push(item.clone());
         }
+        if item.participant.as_ref().is_some_and(|author| author.role == Role::Customer) {
+            let is_typing = item.content_type == event::TYPING;
+            chat.contact.typing_at = is_typing.then(|| item.absolute_time.clone());
+        }
         if item.customer_sees() {
             let frame = json!({
                 "topic": "aws/chat",

@@ -2,7 +2,7 @@
 //!
 //! `serde_json::Value` would do but for its size: an object of one member costs it more than six hundred bytes.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::{
     Deserializer,
@@ -10,14 +10,13 @@ use serde::{
 };
 use serde_json::{Number, error::Category};
 
+use crate::mend;
+
 /// How many lists and objects may stand in one another.
 pub(crate) const DEPTH: usize = 16;
 
 /// How many items a list may have.
 pub(crate) const ITEMS: usize = 100;
-
-/// The length of `\ud800`.
-const ESCAPE: usize = 6;
 
 /// A JSON value.
 #[derive(Clone)]
@@ -109,14 +108,16 @@ impl Broken {
             Category::Data => error.to_string(),
             Category::Syntax | Category::Eof | Category::Io => format!("is not valid JSON: {error}"),
         };
+        // What ends too early lacks its end, wherever that is.
+        let path = if error.is_eof() { String::new() } else { path };
         Self { path, rule }
     }
 }
 
-/// Reads one value. What has no characters is mended: see [`mend`].
+/// Reads one value. Text that is not Unicode is repaired ([`mend::json`]).
 pub(crate) fn read(text: &[u8], repeated: Repeated) -> Result<Json, Broken> {
-    let text = mend(text);
-    let mut reader = serde_json::Deserializer::from_slice(&text);
+    let text = mend::json(text);
+    let mut reader = serde_json::Deserializer::from_str(&text);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
     let value = Bounded { depth: 0, repeated }
@@ -124,41 +125,6 @@ pub(crate) fn read(text: &[u8], repeated: Repeated) -> Result<Json, Broken> {
         .map_err(|error| Broken::new(track.path().to_string(), &error))?;
     reader.end().map_err(|error| Broken::new(String::new(), &error))?;
     Ok(value)
-}
-
-/// Puts U+FFFD for each escape of a lone surrogate, which pages make that cut a text in the middle of a character. It is
-/// as long as what it stands for, and escapes stand in strings only, so nothing else changes.
-fn mend(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut mended = Cow::Borrowed(text);
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        at += match (rest, unit(rest)) {
-            ([b'\\', ..], Some(0xd800..=0xdbff)) if is_low(rest.get(ESCAPE..).unwrap_or_default()) => 2 * ESCAPE,
-            ([b'\\', ..], Some(0xd800..=0xdfff)) => {
-                if let Some(lone) = mended.to_mut().get_mut(at..at + ESCAPE) {
-                    lone.copy_from_slice(br"\ufffd");
-                }
-                ESCAPE
-            }
-            // A backslash and what it escapes, which may be another one.
-            ([b'\\', ..], _) => 2,
-            _ => rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len()),
-        };
-    }
-    mended
-}
-
-fn is_low(rest: &[u8]) -> bool {
-    unit(rest).is_some_and(|unit| (0xdc00..=0xdfff).contains(&unit))
-}
-
-/// The UTF-16 unit that an escape at the beginning names.
-fn unit(text: &[u8]) -> Option<u16> {
-    let digits = text.strip_prefix(br"\u")?.get(..4)?;
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[derive(Clone, Copy)]

@@ -108,10 +108,7 @@ impl Settings {
         json: &[u8],
         read_accounts: fn(Option<&Value>, &RefCell<Findings>) -> Vec<Arc<Account>>,
     ) -> Result<Self> {
-        let document: Value = serde_json::from_slice(json).map_err(|error| {
-            // Only where it is: the error's own text may quote the document.
-            refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
-        })?;
+        let document: Value = serde_json::from_slice(json).map_err(not_json)?;
         let Value::Object(document) = document else {
             return Err(refused(&["it must be a JSON object".to_owned()]));
         };
@@ -159,6 +156,12 @@ impl Settings {
             .collect();
         if candidates.is_empty() { Err(Error::new(Kind::NotFound, "No such account")) } else { Ok(candidates) }
     }
+}
+
+/// Only where it is: the error's own text may quote the document.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn not_json(error: serde_json::Error) -> Error {
+    refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
 }
 
 fn refused(problems: &[String]) -> Error {
@@ -230,7 +233,8 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         Some(provider) => match provider.parse::<ProviderId>() {
             Ok(provider) => provider,
             Err(_) => {
-                fields.problem("provider", "is unknown");
+                let known: Vec<_> = ProviderId::ALL.iter().map(|provider| provider.as_str()).collect();
+                fields.problem("provider", &format!("must be one of {}", known.join(", ")));
                 return None;
             }
         },

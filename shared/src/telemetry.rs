@@ -132,9 +132,10 @@ impl Report {
         let service = self.service;
         let signature_age_s = self.signature_age_s;
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
+        let field = error.and_then(Error::field).map(loggable);
         macro_rules! line {
             ($level:ident, $($more:tt)*) => {
-                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, notes, $($more)*)
+                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, field, notes, $($more)*)
             };
         }
         match error {
@@ -250,6 +251,15 @@ impl Report {
     }
 }
 
+/// A field's path; its first name only where the rest, which is the caller's, may be more than a name.
+fn loggable(field: &str) -> &str {
+    let is_name =
+        |part: &str| part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_:".contains(&byte));
+    let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+    let first = first.split('[').next().unwrap_or_default();
+    if rest.split('.').all(is_name) && is_name(first) { field } else { first }
+}
+
 /// What is behind an error, outermost first.
 fn cause(error: &Error) -> Option<String> {
     let sources = std::iter::successors(std::error::Error::source(error), |source| source.source());
@@ -305,6 +315,20 @@ mod tests {
                 "service": "start-chat", "FunctionName": "start-chat", "code": "THROTTLED", "ChatRejected": 1,
             })
         );
+    }
+
+    #[test]
+    fn of_a_field_no_more_than_names_is_logged() {
+        for (field, logged) in [
+            ("body", "body"),
+            ("Attributes.page", "Attributes.page"),
+            ("ParticipantDetails.DisplayName", "ParticipantDetails.DisplayName"),
+            ("Attributes.+14155550123", "Attributes"),
+            ("Attributes.Jane Doe", "Attributes"),
+            ("SupportedMessagingContentTypes[0]", "SupportedMessagingContentTypes[0]"),
+        ] {
+            assert_eq!(loggable(field), logged);
+        }
     }
 
     #[test]

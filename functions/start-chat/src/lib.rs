@@ -79,6 +79,9 @@ impl StartChat {
         let asked = request::read(&request.body, claims.as_ref(), &self.config)?;
         let header = text(headers, "idempotency-key")?;
         let key = token::key([asked.client_token.as_deref(), header.as_deref()]);
+        if let Some(note) = asked.misspelt {
+            report.note(note);
+        }
         let origin = text(headers, ORIGIN.as_str())?;
         let identity = token::Request {
             origin: origin.as_deref(),

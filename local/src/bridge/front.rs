@@ -144,7 +144,8 @@ impl Front {
         let mut more = Vec::new();
         more.extend(step.code.clone());
         more.extend(said.text("/error/message"));
-        more.extend(said.text("/error/field").map(|field| format!("field {field}")));
+        let field = said.text("/error/field").filter(|field| !more.iter().any(|words| words.contains(field)));
+        more.extend(field.map(|field| format!("field {field}")));
         let row = self.service.rows().get(number).cloned();
         more.extend(row.and_then(|row| row.contact_id).map(|id| format!("contact {}", short(&id))));
         self.terminal.request(method.as_str(), path, said.status.as_u16(), said.milliseconds, &more);

@@ -7,7 +7,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{account::Account, text::Channel};
+use super::{
+    account::Account,
+    text::{Channel, e164},
+};
 
 /// The content type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
@@ -154,6 +157,8 @@ impl Call<'_> {
 /// What a call of the send API asks for.
 pub(super) struct SendRequest {
     pub(super) from: String,
+    /// The sender as the phone shows it: a number, or an id.
+    pub(super) business: String,
     pub(super) to: String,
     pub(super) text: String,
     pub(super) channel: Channel,
@@ -163,7 +168,8 @@ impl SendRequest {
     /// From a body's fields of these names: from, to and text.
     pub(super) fn of(body: &Value, [from, to, text]: [&str; 3], channel: Channel) -> Result<Self, u16> {
         let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(400_u16);
-        Ok(Self { from: field(from)?, to: field(to)?, text: field(text)?, channel })
+        let from = field(from)?;
+        Ok(Self { business: e164(&from), from, to: field(to)?, text: field(text)?, channel })
     }
 
     /// A request that says from whom, to whom and what.

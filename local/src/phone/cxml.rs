@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     contract::{Answer, Call, CustomerText, SendRequest, meaning},
     keys::sha1,
-    text::{Channel, digits, segments},
+    text::{Channel, digits, profile_name, segments},
 };
 
 /// The form of an incoming message. <https://www.twilio.com/docs/messaging/guides/webhook-request>
@@ -31,7 +31,7 @@ pub(super) fn form(text: &CustomerText<'_>, account_id: &str, id: &str) -> Strin
     ]
     .into();
     if is_whatsapp {
-        fields.insert("ProfileName", "The phone".to_owned());
+        fields.insert("ProfileName", profile_name(&text.from));
         fields.insert("WaId", digits(&text.from).to_owned());
     }
     form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish()

@@ -77,8 +77,8 @@ fn answer(service: &Service, provider: &dyn Provider, call: &Call<'_>) -> Answer
         Ok(request) => {
             let id = provider.message_id();
             let answer = provider.taken(&request, &id);
-            let SendRequest { from, to, text, channel } = request;
-            service.phone().keep(Text::received(id, &call.account.name, channel, [&from, &to], text));
+            let SendRequest { business, to, text, channel, .. } = request;
+            service.phone().keep(Text::received(id, &call.account.name, channel, [&business, &to], text));
             answer
         }
         Err(status) => refused(provider, call, status),

@@ -66,7 +66,7 @@ impl Text {
 
     /// What has just come from the account's address to the phone.
     pub(super) fn received(id: String, account: &str, channel: Channel, [from, to]: [&str; 2], text: String) -> Self {
-        Self { phone: e164(to), business: e164(from), ..Self::new(id, account.to_owned(), channel, text) }
+        Self { phone: e164(to), business: from.to_owned(), ..Self::new(id, account.to_owned(), channel, text) }
     }
 
     fn new(id: String, account: String, channel: Channel, text: String) -> Self {
@@ -84,6 +84,12 @@ impl Text {
             changed: 0,
         }
     }
+}
+
+/// A customer's name on WhatsApp: another one for each number.
+pub(super) fn profile_name(number: &str) -> String {
+    let last: String = number.chars().skip(number.chars().count().saturating_sub(4)).collect();
+    format!("Customer {last}")
 }
 
 pub(super) fn digits(number: &str) -> &str {

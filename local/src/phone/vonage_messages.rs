@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     contract::{Answer, Call, CustomerText, Post, Provider, SendRequest, Signature, authorised, meaning},
     keys::{der, sha256},
-    text::{Channel, digits, segments},
+    text::{Channel, digits, profile_name, segments},
 };
 
 pub(super) struct VonageMessages;
@@ -37,7 +37,7 @@ impl Provider for VonageMessages {
             "timestamp": format!("{:.0}", text.now), "message_type": "text", "text": text.text, "context_status": "none",
         });
         let (name, more) = if text.channel == Channel::Whatsapp {
-            ("profile", json!({ "name": "The phone" }))
+            ("profile", json!({ "name": profile_name(&text.from) }))
         } else {
             let keyword = text.text.split_whitespace().next().unwrap_or_default().to_uppercase();
             let count = segments(text.channel, text.text).to_string();

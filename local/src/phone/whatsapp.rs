@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     contract::{CustomerText, SendRequest},
-    text::{Channel, digits},
+    text::{Channel, digits, profile_name},
 };
 
 /// The id of a number that has none in the settings.
@@ -24,7 +24,7 @@ pub(super) fn entry(text: &CustomerText<'_>) -> Value {
     json!({ "id": BUSINESS_ID, "changes": [{ "field": "messages", "value": {
         "messaging_product": "whatsapp",
         "metadata": { "display_phone_number": digits(&text.to), "phone_number_id": number_id },
-        "contacts": [{ "profile": { "name": "The phone" }, "wa_id": customer }],
+        "contacts": [{ "profile": { "name": profile_name(&text.from) }, "wa_id": customer }],
         "messages": [{
             "from": customer, "id": message_id(),
             "timestamp": text.now.as_second().to_string(), "type": "text", "text": { "body": text.text },
@@ -41,6 +41,7 @@ pub(super) fn read(message: &Value, from: &str) -> Result<SendRequest, u16> {
     match (to, text) {
         (Some(to), Some(text)) if is_text => Ok(SendRequest {
             from: from.to_owned(),
+            business: from.to_owned(),
             to: to.to_owned(),
             text: text.to_owned(),
             channel: Channel::Whatsapp,

@@ -40,6 +40,52 @@ pub struct ChatRequest {
     pub chat: Chat,
     /// `ClientToken`: the caller's idempotency key.
     pub client_token: Option<String>,
+    /// For the log: a parameter that the body has under a name much like its own, and which is therefore not read.
+    pub misspelt: Option<&'static str>,
+}
+
+macro_rules! parameters {
+    ($($name:literal),+ $(,)?) => {
+        /// The parameters, each with the note that a misspelt one leaves.
+        const PARAMETERS: &[(&str, &str)] = &[$(($name, concat!("a name looks like ", $name, ", misspelt"))),+];
+    };
+}
+
+parameters![
+    "InstanceId",
+    "ContactFlowId",
+    "ParticipantDetails",
+    "ParticipantConfiguration",
+    "Attributes",
+    "SegmentAttributes",
+    "InitialMessage",
+    "ClientToken",
+    "ChatDurationInMinutes",
+    "SupportedMessagingContentTypes",
+    "PersistentChat",
+    "RelatedContactId",
+    "CustomerId",
+    "DisconnectOnCustomerExit",
+    "ConnectionTypes",
+    "ChatStreamingConfiguration",
+];
+
+/// The note on the first name that is a parameter's but for its case and one letter.
+fn misspelt(root: &Object<'_>) -> Option<&'static str> {
+    let is_known = |name: &str| PARAMETERS.iter().any(|(known, _)| *known == name) || name == "ConnectInstanceId";
+    let names = root.members.keys().filter(|name| !is_known(name) && name.len() < 64);
+    let alike = |name: &str, known: &str| {
+        is_one_edit_away(name.to_ascii_lowercase().as_bytes(), known.to_ascii_lowercase().as_bytes())
+    };
+    let mut found = names.filter_map(|name| PARAMETERS.iter().find(|(known, _)| alike(name, known)));
+    found.next().map(|(_, note)| *note)
+}
+
+/// Whether two words are the same but for one letter: another one, one more or one less.
+fn is_one_edit_away(one: &[u8], other: &[u8]) -> bool {
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let rest = |word: &[u8], skipped: usize| word.get(same + skipped..).unwrap_or_default().to_vec();
+    one == other || rest(one, 1) == rest(other, 1) || rest(one, 1) == rest(other, 0) || rest(one, 0) == rest(other, 1)
 }
 
 /// Reads a request's body, and the claims of its token where requests are signed.
@@ -99,7 +145,7 @@ fn chat(root: &Object<'_>, claims: Option<&Object<'_>>, config: &StartChat) -> R
         streaming_endpoint_arn,
     };
     let client_token = root.text("ClientToken", 0..=CLIENT_TOKEN_CHARS)?;
-    Ok(ChatRequest { chat, client_token })
+    Ok(ChatRequest { chat, client_token, misspelt: misspelt(root) })
 }
 
 /// JSON, or an error that names the place.
@@ -133,7 +179,11 @@ fn contact_flow(root: &Object<'_>, config: &StartChat) -> Result<String> {
     } else if config.extra_contact_flow_ids.contains(&named) {
         Ok(named)
     } else {
-        Err(Error::new(Kind::FlowNotAllowed, "This flow is not open to widgets").at("ContactFlowId"))
+        Err(Error::new(
+            Kind::FlowNotAllowed,
+            "This flow is not open to widgets; its owner lists it in EXTRA_CONTACT_FLOW_IDS",
+        )
+        .at("ContactFlowId"))
     }
 }
 
