@@ -4,7 +4,6 @@ import copy
 import itertools
 import json
 import re
-import sys
 
 import botocore.session
 import pytest
@@ -33,11 +32,8 @@ from expand import (
     source,
 )
 
-sys.path.insert(0, str(ROOT / "deploy"))
-import monitoring  # noqa: E402
 
 EXPANDED = expand(source())
-MANUAL = (ROOT / "docs" / "operations.md").read_text()
 
 
 def listed(value):
