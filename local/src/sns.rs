@@ -18,8 +18,8 @@ const CERTIFICATE: &str = include_str!("sns_certificate.pem");
 const CERTIFICATE_PATH: &str = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
 
 /// The phone's.
-pub(crate) const SIGNING_KEY: &str = include_str!("../../shared/src/sms/aws_sns/fixtures/test-only.key.pem");
-const SIGNING_CERTIFICATE: &str = include_str!("../../shared/src/sms/aws_sns/fixtures/test-only.cert.pem");
+pub(crate) const SIGNING_KEY: &str = include_str!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.key.pem");
+const SIGNING_CERTIFICATE: &str = include_str!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.cert.pem");
 pub(crate) const SIGNING_CERTIFICATE_PATH: &str = "/SimpleNotificationService-fedcba9876543210fedcba9876543210.pem";
 
 /// A call of SNS, which speaks the AWS query protocol.

@@ -172,3 +172,11 @@ pub struct Websocket {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_expiry: Option<String>,
 }
+
+/// A text of at most `most` bytes.
+pub(crate) fn cut_to(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+    }
+    text
+}

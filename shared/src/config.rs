@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use crate::{
     chat::{self, DURATION_MINUTES},
     error::{Error, Kind, Result},
+    origin::Origins,
     secret::Secret,
-    sms::url::BaseUrl,
-    widget::origin::Origins,
+    url::BaseUrl,
 };
 
 /// Where the variables come from: the process's environment, or a table in tests.

@@ -42,6 +42,11 @@ impl Deadline {
     }
 }
 
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

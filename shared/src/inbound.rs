@@ -1,14 +1,12 @@
 //! A customer's message on its way from the webhook to Connect: what stands in the queue.
 
-use std::collections::BTreeMap;
-
-use aws_lc_rs::digest;
+use crate::digest::hash;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Kind, Result},
-    settings::{Account, Number},
-    sms::{message::Message, provider::Provider},
+    settings::Account,
+    sms::{message::Message, number::Number, providers::ProviderId},
 };
 
 /// The version of the item's shape.
@@ -22,12 +20,12 @@ pub struct Inbound {
     /// The account's name in the settings.
     pub account: String,
     /// The account's provider, as in the settings: the message's own `provider` is the payload's word.
-    pub provider: Provider,
+    pub provider: ProviderId,
     /// The message.
     pub message: Message,
     /// What the settings say of our address.
-    #[serde(default, skip_serializing_if = "OurNumber::is_empty")]
-    pub number: OurNumber,
+    #[serde(default, skip_serializing_if = "Number::is_empty")]
+    pub number: Number,
     /// Hash of what the provider signed for this message only, where its signature leaves the body out: it must not come
     /// with another message. See [`Self::signed_once`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,44 +35,10 @@ pub struct Inbound {
     pub reply_from: Option<String>,
 }
 
-/// What one of our addresses has for itself: see [`Number`].
-#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
-pub struct OurNumber {
-    /// The flow of new chats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contact_flow_id: Option<String>,
-    /// The destination on the `integration-event` route.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub destination_id: Option<String>,
-    /// What an agent sees of a customer without a profile name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    /// Contact attributes of new chats.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, String>,
-}
-
-impl OurNumber {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl From<&Number> for OurNumber {
-    fn from(number: &Number) -> Self {
-        Self {
-            contact_flow_id: number.contact_flow_id.clone(),
-            destination_id: number.destination_id.clone(),
-            display_name: number.display_name.clone(),
-            attributes: number.attributes.clone(),
-        }
-    }
-}
-
 impl Inbound {
     /// A message that the account's secret has proved.
     pub fn new(account: &Account, message: Message) -> Self {
-        let number = account.number(&message.to).map(OurNumber::from).unwrap_or_default();
+        let number = account.number(&message.to).cloned().unwrap_or_default();
         Self {
             v: VERSION,
             account: account.name.clone(),
@@ -148,13 +112,6 @@ pub fn flush_key(item: &str) -> Option<String> {
         flush: String,
     }
     serde_json::from_str(item).ok().filter(|item: &FlushItem| item.v == VERSION).map(|item| item.flush)
-}
-
-/// Hex SHA-256 of the parts, delimited as a JSON list, so that no two lists run together: ids are seen by tooling, and no
-/// phone number may stand in them.
-pub(crate) fn hash(parts: &[&str]) -> String {
-    let list = serde_json::Value::from(parts).to_string();
-    hex::encode(digest::digest(&digest::SHA256, list.as_bytes()))
 }
 
 #[cfg(test)]

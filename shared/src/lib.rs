@@ -3,22 +3,29 @@
 //! `widget` and `sms` know nothing of AWS clients, `aws` nothing of HTTP requests; the functions join them.
 
 pub mod aws;
-pub mod batch;
 pub mod chat;
 pub mod config;
-pub mod conversation;
 pub mod deadline;
-pub mod disposition;
+pub mod deliver;
+pub mod digest;
 pub mod error;
+pub(crate) mod fields;
 pub mod gateway;
 pub mod inbound;
+pub mod origin;
+pub mod queue;
 pub mod reply;
 pub mod retry;
 pub mod secret;
 pub mod sender;
 pub mod settings;
 pub mod sms;
+pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
+pub mod url;
+pub mod verified;
 pub mod widget;
 
 pub use error::{Error, Fault, Kind, Result};

@@ -22,13 +22,15 @@ use shared::{
     reply::streamed::{Content, Streamed},
     settings::{Account, Settings},
     sms::{
-        aws_sns::{self, Certificate},
+        certificate::Certificate,
+        contract::Answer,
         message::{Event, FromKind, Media, Message},
-        provider::{Answer, Provider},
+        providers::{ProviderId, aws_sns},
         segments::{self, Limit},
-        url::BaseUrl,
-        webhook::{Arrival, Verified, Webhook},
+        webhook::{Arrival, Webhook},
     },
+    url::BaseUrl,
+    verified::Verified,
     widget::request,
 };
 
@@ -45,7 +47,7 @@ use self::{
 const NOW: i64 = 1_790_000_000;
 /// A time at which the test certificate, which is younger than that, is valid.
 const CLOCK: i64 = 1_800_000_000;
-const CERTIFICATE: &[u8] = include_bytes!("../../shared/src/sms/aws_sns/fixtures/test-only.cert.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.cert.pem");
 
 /// How far an input came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,32 +83,32 @@ pub const TARGETS: [(&str, Target); 11] = [
 
 /// A webhook of Twilio.
 pub fn twilio(data: &[u8]) -> Outcome {
-    receive(Provider::Twilio, data)
+    receive(ProviderId::Twilio, data)
 }
 
 /// A webhook of SignalWire.
 pub fn signalwire(data: &[u8]) -> Outcome {
-    receive(Provider::Signalwire, data)
+    receive(ProviderId::Signalwire, data)
 }
 
 /// A webhook of Telnyx.
 pub fn telnyx(data: &[u8]) -> Outcome {
-    receive(Provider::Telnyx, data)
+    receive(ProviderId::Telnyx, data)
 }
 
 /// A webhook of Vonage's SMS API.
 pub fn vonage(data: &[u8]) -> Outcome {
-    receive(Provider::Vonage, data)
+    receive(ProviderId::Vonage, data)
 }
 
 /// A webhook of Vonage's Messages API.
 pub fn vonage_messages(data: &[u8]) -> Outcome {
-    receive(Provider::VonageMessages, data)
+    receive(ProviderId::VonageMessages, data)
 }
 
 /// A webhook of Meta.
 pub fn meta(data: &[u8]) -> Outcome {
-    receive(Provider::Meta, data)
+    receive(ProviderId::Meta, data)
 }
 
 /// An SMS that SNS carries.
@@ -153,18 +155,18 @@ static ACCOUNTS: LazyLock<Settings> = LazyLock::new(|| {
     settings
 });
 
-fn candidates(provider: Provider) -> Vec<Arc<Account>> {
+fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
     ACCOUNTS.candidates(provider, None).unwrap()
 }
 
-fn template(provider: Provider) -> &'static Template {
+fn template(provider: ProviderId) -> &'static Template {
     match provider {
-        Provider::Twilio => &TWILIO,
-        Provider::Signalwire => &SIGNALWIRE,
-        Provider::Telnyx => &TELNYX,
-        Provider::Vonage => &VONAGE,
-        Provider::VonageMessages => &VONAGE_MESSAGES,
-        Provider::Meta => &META,
+        ProviderId::Twilio => &TWILIO,
+        ProviderId::Signalwire => &SIGNALWIRE,
+        ProviderId::Telnyx => &TELNYX,
+        ProviderId::Vonage => &VONAGE,
+        ProviderId::VonageMessages => &VONAGE_MESSAGES,
+        ProviderId::Meta => &META,
         provider => unreachable!("{provider} is not fuzzed"),
     }
 }
@@ -186,14 +188,14 @@ const HEADERS: [&str; 12] = [
 ];
 
 /// Makes a webhook of the bytes, verifies it and reads it.
-pub fn receive(provider: Provider, data: &[u8]) -> Outcome {
+pub fn receive(provider: ProviderId, data: &[u8]) -> Outcome {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) else { return Outcome::Refused };
     let mut webhook = unsigned(provider, &input);
     let candidates = candidates(provider);
     let is_to_verify = match input.signer {
-        Signer::Provider => sign(&mut webhook, SECRET, &input),
+        Signer::Provider => sign(provider, &mut webhook, SECRET, &input),
         Signer::Stranger => {
-            sign(&mut webhook, STRANGERS, &input);
+            sign(provider, &mut webhook, STRANGERS, &input);
             false
         }
         Signer::Nobody => {
@@ -203,10 +205,10 @@ pub fn receive(provider: Provider, data: &[u8]) -> Outcome {
     };
     assert_eq!(webhook.certificate_url(&candidates), None);
     check_debug_of(&webhook);
-    match webhook.verify(&candidates, None) {
+    match webhook.verify(&candidates) {
         Ok(verified) => {
             assert!(is_to_verify, "a webhook that its provider did not sign is verified");
-            read(&verified)
+            read(provider, &verified)
         }
         Err(error) => {
             assert!(!is_to_verify, "a webhook that its provider signed is refused: {error:?}");
@@ -217,8 +219,8 @@ pub fn receive(provider: Provider, data: &[u8]) -> Outcome {
     }
 }
 
-fn unsigned(provider: Provider, input: &Input<'_>) -> Webhook {
-    let takes_forms = matches!(provider, Provider::Twilio | Provider::Signalwire | Provider::Vonage);
+fn unsigned(provider: ProviderId, input: &Input<'_>) -> Webhook {
+    let takes_forms = matches!(provider, ProviderId::Twilio | ProviderId::Signalwire | ProviderId::Vonage);
     let is_query = input.shape == Shape::Query;
     let parameters = if takes_forms && input.shape != Shape::Json {
         input
@@ -242,7 +244,6 @@ fn unsigned(provider: Provider, input: &Input<'_>) -> Webhook {
         Shape::Query => {}
     }
     Webhook {
-        provider,
         arrival: Arrival::Http,
         method: if is_query { Method::GET } else { Method::POST },
         base: BaseUrl::parse("https://sms.example.com/bridge").unwrap(),
@@ -250,6 +251,7 @@ fn unsigned(provider: Provider, input: &Input<'_>) -> Webhook {
         query,
         headers,
         body: body.into(),
+        certificate: None,
         now: NOW,
     }
 }
@@ -281,7 +283,7 @@ static SNS_CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::re
 /// Of a queue or topic that the owner connected, which needs no signature; nobody's comes over HTTP and does.
 fn receive_event(data: &[u8], message: fn(&Document<'_>) -> String) -> Outcome {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) else { return Outcome::Refused };
-    let candidates = candidates(Provider::AwsSns);
+    let candidates = candidates(ProviderId::AwsSns);
     let message = message(&input.document);
     let envelope = |topic: &str| {
         json!({ "Type": "Notification", "MessageId": "22b80b92", "TopicArn": topic, "Message": message,
@@ -299,16 +301,17 @@ fn receive_event(data: &[u8], message: fn(&Document<'_>) -> String) -> Outcome {
         webhook = Webhook { arrival: Arrival::Http, headers: headers(&input).collect(), ..webhook };
         let url = webhook.certificate_url(&candidates);
         assert!(url.is_none_or(|url| url.starts_with("https://sns.us-east-1.amazonaws.com/")));
-        assert!(webhook.verify(&candidates, None).is_err());
+        assert!(webhook.verify(&candidates).is_err());
     } else {
         assert_eq!(webhook.certificate_url(&candidates), None);
     }
     check_debug_of(&webhook);
-    match webhook.verify(&candidates, Some(&SNS_CERTIFICATE)) {
+    webhook.certificate = Some(SNS_CERTIFICATE.clone());
+    match webhook.verify(&candidates) {
         Ok(verified) => {
             assert_ne!(is_to_verify, Some(false), "another's topic is verified");
             assert_ne!(input.signer, Signer::Nobody, "a webhook without SNS's signature is verified");
-            read(&verified)
+            read(ProviderId::AwsSns, &verified)
         }
         Err(error) => {
             assert_ne!(is_to_verify, Some(true), "an event of our topic is refused: {error:?}");
@@ -321,15 +324,20 @@ fn receive_event(data: &[u8], message: fn(&Document<'_>) -> String) -> Outcome {
 
 // ---- What holds for all ---------------------------------------------------------------------------------------------
 
-fn read(verified: &Verified<'_>) -> Outcome {
+fn read(provider: ProviderId, verified: &Verified<'_>) -> Outcome {
     match verified.parse() {
         Ok(events) => {
-            let answer = Answer::to(verified.provider(), &events);
-            assert!(answer.status.is_success());
-            let messages: Vec<_> = events.iter().filter_map(Event::message).collect();
-            messages.iter().for_each(|message| check_message(verified, message));
-            events.iter().for_each(check_event);
-            Outcome::Read { messages: messages.len() }
+            let mut messages = 0;
+            for (account, event) in &events {
+                check_event(event);
+                if let Event::Message(message) = event {
+                    check_message(account, message);
+                    messages += 1;
+                }
+            }
+            let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+            assert!(Answer::to(provider.facts(), &events).status.is_success());
+            Outcome::Read { messages }
         }
         Err(error) => {
             assert_eq!(error.kind(), Kind::Validation);
@@ -349,7 +357,7 @@ fn check_event(event: &Event) {
 }
 
 /// What is queued comes back the same, and has what Connect needs and nothing that Connect refuses.
-fn check_message(verified: &Verified<'_>, message: &Message) {
+fn check_message(account: &Account, message: &Message) {
     for text in [&message.message_id, &message.from, &message.to] {
         assert!(!text.trim().is_empty());
     }
@@ -359,7 +367,7 @@ fn check_message(verified: &Verified<'_>, message: &Message) {
     assert!(message.from_kind != Some(FromKind::Phone));
     assert_no_nul(&serde_json::to_value(message).unwrap());
 
-    let inbound = Inbound::new(verified.account_of(message), message.clone());
+    let inbound = Inbound::new(account, message.clone());
     let item = inbound.to_item().unwrap();
     let back = Inbound::from_item(&item).unwrap();
     assert!(back.message == *message, "{item} came back as {}", back.to_item().unwrap());
@@ -436,9 +444,8 @@ pub fn settings(data: &[u8]) -> Outcome {
             for account in &settings.accounts {
                 assert!(Arc::ptr_eq(settings.account(&account.name).unwrap(), account), "two accounts of one name");
                 let candidates = settings.candidates(account.provider(), Some(&account.name)).unwrap();
-                let webhook =
-                    Webhook { provider: account.provider(), arrival: Arrival::Http, ..aws_sns::from_event("", NOW) };
-                assert!(webhook.verify(&candidates, None).is_err(), "nothing at all is verified");
+                let webhook = Webhook { arrival: Arrival::Http, ..aws_sns::from_event("", NOW) };
+                assert!(webhook.verify(&candidates).is_err(), "nothing at all is verified");
             }
             Outcome::Read { messages: 0 }
         }

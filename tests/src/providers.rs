@@ -25,7 +25,7 @@ pub const PROVIDERS: [&str; 7] = ["twilio", "signalwire", "telnyx", "vonage", "v
 pub const SECRET: &str = "s3cret";
 
 /// The key of the Vonage application: made for tests only.
-pub const PRIVATE_KEY: &str = include_str!("../../shared/src/sms/aws_sns/fixtures/test-only.key.pem");
+pub const PRIVATE_KEY: &str = include_str!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.key.pem");
 
 /// A request.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,8 @@ use local::{Fault, Operation};
 use serde_json::{Value, json};
 use shared::{
     config,
-    conversation::Conversations,
     deadline::Deadline,
+    deliver::Conversations,
     inbound::Inbound,
     sms::message::{Concat, OptOut},
     telemetry::Report,

@@ -15,7 +15,10 @@ use shared::{
     deadline::Deadline,
     sender::Sender,
     settings::{Account, Settings},
-    sms::{message::Channel, send::Text},
+    sms::{
+        message::Channel,
+        send::{Outbound, Taken},
+    },
     telemetry::Report,
 };
 use tests::{
@@ -64,9 +67,9 @@ impl Api {
         self == TELNYX
     }
 
-    fn text(self) -> Text<'static> {
+    fn text(self) -> Outbound<'static> {
         let from_id = (self == AWS_SOCIAL).then_some(NUMBER_ARN);
-        Text { channel: self.channel, from: "+12028831111", from_id, to: "+14133881111", body: WORDS, key: KEY }
+        Outbound { channel: self.channel, from: "+12028831111", from_id, to: "+14133881111", text: WORDS, key: KEY }
     }
 }
 
@@ -78,7 +81,7 @@ fn account(provider: &str, send_base_url: &str) -> Arc<Account> {
 
 /// What became of a text.
 struct Sent {
-    result: Result<()>,
+    result: Result<Taken>,
     calls: Vec<Call>,
 }
 
@@ -96,7 +99,7 @@ async fn send(api: Api, replies: impl IntoIterator<Item = Reply>, timeout: Durat
     Sent { result, calls: server.calls(api.provider) }
 }
 
-async fn send_to(api: Api, send_base_url: &str, timeout: Duration) -> Result<()> {
+async fn send_to(api: Api, send_base_url: &str, timeout: Duration) -> Result<Taken> {
     // Nothing of AWS is anywhere else.
     let sender = Sender::new(&sdk_config("http://127.0.0.1:1").await).with_timeout(timeout);
     let mut report = Report::new("test");
@@ -266,7 +269,7 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     let abroad = Settings::from_json(document.to_string().as_bytes()).unwrap();
     let mut report = Report::new("test");
     for text in
-        [AWS_SMS.text(), Text { from_id: Some(&NUMBER_ARN.replace("us-east-1", "eu-west-1")), ..AWS_SOCIAL.text() }]
+        [AWS_SMS.text(), Outbound { from_id: Some(&NUMBER_ARN.replace("us-east-1", "eu-west-1")), ..AWS_SOCIAL.text() }]
     {
         Box::pin(sender.send(&abroad.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
     }
@@ -277,10 +280,10 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     }
     // An SMS may be sent from a pool or by an ARN; WhatsApp only by the number's id.
     let mut report = Report::new("test");
-    let text = Text { from_id: Some("pool-1"), ..AWS_SMS.text() };
+    let text = Outbound { from_id: Some("pool-1"), ..AWS_SMS.text() };
     Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
     assert_eq!(server.all_calls()[4].json()["OriginationIdentity"], "pool-1");
-    let text = Text { from_id: None, ..AWS_SOCIAL.text() };
+    let text = Outbound { from_id: None, ..AWS_SOCIAL.text() };
     let outcome = Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await;
     assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured);
     assert_eq!(server.all_calls().len(), 5);

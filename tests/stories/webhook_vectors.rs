@@ -9,7 +9,8 @@ use tests::{Http, invoke, receive_message, sqs::Sqs};
 const FILES: [&str; 7] = ["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"];
 
 fn vectors(file: &str) -> Vec<Value> {
-    let path = format!("{}/../shared/src/sms/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    let folder = file.replace('-', "_");
+    let path = format!("{}/../shared/src/sms/providers/{folder}/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     file["vectors"].as_array().unwrap().clone()
 }

@@ -8,13 +8,14 @@ use std::{convert::Infallible, time::Duration};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use shared::{
-    Result,
-    aws::queue::Queues,
-    batch::{self, Done, Failed, Place, Turn, Work},
-    config,
-    conversation::{Collected, Conversations, Flush},
+    Result, config,
     deadline::Deadline,
+    deliver::{Collected, Conversations, Flush},
     inbound::{self, Inbound},
+    queue::{
+        batch::{self, Done, Failed, Place, Turn, Work},
+        sqs::Queues,
+    },
     telemetry::Report,
 };
 

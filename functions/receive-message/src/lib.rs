@@ -1,7 +1,7 @@
-//! `/sms/{provider}`: a provider's webhook is proved, normalised and handed on, before it is answered 2xx.
+//! `/sms/{provider}`: a provider's webhook is verified, normalised and forwarded before it is answered 2xx.
 //!
 //! The way of a webhook: [`shared::gateway`] reads the event → the route names provider and account → the settings hold
-//! the account's secrets → [`shared::sms::webhook::Webhook::verify`] → [`shared::sms::webhook::Verified::parse`] → each
+//! the account's secrets → [`shared::sms::webhook::Webhook::verify`] → [`shared::verified::Verified::parse`] → each
 //! message becomes an [`shared::inbound::Inbound`] → the queue, or Connect itself.
 
 mod records;
@@ -17,23 +17,25 @@ use serde_json::{Value, json};
 use shared::{
     Error, Kind, Result,
     aws::{
-        queue::InboundQueue,
         settings::{Refresh, SettingsSource},
         sns::Sns,
     },
     config::{self, HandOn},
-    conversation::Conversations,
     deadline::Deadline,
+    deliver::Conversations,
     gateway::{self, Call, Event, Handler, Head, Request},
     inbound::Inbound,
+    queue::sqs::InboundQueue,
     settings::Settings,
     sms::{
+        contract::Answer,
         message,
-        provider::{Answer, Provider},
-        url::BaseUrl,
+        providers::ProviderId,
         webhook::{Arrival, Rejection, Webhook},
     },
     telemetry::Report,
+    url::BaseUrl,
+    verified::OfAccount,
 };
 
 use crate::route::Route;
@@ -42,11 +44,11 @@ use crate::route::Route;
 pub struct ReceiveMessage {
     public_base_url: Option<BaseUrl>,
     settings: SettingsSource,
-    way_on: WayOn,
+    sink: Sink,
     sns: Sns,
 }
 
-enum WayOn {
+enum Sink {
     Queue(InboundQueue),
     Direct(Box<Conversations>),
 }
@@ -54,20 +56,20 @@ enum WayOn {
 impl ReceiveMessage {
     /// Makes the clients; nothing is called yet.
     pub fn new(config: config::ReceiveMessage, sdk: &SdkConfig) -> Self {
-        let way_on = match config.hand_on {
-            HandOn::Queue(url) => WayOn::Queue(InboundQueue::new(sdk, url)),
-            HandOn::Direct(delivery) => WayOn::Direct(Box::new(Conversations::new(sdk, *delivery))),
+        let sink = match config.hand_on {
+            HandOn::Queue(url) => Sink::Queue(InboundQueue::new(sdk, url)),
+            HandOn::Direct(delivery) => Sink::Direct(Box::new(Conversations::new(sdk, *delivery))),
         };
         let settings = SettingsSource::new(config.settings, sdk);
         let sns = Sns::new(sdk, config.sns_endpoint);
-        Self { public_base_url: config.public_base_url, settings, way_on, sns }
+        Self { public_base_url: config.public_base_url, settings, sink, sns }
     }
 
     /// Says at init what the owner should know. Only settings that are at hand are looked at: nothing is fetched.
     pub fn warn(&self) {
         let Some(settings) = self.settings.inline() else { return };
-        if let WayOn::Direct(_) = self.way_on {
-            for account in settings.accounts.iter().filter(|account| account.provider().sends_once()) {
+        if let Sink::Direct(_) = self.sink {
+            for account in settings.accounts.iter().filter(|account| account.provider().facts().sends_once) {
                 tracing::warn!(
                     account = account.name,
                     "INBOUND_QUEUE_URL is not set, and this account's provider sends a message once only: what can't be \
@@ -85,18 +87,19 @@ impl ReceiveMessage {
         }
     }
 
-    /// Proves a webhook and hands its messages on. What it says is accepted once this returns.
+    /// Verifies a webhook and forwards its messages. What it says is accepted once this returns.
     async fn receive(
         &self,
-        webhook: &Webhook,
+        mut webhook: Webhook,
+        provider: ProviderId,
         account: Option<&str>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Answer> {
         let settings = self.settings.current().await?;
-        let events = match self.prove(webhook, account, &settings, report).await {
+        let events = match self.verify(&mut webhook, provider, account, &settings, report).await {
             Err(error) if may_be_old_settings(&error) => match self.settings.refresh().await {
-                Refresh::Refreshed(settings) => self.prove(webhook, account, &settings, report).await?,
+                Refresh::Refreshed(settings) => self.verify(&mut webhook, provider, account, &settings, report).await?,
                 Refresh::Fixed => return Err(error),
                 Refresh::GateShut if error.kind() == Kind::NotFound => return Err(error),
                 // The secret may be so new that we don't know it yet. A provider that is asked to come back loses
@@ -108,54 +111,40 @@ impl ReceiveMessage {
             },
             outcome => outcome?,
         };
-        let answer = Answer::to(webhook.provider, &events.all);
-        self.hand_on(&events.inbound, deadline, report).await?;
-        for event in &events.all {
+        let inbound = to_inbound(&events, report);
+        self.forward(&inbound, deadline, report).await?;
+        let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+        for event in &events {
             if let message::Event::SubscriptionConfirmation { topic_arn, token } = event {
                 self.sns.confirm(topic_arn, token, deadline).await?;
                 report.note("subscription confirmed");
             }
         }
-        Ok(answer)
+        Ok(Answer::to(provider.facts(), &events))
     }
 
-    async fn prove(
+    async fn verify(
         &self,
-        webhook: &Webhook,
+        webhook: &mut Webhook,
+        provider: ProviderId,
         account: Option<&str>,
         settings: &Settings,
         report: &mut Report,
-    ) -> Result<Proved> {
-        let candidates = settings.candidates(webhook.provider, account)?;
-        let certificate = match webhook.certificate_url(&candidates) {
-            Some(url) => Some(self.sns.certificate(&url).await?),
-            None => None,
-        };
-        let verified = webhook.verify(&candidates, certificate.as_ref())?;
-        report.signature_age_s = verified.age_seconds();
-        let all = verified.parse()?;
-        let mut inbound = Vec::new();
-        for event in &all {
-            match event {
-                message::Event::Message(message) => {
-                    inbound.push(Inbound::new(verified.account_of(message), (**message).clone()));
-                }
-                message::Event::Ignored { reason } => {
-                    report.count("WebhookIgnored", 1);
-                    report.note(reason);
-                }
-                message::Event::SubscriptionConfirmation { .. } | message::Event::Challenge(_) => {}
-            }
+    ) -> Result<Vec<OfAccount>> {
+        let candidates = settings.candidates(provider, account)?;
+        if let Some(url) = webhook.certificate_url(&candidates) {
+            webhook.certificate = Some(self.sns.certificate(&url).await?);
         }
-        report.count("MessageReceived", inbound.len() as u64);
-        Ok(Proved { all, inbound })
+        let verified = webhook.verify(&candidates)?;
+        report.signature_age_s = verified.age_seconds();
+        verified.parse()
     }
 
     /// Nothing is answered 2xx before this succeeds.
-    async fn hand_on(&self, messages: &[Inbound], deadline: Deadline, report: &mut Report) -> Result<()> {
-        match &self.way_on {
-            WayOn::Queue(queue) => queue.send(messages, deadline).await,
-            WayOn::Direct(conversations) => {
+    async fn forward(&self, messages: &[Inbound], deadline: Deadline, report: &mut Report) -> Result<()> {
+        match &self.sink {
+            Sink::Queue(queue) => queue.send(messages, deadline).await,
+            Sink::Direct(conversations) => {
                 for message in messages {
                     conversations.deliver(message, deadline, report).await.map_err(|error| {
                         let text = "The message could not be delivered; send it again";
@@ -177,7 +166,6 @@ impl ReceiveMessage {
             }
         };
         Ok(Webhook {
-            provider: route.provider,
             arrival: Arrival::Http,
             method: request.head.method,
             base,
@@ -185,14 +173,27 @@ impl ReceiveMessage {
             query: request.query,
             headers: request.head.headers,
             body: request.body,
+            certificate: None,
             now: jiff::Timestamp::now().as_second(),
         })
     }
 }
 
-struct Proved {
-    all: Vec<message::Event>,
-    inbound: Vec<Inbound>,
+/// The queue items of a webhook's messages.
+fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
+    let mut inbound = Vec::new();
+    for (account, event) in events {
+        match event {
+            message::Event::Message(message) => inbound.push(Inbound::new(account, (**message).clone())),
+            message::Event::Ignored { reason } => {
+                report.count("WebhookIgnored", 1);
+                report.note(reason);
+            }
+            message::Event::SubscriptionConfirmation { .. } | message::Event::Challenge(_) => {}
+        }
+    }
+    report.count("MessageReceived", inbound.len() as u64);
+    inbound
 }
 
 /// A secret, or an account, that the settings at hand don't know.
@@ -214,7 +215,7 @@ impl Handler for ReceiveMessage {
             return Err(Error::new(Kind::MethodNotAllowed, "Webhooks are POST or GET"));
         }
         let webhook = self.webhook(request, &route)?;
-        let answer = self.receive(&webhook, route.account, call.deadline, report).await?;
+        let answer = self.receive(webhook, route.provider, route.account, call.deadline, report).await?;
         let mut response = Response::new(answer.body.into_owned());
         *response.status_mut() = answer.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
@@ -229,7 +230,7 @@ impl Handler for ReceiveMessage {
 /// How long a provider is asked to wait with what could not be taken.
 const RETRY_AFTER_SECONDS: u64 = 30;
 
-fn refusal(provider: Option<Provider>, error: &Error) -> Response<String> {
+fn refusal(provider: Option<ProviderId>, error: &Error) -> Response<String> {
     let kind = error.kind();
     // Whatever failed on our side or AWS's, the provider shall come back with it.
     let retry = kind.status().is_server_error();
@@ -244,7 +245,7 @@ fn refusal(provider: Option<Provider>, error: &Error) -> Response<String> {
     if kind == Kind::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST, GET"));
     }
-    if let (Kind::Unverified, Some(challenge)) = (kind, provider.and_then(Provider::challenge)) {
+    if let (Kind::Unverified, Some(challenge)) = (kind, provider.and_then(|provider| provider.facts().challenge)) {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         *response.status_mut() = http::StatusCode::UNAUTHORIZED;
     }

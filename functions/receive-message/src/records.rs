@@ -4,7 +4,14 @@
 use lambda_runtime::Context;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use shared::{Kind, Result, deadline::Deadline, error::Error, gateway::Handler, sms::aws_sns, telemetry::Report};
+use shared::{
+    Kind, Result,
+    deadline::Deadline,
+    error::Error,
+    gateway::Handler,
+    sms::providers::{ProviderId, aws_sns},
+    telemetry::Report,
+};
 
 use crate::ReceiveMessage;
 
@@ -70,7 +77,7 @@ async fn receive(function: &ReceiveMessage, record: &Record, context: &Context, 
     let outcome = match record.text() {
         Some(text) => {
             let webhook = aws_sns::from_event(text.to_owned(), jiff::Timestamp::now().as_second());
-            function.receive(&webhook, None, deadline, &mut report).await.map(|_| ())
+            function.receive(webhook, ProviderId::AwsSns, None, deadline, &mut report).await.map(|_| ())
         }
         None => Err(Error::new(Kind::Validation, "The record is of no kind that is served here")),
     };

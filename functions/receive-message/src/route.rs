@@ -1,6 +1,6 @@
 //! From the path of a request to the provider and the account.
 
-use shared::{Error, Kind, Result, sms::provider::Provider};
+use shared::{Error, Kind, Result, sms::providers::ProviderId};
 
 /// What `/sms/{provider}` and `/sms/{provider}/{account}` name.
 pub(crate) struct Route<'a> {
@@ -9,7 +9,7 @@ pub(crate) struct Route<'a> {
     /// The route as it was requested, from `/sms/` on.
     pub(crate) path: &'a str,
     /// The provider.
-    pub(crate) provider: Provider,
+    pub(crate) provider: ProviderId,
     /// The account's name.
     pub(crate) account: Option<&'a str>,
 }
@@ -23,7 +23,7 @@ impl<'a> Route<'a> {
             .rmatch_indices("/sms/")
             .find_map(|(at, route)| {
                 let mut names = path.get(at + route.len()..)?.split('/');
-                let provider = names.next()?.parse::<Provider>().ok()?;
+                let provider = names.next()?.parse::<ProviderId>().ok()?;
                 Some((at, (provider, names)))
             })
             .ok_or_else(unknown)?;

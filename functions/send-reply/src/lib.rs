@@ -8,11 +8,12 @@ use std::convert::Infallible;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use shared::{
-    Result,
-    aws::queue::Queues,
-    batch::{self, Done, Failed, Place, Turn, Work},
-    config,
+    Result, config,
     deadline::Deadline,
+    queue::{
+        batch::{self, Done, Failed, Place, Turn, Work},
+        sqs::Queues,
+    },
     reply::{Replies, Told, Undelivered, streamed::Streamed},
     sender::Sender,
     telemetry::Report,

@@ -2,7 +2,7 @@
 //!
 //! The way of a request: [`shared::gateway`] reads the event → [`shared::widget::cors`] checks the origin → the route →
 //! [`shared::widget::signed`] proves the token, where requests are signed → [`shared::widget::request`] reads and checks
-//! the body → [`shared::aws::tokens`] sees that a token is used once, where it is told to → [`shared::aws::connect`]
+//! the body → [`shared::store::used_tokens`] sees that a token is used once, where it is told to → [`shared::aws::connect`]
 //! starts the chat → [`shared::widget::response`] or [`shared::widget::connect_shape`] makes the answer.
 
 mod route;
@@ -23,12 +23,12 @@ use shared::{
         connect::Connect,
         participant::{Left, Participants},
         settings::{Refresh, SettingsSource},
-        tokens::{Known, Use, UsedTokens},
     },
     chat::StartedChat,
     config,
     deadline::Deadline,
     gateway::{Call, Handler, Head, Request},
+    store::used_tokens::{Known, Use, UsedTokens},
     telemetry::Report,
     widget::{
         connect_shape, cors, request, response,

@@ -17,8 +17,8 @@ use aws_sdk_connect::{
     },
 };
 
-use super::{failure::classify, fresh_connections};
 use crate::{
+    aws::{failure::classify, fresh_connections},
     chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, TEXT_PLAIN, Websocket},
     deadline::Deadline,
     error::{Error, Kind, Result},

@@ -16,7 +16,7 @@ const QUOTA_WAIT: Duration = Duration::from_secs(60);
 /// What is logged of a call that failed: never Connect's own text, which may quote the request, unless the fault is the
 /// owner's set-up, where the text is about roles and resources.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     operation: &'static str,
     code: String,
     request_id: Option<String>,
@@ -40,7 +40,7 @@ impl std::error::Error for Failure {}
 
 impl Failure {
     /// What may be said of any failed call.
-    pub(super) fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -61,7 +61,7 @@ impl Failure {
 }
 
 /// Whether the code says that a rate limit was met.
-pub(super) fn is_throttling(code: &str) -> bool {
+pub(crate) fn is_throttling(code: &str) -> bool {
     matches!(
         code,
         "TooManyRequestsException"
@@ -77,7 +77,7 @@ pub(super) fn is_throttling(code: &str) -> bool {
 }
 
 /// Whether the code says that credentials, rights or resources are wrong, which the owner can mend.
-pub(super) fn is_owners(code: &str) -> bool {
+pub(crate) fn is_owners(code: &str) -> bool {
     matches!(
         code,
         "AccessDeniedException"
@@ -95,7 +95,7 @@ pub(super) fn is_owners(code: &str) -> bool {
 
 /// Names a failed call's kind. The codes are those of the API reference ("Common Errors" and each operation's list);
 /// `TooManyRequestsException` is named in `StartChatContact`'s description only.
-pub(super) fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+pub(crate) fn classify<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

@@ -1,17 +1,11 @@
 //! AWS: each module owns its client, and nothing else does.
 
 pub mod connect;
-pub mod conversations;
-mod failure;
+pub(crate) mod failure;
 pub mod participant;
-pub mod queue;
-pub mod replies;
+pub mod session;
 pub mod settings;
 pub mod sns;
-mod table;
-pub mod texting;
-pub mod tokens;
-mod turns;
 
 use std::time::Duration;
 
@@ -29,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
 
 /// What calls that can't be repeated are made with.
-fn fresh_connections() -> SharedHttpClient {
+pub(crate) fn fresh_connections() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .pool_idle_timeout(FRESH)
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))

@@ -10,12 +10,12 @@ use aws_sdk_connectparticipant::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::{
-    connect::Timed,
-    conversations::{Connection, Conversation},
-    failure::{Failure, classify},
-};
 use crate::{
+    aws::{
+        connect::Timed,
+        failure::{Failure, classify},
+        session::{Connection, Conversation},
+    },
     chat::TEXT_PLAIN,
     deadline::Deadline,
     error::{Error, Kind, Result},

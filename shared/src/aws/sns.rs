@@ -8,13 +8,13 @@ use aws_sdk_sns::{
     config::{Config, Region},
 };
 
-use super::failure::Failure;
 use crate::{
+    aws::failure::Failure,
     deadline::Deadline,
     error::{Error, Kind, Result},
     retry,
     secret::Secret,
-    sms::aws_sns::{Certificate, Topic},
+    sms::certificate::{Certificate, Topic},
 };
 
 /// A certificate is a few kilobytes.

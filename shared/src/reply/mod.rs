@@ -1,11 +1,11 @@
 //! What an agent, a bot or the flow says reaches the customer's phone: the way back.
 //!
 //! The way of a reply: [`streamed::Streamed::read`] (what Connect said, and whether it is for the customer) →
-//! [`text`] (its words) → [`Replies::deliver`] → the record of how far it is ([`crate::aws::replies`]) → the parts that fit
+//! [`text`] (its words) → [`Replies::deliver`] → the record of how far it is ([`crate::store::replies`]) → the parts that fit
 //! the provider ([`crate::sms::segments`]) → [`crate::sender::Sender`], one after the other.
 //!
 //! A part is handed over once. Where a call was not answered, or its caller died, it may have been: then it is handed over
-//! again only if the provider knows a repeat ([`crate::sms::provider::Credentials::knows_repeats`]); else the reply ends
+//! again only if the provider knows a repeat ([`crate::sms::providers::Credentials::knows_repeats`]); else the reply ends
 //! there, and the agent is told. What can't be sent for good the agent reads in the chat, as said by the customer's
 //! participant: `[not delivered] …`, with the words that were not sent, and why.
 
@@ -24,24 +24,25 @@ use aws_config::SdkConfig;
 
 use crate::{
     aws::{
-        conversations::{Addressee, Store},
         participant::{Participants, Said},
-        replies::{Begun, Next, Part, Progress, ReplyId, ReplyRecord},
         settings::SettingsSource,
     },
-    batch::{Done, Failed, Turn},
-    chat::CONTENT_BYTES,
+    chat::{CONTENT_BYTES, cut_to},
     config,
-    conversation::cut_to,
     deadline::Deadline,
+    digest::hash,
     error::{Error, Kind, Result},
-    inbound::hash,
+    queue::batch::{Done, Failed, Turn},
     reply::streamed::{Content, Streamed},
     sender::Sender,
     settings::Account,
     sms::{
         segments,
-        send::{Text, misconfigured},
+        send::{Outbound, misconfigured},
+    },
+    store::{
+        conversations::{Addressee, Store},
+        replies::{Begun, Next, Part, Progress, ReplyId, ReplyRecord},
     },
     telemetry::Report,
 };
@@ -155,7 +156,7 @@ impl Replies {
                 return Err(ended(error, part));
             }
         };
-        if matches!(known.progress, Progress::Sending(_)) && !account.credentials.knows_repeats() {
+        if matches!(known.progress, Progress::Sending(_)) && !account.provider().facts().supports_idempotency {
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
             return Err(ended(error.caused_by("a delivery ended between the call and its record"), part));
         }
@@ -185,16 +186,16 @@ impl Replies {
                 return Ok(Done::NotYet(Duration::ZERO));
             }
             let key = key(id, part.number);
-            let send = Text {
+            let outbound = Outbound {
                 channel: addressee.channel,
                 from: &addressee.business,
                 from_id: addressee.business_id.as_deref(),
                 to: &addressee.customer,
-                body,
+                text: body,
                 key: &key,
             };
             let time = Deadline::after(deadline.remaining().saturating_sub(RECORD));
-            if let Err(error) = self.sender.send(&account, &send, time, report).await {
+            if let Err(error) = self.sender.send(&account, &outbound, time, report).await {
                 // What can't be repeated is decided here: nobody may try it again.
                 let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
                 if !is_over {

@@ -16,8 +16,10 @@ use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::text;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    reply::text,
+};
 
 const CHAT_ENDED: &str = "application/vnd.amazonaws.connect.event.chat.ended";
 

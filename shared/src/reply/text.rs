@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{interactive, markdown};
+use crate::reply::{interactive, markdown};
 
 /// Characters of a file name that are shown; of a longer one, its beginning and its end.
 const MOST_OF_NAME: usize = 80;

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Credentials, Fields, Settings};
-use crate::{error::Kind, secret::Secret, sms::provider::Provider};
+use crate::{error::Kind, secret::Secret, sms::providers::ProviderId};
 
 const TOKEN: &str = "s3cret-t0ken";
 
@@ -50,7 +50,7 @@ fn a_whole_account_is_read() {
     assert_eq!(settings.widget.as_ref().unwrap().signing_keys[0], Secret::new(" as written "));
 
     let us = settings.account("us").unwrap();
-    assert_eq!((us.provider(), us.max_age_seconds), (Provider::Twilio, 0));
+    assert_eq!((us.provider(), us.max_age_seconds), (ProviderId::Twilio, 0));
     assert_eq!(us.opt_out_words, ["END"]);
     assert_eq!(us.send_base_url.as_ref().unwrap().as_written(), "http://localhost:9100/twilio");
     let number = us.number("+12025550100").unwrap();
@@ -82,13 +82,13 @@ fn candidates_are_the_paths_account_or_all_of_the_provider() {
             .candidates(provider, name)
             .map(|found| found.iter().map(|account| account.name.clone()).collect::<Vec<_>>())
     };
-    assert_eq!(names(Provider::Twilio, None).unwrap(), ["us", "eu"]);
-    assert_eq!(names(Provider::Twilio, Some("eu")).unwrap(), ["eu"]);
+    assert_eq!(names(ProviderId::Twilio, None).unwrap(), ["us", "eu"]);
+    assert_eq!(names(ProviderId::Twilio, Some("eu")).unwrap(), ["eu"]);
     for (provider, name) in [
-        (Provider::Twilio, Some("sw")),
-        (Provider::Twilio, Some("US")),
-        (Provider::Telnyx, None),
-        (Provider::Meta, Some("us")),
+        (ProviderId::Twilio, Some("sw")),
+        (ProviderId::Twilio, Some("US")),
+        (ProviderId::Telnyx, None),
+        (ProviderId::Meta, Some("us")),
     ] {
         assert_eq!(names(provider, name).unwrap_err().kind(), Kind::NotFound);
     }
@@ -96,13 +96,9 @@ fn candidates_are_the_paths_account_or_all_of_the_provider() {
 
 #[test]
 fn the_age_has_a_default_for_each_provider() {
-    for provider in Provider::ALL {
-        let expected = if matches!(provider, Provider::Telnyx | Provider::VonageMessages | Provider::Messagebird) {
-            300
-        } else {
-            0
-        };
-        assert_eq!(provider.default_max_age(), expected, "{provider}");
+    for provider in ProviderId::ALL {
+        let expected = if matches!(provider, ProviderId::Telnyx | ProviderId::VonageMessages) { 300 } else { 0 };
+        assert_eq!(provider.facts().max_age_seconds, expected, "{provider}");
     }
     let settings = account(json!({"provider": "twilio", "auth_tokens": ["a"], "max_age_seconds": 60}));
     assert_eq!(settings.accounts[0].max_age_seconds, 60);
@@ -225,20 +221,6 @@ fn an_account_that_cannot_send_receives() {
         let warnings = settings.warnings().join("; ");
         assert!(settings.accounts.len() == 1 && warnings.contains(expected), "{expected} in {warnings}");
         assert!(!warnings.contains(TOKEN), "{warnings}");
-    }
-}
-
-#[test]
-fn an_account_of_a_provider_without_code_leaves_the_others_alone() {
-    let twilio = json!({"provider": "twilio", "auth_tokens": [TOKEN]});
-    for provider in ["plivo", "sinch", "bandwidth", "messagebird", "bird", "infobip"] {
-        let other = json!({"name": "other", "provider": provider, "auth_tokens": [TOKEN], "passwords": 7});
-        let document = json!({"accounts": [other, twilio]}).to_string();
-        let settings = Settings::from_json(document.as_bytes()).unwrap();
-        let names: Vec<_> = settings.accounts.iter().map(|account| account.name.as_str()).collect();
-        assert_eq!(names, ["twilio"]);
-        let expected = "accounts[0] (other): provider is not supported by this version: the account is left out";
-        assert_eq!(settings.warnings(), [expected]);
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Kind};
 
 /// Parameters in the order of their arrival, decoded. Blank and repeated ones are kept, since they are signed.
-pub(super) struct Form<'a> {
+pub(crate) struct Form<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     is_utf8: bool,
 }
@@ -15,7 +15,7 @@ pub(super) struct Form<'a> {
 impl<'a> Form<'a> {
     /// Decodes a form body or a query. Bytes that are no UTF-8 become U+FFFD, as in the frameworks that the providers'
     /// SDKs are used with; [`Self::require_utf8`] tells.
-    pub(super) fn read(input: &'a [u8]) -> Self {
+    pub(crate) fn read(input: &'a [u8]) -> Self {
         let pairs: Vec<_> = form_urlencoded::parse(input).collect();
         let replaced: usize = pairs.iter().map(|(name, value)| replacements(name) + replacements(value)).sum();
         let is_utf8 = replaced == 0 || replaced <= written_replacements(input);
@@ -23,7 +23,7 @@ impl<'a> Form<'a> {
     }
 
     /// The parameters that a JSON object's own texts, numbers and booleans make; what is nested is left out.
-    pub(super) fn from_json(object: &'a serde_json::Map<String, Value>) -> Self {
+    pub(crate) fn from_json(object: &'a serde_json::Map<String, Value>) -> Self {
         let pairs = object
             .iter()
             .filter_map(|(name, value)| {
@@ -41,27 +41,27 @@ impl<'a> Form<'a> {
 
     /// Fails where bytes had to be replaced. Called after verification only: before it, a wrong byte is a wrong
     /// signature.
-    pub(super) fn require_utf8(self) -> Result<Self, Error> {
+    pub(crate) fn require_utf8(self) -> Result<Self, Error> {
         if self.is_utf8 { Ok(self) } else { Err(Error::new(Kind::Validation, "The parameters are not UTF-8")) }
     }
 
     /// The first value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 
     /// The first value of a parameter, if it is more than white space.
-    pub(super) fn filled(&self, name: &str) -> Option<&str> {
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.trim().is_empty())
     }
 
     /// A parameter that must be there and filled.
-    pub(super) fn required(&self, name: &'static str) -> Result<&str, Error> {
+    pub(crate) fn required(&self, name: &'static str) -> Result<&str, Error> {
         self.filled(name).ok_or_else(|| Error::invalid(name, "is missing"))
     }
 
     /// All parameters, in the order of their arrival.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }

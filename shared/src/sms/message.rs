@@ -144,7 +144,7 @@ pub enum OptOut {
 }
 
 /// A picture, a recording, a file. Exactly one of `url` and `id` is there; who may open a URL is the provider's rule
-/// ([`crate::sms::provider::Provider::opens_to_anyone`]).
+/// ([`crate::sms::providers::Provider::opens_to_anyone`]).
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {
     /// Where it is.
@@ -338,7 +338,7 @@ impl Message {
 
     /// What holds for every provider: no NUL characters (Connect refuses them), no layout parts, and an id and two
     /// addresses.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         for text in [&mut self.message_id, &mut self.from, &mut self.to, &mut self.text] {
             strip_nul(text);
         }

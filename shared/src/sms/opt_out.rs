@@ -3,7 +3,7 @@
 //! The provider's own flag wins. Else, on SMS and MMS only, a text that is as a whole one of the account's words is an
 //! opt-out. Words that people also chat with (END, CANCEL, YES) are messages unless the owner lists them.
 
-use super::message::{Message, OptOut};
+use crate::sms::message::{Message, OptOut};
 
 /// What counts as an opt-out where an account names no words.
 pub const DEFAULT_WORDS: [&str; 3] = ["STOP", "STOPALL", "UNSUBSCRIBE"];
@@ -12,7 +12,7 @@ pub const DEFAULT_WORDS: [&str; 3] = ["STOP", "STOPALL", "UNSUBSCRIBE"];
 const START_WORDS: [&str; 2] = ["START", "UNSTOP"];
 
 /// Sets [`Message::opt_out`], unless the provider has.
-pub(super) fn recognise(message: &mut Message, words: &[String]) {
+pub(crate) fn recognise(message: &mut Message, words: &[String]) {
     if message.opt_out.is_some() || !message.channel.is_text_messaging() {
         return;
     }

@@ -1,7 +1,7 @@
 //! Texts on their way to a provider: what a request to its send API is made of, and what its answer means.
 //!
 //! The way of a text: [`Text`] → `Credentials::request` of [`super::provider`] → [`crate::sender::Sender`], which alone
-//! calls → `Credentials::read_answer`. AWS's own two APIs are called by their SDK instead ([`crate::aws::texting`]).
+//! calls → `Credentials::read_answer`. AWS's own two APIs are called by their SDK instead ([`crate::sender::aws`]).
 //!
 //! What an answer means is decided so:
 //!
@@ -25,15 +25,16 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 use serde_json::Value;
 
-use super::{message::Channel, url::BaseUrl};
 use crate::{
     error::{Error, Kind, Result},
     secret::Secret,
+    sms::message::Channel,
+    url::BaseUrl,
 };
 
 /// One text to one customer. Not `Debug`.
 #[derive(Clone, Copy)]
-pub struct Text<'a> {
+pub struct Outbound<'a> {
     /// The network that the customer wrote over.
     pub channel: Channel,
     /// Our address: a number, or what else the customer wrote to.
@@ -42,14 +43,60 @@ pub struct Text<'a> {
     pub from_id: Option<&'a str>,
     /// The customer's address.
     pub to: &'a str,
-    /// The words: not blank, and within [`super::provider::Credentials::limit`].
-    pub body: &'a str,
+    /// The words: not blank, and within [`super::contract::Provider::limit`].
+    pub text: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
 }
 
+/// The call that sends a text.
+pub enum ApiCall {
+    /// A request of our own.
+    Http(HttpRequest),
+    /// `SendTextMessage` of AWS End User Messaging SMS, which the SDK signs.
+    AwsSms(AwsSms),
+    /// `SendWhatsAppMessage` of AWS End User Messaging Social, which the SDK signs.
+    AwsSocial(AwsSocial),
+}
+
+/// What `SendTextMessage` takes. Not `Debug`.
+pub struct AwsSms {
+    /// Where our number is. None: where the function runs.
+    pub region: Option<String>,
+    /// Our number, or its id.
+    pub from: String,
+    /// The customer's number.
+    pub to: String,
+    /// The words.
+    pub text: String,
+}
+
+/// What `SendWhatsAppMessage` takes. Not `Debug`.
+pub struct AwsSocial {
+    /// Where our number is. None: where the function runs.
+    pub region: Option<String>,
+    /// The ARN of our number.
+    pub phone_number_id: String,
+    /// Meta's message object, as JSON.
+    pub message: String,
+}
+
+/// A text that the provider took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The provider's id of the message, if it gave one: what its own console and its later webhooks name it by.
+    pub message_id: Option<String>,
+}
+
+impl Taken {
+    /// With the id at a place in a JSON body (RFC 6901).
+    pub(super) fn at(body: &[u8], pointer: &str) -> Self {
+        Self { message_id: code_at(body, pointer) }
+    }
+}
+
 /// A POST to a provider's API. Not `Debug`: the URL may name the account, the rest holds secrets and the text.
-pub struct Request {
+pub struct HttpRequest {
     /// Path and query below the provider's host, or below the account's `send_base_url`.
     pub path: String,
     /// Scheme and host of the provider's API, if it is known: an account may have one of its own.
@@ -62,7 +109,7 @@ pub struct Request {
     pub body: String,
 }
 
-impl Request {
+impl HttpRequest {
     /// A form.
     pub(super) fn form(host: Option<String>, path: impl Into<String>, fields: &[(&str, &str)]) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -248,7 +295,7 @@ mod tests {
 
     #[test]
     fn credentials_are_not_printed() {
-        let request = Request::form(None, "/x", &[("Body", "a b&c")]);
+        let request = HttpRequest::form(None, "/x", &[("Body", "a b&c")]);
         assert_eq!(request.body, "Body=a+b%26c");
         let request = request.basic("AC1", &Secret::new("token")).unwrap();
         assert_eq!(format!("{:?}", request.headers), r#"[("authorization", Sensitive)]"#);
@@ -258,6 +305,6 @@ mod tests {
     }
 
     fn request_kind(token: &str) -> Option<Kind> {
-        Request::json("https://a.example", "/x", &Value::Null).bearer(token).err().map(|error| error.kind())
+        HttpRequest::json("https://a.example", "/x", &Value::Null).bearer(token).err().map(|error| error.kind())
     }
 }

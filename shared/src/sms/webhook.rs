@@ -1,30 +1,24 @@
-//! A webhook, before and after it is proved.
+//! A webhook, before and after its sender is verified.
 //!
-//! [`Webhook`] is what arrived; nothing in it may be believed. [`Webhook::verify`] is the only maker of [`Verified`],
-//! and only a [`Verified`] can be parsed: handing an unproved webhook on does not compile.
+//! [`Webhook`] is what arrived; nothing in it may be believed. [`Webhook::prove`] is the only maker of [`Proved`], and
+//! providers parse only a [`Proved`]: parsing an unverified webhook does not compile.
 //!
 //! ```compile_fail
-//! fn forge(webhook: shared::sms::webhook::Webhook) -> Vec<shared::sms::message::Event> {
-//!     webhook.parse().unwrap()
+//! fn forge(provider: &dyn shared::sms::contract::Provider, webhook: &shared::sms::webhook::Webhook) {
+//!     provider.parse(webhook);
 //! }
 //! ```
 
-use std::{cmp::Reverse, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
-use super::{
-    aws_sns::Certificate,
-    message::{Event, Message},
-    opt_out,
-    provider::Provider,
-    url::BaseUrl,
-};
 use crate::{
     error::{Error, Kind, Result},
-    settings::Account,
+    sms::{certificate::Certificate, message::plus, number::Number},
+    url::BaseUrl,
 };
 
 /// Who handed us the webhook.
@@ -40,8 +34,6 @@ pub enum Arrival {
 /// What arrived, unverified.
 #[derive(Clone)]
 pub struct Webhook {
-    /// From the route.
-    pub provider: Provider,
     /// How it came.
     pub arrival: Arrival,
     /// The method.
@@ -56,6 +48,8 @@ pub struct Webhook {
     pub headers: HeaderMap,
     /// The body's bytes.
     pub body: Bytes,
+    /// What [`Self::certificate_url`] named, once it is fetched.
+    pub certificate: Option<Certificate>,
     /// Unix seconds.
     pub now: i64,
 }
@@ -71,11 +65,11 @@ pub(super) enum Shape {
     Form,
 }
 
-/// What an account's secret proved.
+/// What an account's secret signed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Proof {
+pub struct Proof {
     /// When it was signed (Unix seconds), where the signature covers a time.
-    pub(super) signed_at: Option<i64>,
+    pub signed_at: Option<i64>,
 }
 
 impl Proof {
@@ -85,7 +79,7 @@ impl Proof {
     }
 }
 
-/// Why a webhook is not proved. In the order of how close it came.
+/// Why a webhook is not verified, from the farthest miss to the closest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rejection {
     /// No signature or credentials.
@@ -130,53 +124,17 @@ impl From<Rejection> for Error {
 }
 
 impl Webhook {
-    /// Proves who sent it. `candidates` are [`crate::settings::Settings::candidates`]; `certificate` is what
-    /// [`Self::certificate_url`] named, if it named one.
-    ///
-    /// Accounts whose secret matches are tried against each other only where several do: see
-    /// [`Verified::account_of`].
-    pub fn verify(&self, candidates: &[Arc<Account>], certificate: Option<&Certificate>) -> Result<Verified<'_>> {
-        if self.method != Method::POST && self.method != Method::GET {
-            return Err(Error::new(Kind::MethodNotAllowed, "Webhooks are POST or GET"));
+    /// Checks the webhook, and the age of its signature where the account limits that (`max_age_seconds`, 0 for any age).
+    pub fn prove(
+        &self,
+        verify: impl FnOnce(&Self) -> Result<Proof, Rejection>,
+        max_age_seconds: u64,
+    ) -> Result<Proved<'_>, Rejection> {
+        let proof = verify(self)?;
+        if proof.is_stale(self.now, max_age_seconds) {
+            return Err(Rejection::Stale);
         }
-        if self.body.len() > self.provider.max_body() {
-            return Err(Error::new(Kind::Validation, "The body is too large"));
-        }
-        let mut closest = Rejection::Missing;
-        let mut accounts = Vec::new();
-        let mut signed_at = None;
-        for account in candidates.iter().filter(|account| account.provider() == self.provider) {
-            match self.prove(account, certificate) {
-                Ok(proof) => {
-                    signed_at = signed_at.or(proof.signed_at);
-                    accounts.push(Arc::clone(account));
-                }
-                Err(rejection) => closest = closest.max(rejection),
-            }
-        }
-        if accounts.is_empty() {
-            return Err(closest.into());
-        }
-        let mut verified = Verified { webhook: self, accounts, signed_at };
-        verified.settle();
-        Ok(verified)
-    }
-
-    fn prove(&self, account: &Account, certificate: Option<&Certificate>) -> Result<Proof, Rejection> {
-        let proof = account.credentials.verify(self, certificate)?;
-        if proof.is_stale(self.now, account.max_age_seconds) { Err(Rejection::Stale) } else { Ok(proof) }
-    }
-
-    /// Where the certificate is that [`Self::verify`] will need: only for AWS SNS, and only once the topic is one of a
-    /// candidate's and the URL is one of AWS's for that topic. `None` otherwise; then verification fails by itself.
-    pub fn certificate_url(&self, candidates: &[Arc<Account>]) -> Option<String> {
-        if self.body.len() > self.provider.max_body() {
-            return None;
-        }
-        candidates
-            .iter()
-            .filter(|account| account.provider() == self.provider)
-            .find_map(|account| account.credentials.certificate_url(self))
+        Ok(Proved { webhook: self, signed_at: proof.signed_at, numbers: Vec::new() })
     }
 
     /// The public URL with route and query, in the forms that a provider may have signed: without a port, and with one.
@@ -224,7 +182,6 @@ impl Webhook {
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook")
-            .field("provider", &self.provider)
             .field("arrival", &self.arrival)
             .field("method", &self.method)
             .field("body_length", &self.body.len())
@@ -232,71 +189,42 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// A webhook that a secret of one of our accounts has proved.
-pub struct Verified<'a> {
+/// A webhook whose sender is verified: what it says may be believed as far as the provider's signature covers it.
+pub struct Proved<'a> {
     webhook: &'a Webhook,
-    /// Those whose secret matches, never none, best first.
-    accounts: Vec<Arc<Account>>,
     signed_at: Option<i64>,
+    /// What the settings say of our addresses, of each account whose secret matches.
+    numbers: Vec<&'a BTreeMap<String, Number>>,
 }
 
-impl Verified<'_> {
-    /// What it says. A message's account is [`Self::account_of`].
-    pub fn parse(&self) -> Result<Vec<Event>> {
-        let mut events = finish(self.account().credentials.parse(self)?)?;
-        for event in &mut events {
-            if let Event::Message(message) = event {
-                opt_out::recognise(message, &self.account_of(message).opt_out_words);
-            }
-        }
-        Ok(events)
+impl<'a> Proved<'a> {
+    /// Knows the addresses of an account whose secret matches.
+    #[must_use]
+    pub fn with_numbers(mut self, numbers: &'a BTreeMap<String, Number>) -> Self {
+        self.numbers.push(numbers);
+        self
     }
 
-    /// The account of the webhook: of its first message, where secrets alone don't tell.
-    #[expect(clippy::indexing_slicing, reason = "made by `Webhook::verify`, which refuses to make it with no account")]
-    pub fn account(&self) -> &Arc<Account> {
-        &self.accounts[0]
+    /// The same webhook, verified by two accounts.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.signed_at = self.signed_at.or(other.signed_at);
+        self.numbers.extend(other.numbers);
+        self
     }
 
-    /// The account of one message. Accounts may share a secret (two numbers of one project, two numbers of one Meta
-    /// app); then the one that the payload names wins, then the one that lists our number, then the first.
-    pub fn account_of(&self, message: &Message) -> &Arc<Account> {
-        self.accounts.iter().min_by_key(|account| Reverse(self.fit(account, message))).unwrap_or_else(|| self.account())
+    /// Whether the settings list this address as one of ours.
+    pub(super) fn lists(&self, address: &str) -> bool {
+        let plus = plus(address);
+        self.numbers.iter().any(|numbers| numbers.contains_key(address) || numbers.contains_key(&plus))
     }
 
-    fn fit(&self, account: &Account, message: &Message) -> (u8, u8) {
-        let rank = |named: Option<bool>| match named {
-            Some(true) => 2,
-            None => 1,
-            Some(false) => 0,
-        };
-        let lists_number = (!account.numbers.is_empty()).then(|| account.number(&message.to).is_some());
-        (rank(account.credentials.is_named(self, message)), rank(lists_number))
-    }
-
-    /// Puts the best account first. What can't be read stays with the first, and fails when it is parsed.
-    fn settle(&mut self) {
-        if self.accounts.len() < 2 {
-            return;
-        }
-        let Ok(events) = self.account().credentials.parse(self) else { return };
-        let Some(message) = events.iter().find_map(Event::message) else { return };
-        let best = Arc::clone(self.account_of(message));
-        self.accounts.sort_by_key(|account| !Arc::ptr_eq(account, &best));
-    }
-
-    /// How many seconds ago it was signed (negative: in the future), where the provider signs a time. For the log where
-    /// the account allows any age.
+    /// How many seconds ago it was signed (negative: in the future), where the provider signs a time.
     pub fn age_seconds(&self) -> Option<i64> {
         self.signed_at.map(|signed_at| self.webhook.now.saturating_sub(signed_at))
     }
 
-    /// The provider.
-    pub fn provider(&self) -> Provider {
-        self.webhook.provider
-    }
-
-    /// What arrived, which now may be believed as far as the provider's signature covers it.
+    /// What arrived.
     pub(super) fn webhook(&self) -> &Webhook {
         self.webhook
     }
@@ -308,30 +236,9 @@ impl Verified<'_> {
     }
 }
 
-/// Brings messages to what holds for all. One that can't be must not hold up the others of a batch.
-fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
-    let is_batch = events.len() > 1;
-    for event in &mut events {
-        let Event::Message(message) = event else { continue };
-        match message.finish() {
-            Ok(()) => {}
-            Err(_) if is_batch => *event = Event::ignored("malformed message"),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(events)
-}
-
-impl fmt::Debug for Verified<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("webhook", &self.webhook).field("account", &self.account().name).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Proof, finish};
-    use crate::sms::message::{Channel, Event, Message};
+    use super::Proof;
 
     #[test]
     fn age_is_checked_both_ways_where_an_account_wants_it() {
@@ -347,15 +254,5 @@ mod tests {
         ] {
             assert_eq!(Proof { signed_at }.is_stale(1000, max_age), stale, "{signed_at:?} {max_age}");
         }
-    }
-
-    #[test]
-    fn a_malformed_message_holds_up_no_other() {
-        let message =
-            |id: &str| Event::from(Message::new("meta", Channel::Whatsapp, id, "+14155550100", "+12025550100"));
-        let events = finish(vec![message("1"), message(""), message("3")]).unwrap();
-        assert_eq!(events, [message("1"), Event::ignored("malformed message"), message("3")]);
-        assert!(finish(vec![message("")]).is_err());
-        assert!(finish(Vec::new()).unwrap().is_empty());
     }
 }

@@ -5,10 +5,10 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use super::response::{json, with_failure_headers};
 use crate::{
     chat::StartedChat,
     error::{Error, Kind, Result},
+    widget::response::{json, with_failure_headers},
 };
 
 /// Names the exception (AWS restJson1 protocol, "Operation error serialization").

@@ -8,8 +8,10 @@ use http::{
     },
 };
 
-use super::origin::Origins;
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    origin::Origins,
+};
 
 /// The methods of the routes.
 const METHODS: &str = "POST, PUT, OPTIONS";

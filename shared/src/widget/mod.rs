@@ -2,7 +2,6 @@
 
 pub mod connect_shape;
 pub mod cors;
-pub mod origin;
 pub mod request;
 pub mod response;
 pub mod signed;

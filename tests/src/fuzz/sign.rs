@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Method;
 use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
-use shared::sms::{provider::Provider, webhook::Webhook};
+use shared::sms::{providers::ProviderId, webhook::Webhook};
 
 use super::input::{Input, Shape};
 
@@ -39,25 +39,25 @@ fn telnyx_key(secret: &str) -> Ed25519KeyPair {
 }
 
 /// Signs. Whether the secret's owner is then to be believed: if not, the webhook is none that the provider makes.
-pub(super) fn sign(webhook: &mut Webhook, secret: &str, input: &Input<'_>) -> bool {
+pub(super) fn sign(provider: ProviderId, webhook: &mut Webhook, secret: &str, input: &Input<'_>) -> bool {
     let is_timely = input.age.unsigned_abs() <= MAX_AGE;
     let signed_at = webhook.now - i64::from(input.age);
-    match webhook.provider {
-        Provider::Twilio => twilio(webhook, secret, input),
-        Provider::Signalwire => signalwire(webhook, secret, input),
-        Provider::Telnyx => {
+    match provider {
+        ProviderId::Twilio => twilio(webhook, secret, input),
+        ProviderId::Signalwire => signalwire(webhook, secret, input),
+        ProviderId::Telnyx => {
             let timestamp = signed_at.to_string();
             let signed = [timestamp.as_bytes(), b"|", &webhook.body].concat();
             set(webhook, "telnyx-signature-ed25519", &BASE64_STANDARD.encode(telnyx_key(secret).sign(&signed)));
             set(webhook, "telnyx-timestamp", &timestamp);
             is_timely
         }
-        Provider::Vonage => vonage(webhook, secret, input),
-        Provider::VonageMessages => {
+        ProviderId::Vonage => vonage(webhook, secret, input),
+        ProviderId::VonageMessages => {
             vonage_messages(webhook, secret, signed_at, input.way);
             is_timely
         }
-        Provider::Meta => meta(webhook, secret, input),
+        ProviderId::Meta => meta(webhook, secret, input),
         provider => unreachable!("{provider} is not fuzzed"),
     }
 }

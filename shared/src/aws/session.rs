@@ -1,0 +1,38 @@
+//! A customer's chat session with Connect, as far as it is kept between two messages: the contact and the tokens with
+//! which the customer's participant speaks in it.
+
+use crate::{deadline::now, secret::Secret, sms::message::Channel};
+
+/// A customer's last chat. Not `Debug`.
+#[derive(Clone, Default)]
+pub struct Conversation {
+    /// Its `InitialContactId`, which transfers leave as it is. It may have ended since.
+    pub contact_id: Option<String>,
+    /// What new connection tokens are got with. None where `integration-event` started the chat.
+    pub participant_token: Option<Secret>,
+    /// What messages are sent with.
+    pub connection: Option<Connection>,
+    /// Part of every start's token: raised when a start's token turns out to be spent on a chat that has ended.
+    pub generation: i64,
+    /// Connect refused to go on from this chat (`PERSISTENT_CHAT`): the next one is a plain one.
+    pub plain: bool,
+    /// The network of the customer's last message: one number may be texted by SMS and by WhatsApp, and replies go back the
+    /// way that the last message came.
+    pub channel: Option<Channel>,
+}
+
+/// A connection token.
+#[derive(Clone)]
+pub struct Connection {
+    /// The token.
+    pub token: Secret,
+    /// Until when it is good, in Unix seconds, if Connect said so.
+    pub until: Option<i64>,
+}
+
+impl Connection {
+    /// Whether its time is over, or nearly so.
+    pub fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= now() + 60)
+    }
+}

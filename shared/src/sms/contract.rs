@@ -1,0 +1,116 @@
+//! The provider contract: what the bridge asks of each provider, and what it must know of it.
+//!
+//! A provider is one folder below [`super::providers`]: its `Credentials` implement [`Provider`], and its [`Facts`] say
+//! what is special about it. Everything else in the bridge works by these two.
+
+use std::{borrow::Cow, fmt};
+
+use http::StatusCode;
+
+use crate::{
+    error::Result,
+    sms::{
+        message::{Channel, Event, Message},
+        segments::Limit,
+        send::{ApiCall, NotTaken, Outbound, Taken},
+        webhook::{Proof, Proved, Rejection, Webhook},
+    },
+};
+
+/// An account at a provider: verifies and reads its webhooks, and sends by its API.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Verifies that one of the account's secrets signed the webhook.
+    fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection>;
+
+    /// Reads a verified webhook: messages, opt-outs, handshakes. What is authentic but says nothing to an agent is
+    /// [`Event::Ignored`].
+    fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>>;
+
+    /// The longest text that one request may carry.
+    fn limit(&self, channel: Channel) -> Limit;
+
+    /// The call that sends a text.
+    fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall>;
+
+    /// What the answer to [`ApiCall::Http`] means.
+    fn read_answer(&self, status: StatusCode, body: &[u8]) -> Result<Taken, NotTaken>;
+
+    /// Whether the payload names this account (`Some(true)`), another (`Some(false)`), or none. It breaks ties only: an
+    /// account is chosen by its secret.
+    fn is_named(&self, _proved: &Proved<'_>, _message: &Message) -> Option<bool> {
+        None
+    }
+
+    /// The URL of the certificate that [`Self::verify`] needs, once the webhook has passed all checks that cost nothing.
+    fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
+        None
+    }
+}
+
+/// What is known of a provider beside its code. [`Facts::new`] has the values that hold for most.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The name in routes and in the settings.
+    pub name: &'static str,
+    /// The content type and body of the answer to what was accepted, to a duplicate, and to what is ignored.
+    pub accepted: (&'static str, &'static str),
+    /// Where a failed verification is answered 401 instead of 403: the value of `WWW-Authenticate`.
+    pub challenge: Option<&'static str>,
+    /// The provider sends a webhook once only, so what is not stored before the answer is lost.
+    pub sends_once: bool,
+    /// Signatures cover a time, so `max_age_seconds` has an effect.
+    pub signs_a_time: bool,
+    /// How old a signature may be where the account doesn't say, in seconds. 0 is any age: most providers' SDKs check none,
+    /// and one that retries for hours may not sign again.
+    pub max_age_seconds: u64,
+    /// The largest body that is read, in bytes. A message has a few kilobytes with most providers.
+    pub max_body: usize,
+    /// Anyone can open the links of media. Elsewhere they need the account's credentials.
+    pub media_links_open: bool,
+    /// The send API sends a text once, however often it gets the same [`Outbound::key`]. Elsewhere a text whose outcome is
+    /// unknown is not sent again.
+    pub supports_idempotency: bool,
+}
+
+impl Facts {
+    /// What holds for most providers.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            accepted: ("application/json", r#"{"success":true}"#),
+            challenge: None,
+            sends_once: false,
+            signs_a_time: false,
+            max_age_seconds: 0,
+            max_body: 1024 * 1024,
+            media_links_open: false,
+            supports_idempotency: false,
+        }
+    }
+}
+
+/// The HTTP answer to a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body's type.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Cow<'static, str>,
+}
+
+impl Answer {
+    /// The answer to a verified webhook with these events: the challenge, if there is one, else [`Facts::accepted`].
+    pub fn to(facts: &Facts, events: &[Event]) -> Self {
+        let challenge = events.iter().find_map(|event| match event {
+            Event::Challenge(text) => Some(text.clone()),
+            Event::Message(_) | Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } => None,
+        });
+        let (content_type, body) = match challenge {
+            Some(text) => ("text/plain", Cow::Owned(text)),
+            None => (facts.accepted.0, Cow::Borrowed(facts.accepted.1)),
+        };
+        Self { status: StatusCode::OK, content_type, body }
+    }
+}

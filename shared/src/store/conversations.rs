@@ -1,0 +1,355 @@
+//! What is remembered of conversations, in the table of `CONVERSATIONS_TABLE` or in this process.
+//!
+//! | key | what | kept |
+//! |---|---|---|
+//! | `customer#<group id>` | the customer's last chat: contact, tokens, generation | 30 days |
+//! | `contact#<InitialContactId>` | whose chat it is, for the agents' messages | 30 days |
+//! | `message#<deduplication id>` | delivered, or (`integration-event`) about to be | 30 days |
+//! | `optout#<group id>` | the customer wants no messages | for ever |
+//! | `lease#<group id>` | one direct delivery at a time | for one invocation |
+//! | `parts#<hash>` | parts of a long message | 2 days |
+//! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
+//! | `turns#<InitialContactId>` | which of its replies is sent, and which wait | 20 minutes |
+//! | `told#<InitialContactId>` | its bot was told that it is not heard | 30 days |
+//! | `once#<hash>` | what a provider signed for one message only | 30 days |
+//!
+//! Group and deduplication ids are hashes ([`Inbound::group_id`]). A chat lasts 7 days at most (`ChatDurationInMinutes`),
+//! so its record outlives it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_config::SdkConfig;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    aws::session::{Connection, Conversation},
+    deadline::{Deadline, now},
+    error::{Error, Kind, Result},
+    inbound::Inbound,
+    secret::Secret,
+    sms::{message::Channel, providers::ProviderId},
+    store::table::{Condition, Item, Table, Write},
+};
+
+const DAY: i64 = 24 * 60 * 60;
+/// Section 7 of the design: "Delivered message ids are remembered 30 days".
+const REMEMBERED: i64 = 30 * DAY;
+/// A provider sends a part again for a day at most (Vonage, "Inbound SMS").
+const PARTS_KEPT: i64 = 2 * DAY;
+
+/// How long a direct delivery that found another one under way waits before it looks again, at most.
+const LEASE_WAIT: Duration = Duration::from_millis(150);
+
+const DELIVERED: &str = "delivered";
+const INTENT: &str = "intent";
+
+/// Conversations, delivered messages and opt-outs.
+pub struct Store {
+    pub(super) table: Table,
+}
+
+/// What is known when a message comes.
+pub struct Known {
+    /// The customer's last chat.
+    pub conversation: Conversation,
+    /// Whether this message is done with.
+    pub delivery: Delivered,
+}
+
+/// Whether a message was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// Not that we know: what was begun can be done again, by the same tokens.
+    No,
+    /// It was.
+    Yes,
+    /// A call that must not be repeated was begun.
+    Perhaps,
+}
+
+/// Who is at the other end of a chat: where agents' messages go. Not `Debug`: it holds the customer's address.
+pub struct Addressee {
+    /// The account's provider.
+    pub provider: ProviderId,
+    /// The account's name in the settings.
+    pub account: String,
+    /// Our address.
+    pub business: String,
+    /// The provider's own id of it, where it sends from that.
+    pub business_id: Option<String>,
+    /// The customer's.
+    pub customer: String,
+    /// The network that the chat's last message came over.
+    pub channel: Channel,
+    /// For [`Store::customer`].
+    pub group_id: String,
+}
+
+/// The parts of a long message that have come.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Parts {
+    /// When the first one came, in Unix milliseconds.
+    pub since: i64,
+    /// The message id of that one: the set's own, since providers use their references again.
+    pub id: String,
+    /// How many there are in all.
+    pub total: u16,
+    /// Those that have come, by their number.
+    pub parts: BTreeMap<u16, Inbound>,
+    /// Handed on, complete or not: a part that comes now is a message of its own.
+    pub handed_on: bool,
+}
+
+/// The right to deliver for one customer.
+pub struct Lease {
+    key: String,
+    owner: String,
+}
+
+impl Store {
+    /// In this table; in memory where there is none, which only a single process can do with: a warning says so.
+    pub fn new(config: &SdkConfig, table: Option<&str>) -> Self {
+        let table = match table {
+            Some(name) => Table::dynamo(config, name),
+            None => {
+                tracing::warn!(
+                    "CONVERSATIONS_TABLE is not set: conversations are kept in memory, which only a single process can do with"
+                );
+                Table::memory()
+            }
+        };
+        Self { table }
+    }
+
+    /// In memory.
+    pub fn in_memory() -> Self {
+        Self { table: Table::memory() }
+    }
+
+    /// What is known of the customer and of the message: one call.
+    pub async fn open(&self, inbound: &Inbound, deadline: Deadline) -> Result<Known> {
+        let found = self.table.read(&[customer_key(&inbound.group_id()), message_key(inbound)], deadline).await?;
+        let mut found = found.into_iter();
+        let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
+        let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
+            Some(INTENT) => Delivered::Perhaps,
+            Some(_) => Delivered::Yes,
+            None => Delivered::No,
+        };
+        Ok(Known { conversation, delivery })
+    }
+
+    /// Records that the message was delivered, and what is new of the conversation: one call.
+    pub async fn delivered(
+        &self,
+        inbound: &Inbound,
+        conversation: Option<&Conversation>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let done = Item::default().text("state", DELIVERED).until(now() + REMEMBERED);
+        let mut writes = vec![Write::put(message_key(inbound), done)];
+        if let Some(conversation) = conversation {
+            writes.push(put_conversation(&inbound.group_id(), conversation));
+            writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
+        }
+        self.table.write(&writes, deadline).await.map(drop)
+    }
+
+    /// Records what is new of the conversation before anything is done on the strength of it: one call.
+    pub async fn save(&self, inbound: &Inbound, conversation: &Conversation, deadline: Deadline) -> Result<()> {
+        self.table.write(&[put_conversation(&inbound.group_id(), conversation)], deadline).await.map(drop)
+    }
+
+    /// Records that a call is about to be made which must not be repeated: one call of the table, unless something is on
+    /// record already. `turn` names the queue item; `again` is set where its owner has sent it round again, knowing that
+    /// it may have been delivered: a record of another item doesn't count then.
+    pub async fn intend(&self, inbound: &Inbound, turn: &str, again: bool, deadline: Deadline) -> Result<Delivered> {
+        let by = format!("{turn}#{}", Uuid::new_v4().simple());
+        let intent = Item::default().text("state", INTENT).text("by", &by).until(now() + REMEMBERED);
+        let put = Write::put(message_key(inbound), intent);
+        if self.table.write(&[put.clone().only_if(Condition::Free)], deadline).await? {
+            return Ok(Delivered::No);
+        }
+        let known = self.table.read(&[message_key(inbound)], deadline).await?.pop().flatten();
+        let known = known.ok_or_else(|| Error::new(Kind::StoreUnavailable, "A message's record came and went"))?;
+        let known_by = known.get("by").unwrap_or_default();
+        let of_this_turn = known_by.split_once('#').is_some_and(|(item, _)| item == turn);
+        match known.get("state") {
+            // Ours: an earlier try's answer was lost.
+            Some(INTENT) if known_by == by => Ok(Delivered::No),
+            Some(INTENT) if again && !of_this_turn => {
+                let same = Condition::Text("by", known_by.to_owned());
+                let taken = self.table.write(&[put.only_if(same)], deadline).await?;
+                Ok(if taken { Delivered::No } else { Delivered::Perhaps })
+            }
+            Some(INTENT) => Ok(Delivered::Perhaps),
+            _ => Ok(Delivered::Yes),
+        }
+    }
+
+    /// The call had no effect, so it may be made again.
+    pub async fn withdraw(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
+        let intent = Condition::Text("state", INTENT.to_owned());
+        self.table.write(&[Write::delete(message_key(inbound)).only_if(intent)], deadline).await.map(drop)
+    }
+
+    /// The customer wants no messages, until [`Self::opt_in`].
+    pub async fn opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
+        let item = Item::default().number("since", now()).text("message", inbound.deduplication_id());
+        self.table.write(&[Write::put(opt_out_key(&inbound.group_id()), item)], deadline).await.map(drop)
+    }
+
+    /// The customer wants messages again.
+    pub async fn opt_in(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
+        self.table.write(&[Write::delete(opt_out_key(&inbound.group_id()))], deadline).await.map(drop)
+    }
+
+    /// Whose chat this is, by `InitialContactId`: one call. A chat is on record once its first message is delivered, which
+    /// is after the customer was connected: the flow's first words may be a moment faster.
+    pub async fn by_contact(&self, contact_id: &str, deadline: Deadline) -> Result<Option<Addressee>> {
+        let found = self.table.read(&[contact_key(contact_id)], deadline).await?.pop().flatten();
+        Ok(found.as_ref().and_then(read_addressee))
+    }
+
+    /// A customer's last chat, and whether the customer has opted out: one call.
+    pub async fn customer(&self, group_id: &str, deadline: Deadline) -> Result<(Conversation, bool)> {
+        let found = self.table.read(&[customer_key(group_id), opt_out_key(group_id)], deadline).await?;
+        let mut found = found.into_iter();
+        let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
+        Ok((conversation, found.next().flatten().is_some()))
+    }
+
+    /// Whether this message is the first, or the same, that came with what the provider signed for one message only.
+    pub async fn first_use(&self, inbound: &Inbound, once: &str, deadline: Deadline) -> Result<bool> {
+        let key = format!("once#{once}");
+        let message = inbound.deduplication_id();
+        let item = Item::default().text("message", &message).until(now() + REMEMBERED);
+        if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
+            return Ok(true);
+        }
+        let known = self.table.read(&[key], deadline).await?.pop().flatten();
+        Ok(known.is_some_and(|item| item.get("message") == Some(&message)))
+    }
+
+    /// Waits for the right to deliver for this customer. It ends with the deadline, whatever becomes of its holder.
+    pub async fn lease(&self, inbound: &Inbound, deadline: Deadline) -> Result<Lease> {
+        let key = format!("lease#{}", inbound.group_id());
+        let owner = Uuid::new_v4().simple().to_string();
+        loop {
+            let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
+            let item = Item::default().text("by", &owner).until(now() + left + 2);
+            if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
+                return Ok(Lease { key, owner });
+            }
+            let known = self.table.read(std::slice::from_ref(&key), deadline).await?.pop().flatten();
+            if known.is_some_and(|item| item.get("by") == Some(&owner)) {
+                return Ok(Lease { key, owner });
+            }
+            let wait = LEASE_WAIT.mul_f64(0.3 + 0.7 * fastrand::f64());
+            if deadline.remaining() <= wait {
+                return Err(Error::new(Kind::NotStored, "Another message of this customer is being delivered"));
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Gives it back.
+    pub async fn release(&self, lease: Lease, deadline: Deadline) -> Result<()> {
+        let mine = Condition::Text("by", lease.owner);
+        self.table.write(&[Write::delete(lease.key).only_if(mine)], deadline).await.map(drop)
+    }
+
+    /// The parts that have come, and their version.
+    pub async fn parts(&self, key: &str, deadline: Deadline) -> Result<Option<(Parts, i64)>> {
+        let found = self.table.read(&[format!("parts#{key}")], deadline).await?.pop().flatten();
+        let Some(item) = found else { return Ok(None) };
+        let parts = serde_json::from_str(item.get("parts").unwrap_or_default())
+            .map_err(|_| Error::internal("the parts on record can't be read"))?;
+        Ok(Some((parts, item.get_number("version").unwrap_or_default())))
+    }
+
+    /// Replaces them. `false`: somebody else has, meanwhile.
+    pub async fn put_parts(&self, key: &str, parts: &Parts, replaced: Option<i64>, deadline: Deadline) -> Result<bool> {
+        let text = serde_json::to_string(parts).map_err(Error::internal)?;
+        let version = replaced.map_or(1, |version| version + 1);
+        let item = Item::default().text("parts", text).number("version", version).until(now() + PARTS_KEPT);
+        let condition = replaced.map_or(Condition::Free, |version| Condition::Number("version", version));
+        self.table.write(&[Write::put(format!("parts#{key}"), item).only_if(condition)], deadline).await
+    }
+}
+
+fn customer_key(group_id: &str) -> String {
+    format!("customer#{group_id}")
+}
+
+pub(super) fn opt_out_key(group_id: &str) -> String {
+    format!("optout#{group_id}")
+}
+
+pub(super) fn contact_key(contact_id: &str) -> String {
+    format!("contact#{contact_id}")
+}
+
+fn message_key(inbound: &Inbound) -> String {
+    format!("message#{}", inbound.deduplication_id())
+}
+
+fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(Value::from(text)).ok()
+}
+
+pub(super) fn read_addressee(item: &Item) -> Option<Addressee> {
+    Some(Addressee {
+        provider: word(item.get("provider")?)?,
+        account: item.get("account")?.to_owned(),
+        business: item.get("business")?.to_owned(),
+        business_id: item.get("business_id").map(str::to_owned),
+        customer: item.get("customer")?.to_owned(),
+        channel: word(item.get("channel")?)?,
+        group_id: item.get("conversation")?.to_owned(),
+    })
+}
+
+fn read_conversation(item: &Item) -> Conversation {
+    Conversation {
+        contact_id: item.get("contact").map(str::to_owned),
+        participant_token: item.get("participant").map(Secret::new),
+        connection: item
+            .get("connection")
+            .map(|token| Connection { token: Secret::new(token), until: item.get_number("connection_until") }),
+        generation: item.get_number("generation").unwrap_or_default(),
+        plain: item.get("plain").is_some(),
+        channel: item.get("channel").and_then(word),
+    }
+}
+
+pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> Write {
+    let connection = conversation.connection.as_ref();
+    let mut item = Item::default()
+        .maybe("contact", conversation.contact_id.as_deref())
+        .maybe("participant", conversation.participant_token.as_ref().map(Secret::expose))
+        .maybe("connection", connection.map(|connection| connection.token.expose()))
+        .maybe("channel", conversation.channel.map(Channel::as_str))
+        .maybe("plain", conversation.plain.then_some("true"))
+        .number("generation", conversation.generation)
+        .until(now() + REMEMBERED);
+    if let Some(until) = connection.and_then(|connection| connection.until) {
+        item = item.number("connection_until", until);
+    }
+    Write::put(customer_key(group_id), item)
+}
+
+fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
+    let item = Item::default()
+        .text("provider", inbound.provider.as_str())
+        .text("account", &inbound.account)
+        .text("business", &inbound.message.to)
+        .maybe("business_id", inbound.reply_from.as_deref())
+        .text("customer", &inbound.message.from)
+        .text("channel", inbound.message.channel.as_str())
+        .text("conversation", inbound.group_id())
+        .until(now() + REMEMBERED);
+    Write::put(contact_key(contact_id), item)
+}
