@@ -44,7 +44,7 @@ template: .venv/.template .tools/sam/bin/sam .tools/checkov/bin/checkov ## check
 	cfn-lint -t template.yaml -t deploy/monitoring.json -t target/template/*.json
 	.tools/sam/bin/sam validate
 	.tools/checkov/bin/checkov --config-file .checkov.yaml -f target/template/expanded.json
-	pytest -q tests/template/test_template.py tests/template/test_monitoring.py
+	pytest -q tests/template/test_template.py tests/template/test_monitoring.py tests/template/test_filter.py
 
 monitoring: .venv/.deploy ## write deploy/monitoring.json from the table in deploy/monitoring.py
 	python deploy/monitoring.py

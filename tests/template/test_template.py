@@ -134,7 +134,10 @@ def check_queues(stack, deployed):
 
 FILTER = {
     "$or": [
-        {"Type": ["MESSAGE", "ATTACHMENT"], "ParticipantRole": [{"anything-but": ["CUSTOMER"]}, {"exists": False}]},
+        {
+            "Type": [{"anything-but": ["EVENT", "MESSAGEMETADATA"]}],
+            "ParticipantRole": [{"anything-but": ["CUSTOMER"]}],
+        },
         {"ContentType": ["application/vnd.amazonaws.connect.event.chat.ended"]},
         {"ContentType": ["application/vnd.amazonaws.connect.event.typing"], "ParticipantRole": ["AGENT"]},
     ]
