@@ -30,7 +30,7 @@ dev: $(BIN)/cargo-lambda local/page/node_modules/.installed ## run the bridge on
 test: lint $(BIN)/pytest local/page/node_modules/.installed tests/clients/node_modules/.installed ## run every check and test
 	cargo build --workspace --bins
 	cargo test --workspace
-	pytest -q -rs tests/clients tests/template/test_deployment.py tests/tools
+	pytest -q -rs tests/clients tests/template/test_deployment.py tests/template/test_exports.py tests/tools
 
 lint: template .tools/bin/cargo-deny ## check formatting, lints, licences, dependencies and the SAM template
 	cargo fmt --all --check
