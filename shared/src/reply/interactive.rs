@@ -16,7 +16,7 @@ use jiff::{
 };
 use serde_json::Value;
 
-use crate::reply::{markdown, text::with_url};
+use crate::reply::{link::with_url, markdown};
 
 /// The last line, where there is a choice. A bot matches the title of a choice; few understand its number.
 const REPLY: &str = "Reply with your choice.";

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::reply::text::with_url;
+use crate::reply::link::with_url;
 
 /// Put between `]` and `:`, it makes a link definition a text; taken out of what is shown. A noncharacter: it stands in
 /// no text, and Markdown gives it no meaning.

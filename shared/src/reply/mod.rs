@@ -10,6 +10,7 @@
 //! participant: `[not delivered] …`, with the words that were not sent, and why.
 
 mod interactive;
+mod link;
 mod markdown;
 pub mod streamed;
 pub mod text;
