@@ -76,9 +76,9 @@ release: ## build and pack what is deployed: target/releases (ARCH=x86_64 for th
 	@$(MAKE) --no-print-directory build ARCH=$(TARGET)
 	@python3 tools/release.py $(TARGET)
 
-deploy: .venv/.deploy .tools/sam/bin/sam ## deploy (STACK=… FROM=widget|messages|both the first time, ZIP=… a release, YES=1)
+deploy: .venv/.deploy .tools/sam/bin/sam ## deploy (STACK=… PARAMETERS=deploy/both.yaml the first time, ZIP=… a release, YES=1)
 	@zip='$(ZIP)'; [ -n "$$zip" ] || zip=$$($(MAKE) --no-print-directory release ARCH=$(TARGET) | tail -1); \
-	  python tools/deploy.py --stack '$(STACK)' --zip "$$zip" $(if $(FROM),--from '$(FROM)') $(if $(YES),--yes) \
+	  python tools/deploy.py --stack '$(STACK)' --zip "$$zip" $(if $(PARAMETERS),--parameters '$(PARAMETERS)') $(if $(YES),--yes) \
 	  $(if $(TAGS),--tags '$(TAGS)')
 
 rollback: .venv/.deploy ## back to the version before, within seconds (STACK=… [FUNCTION=StartChat [TO=7]])

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Deploys a release: `make deploy [STACK=…] [FROM=widget|messages|both] [ZIP=…] [YES=1]`.
+"""Deploys a release: `make deploy [STACK=…] [PARAMETERS=deploy/both.yaml] [ZIP=…] [YES=1]`.
 
 The answers of each stack are kept in .deploy/<stack>.yaml, which git ignores. The first time they come from a starter file
-(deploy/<FROM>.yaml), and what is empty there is asked. Every parameter that the answers don't name gets the template's
+(PARAMETERS), and what is empty there is asked. Every parameter that the answers don't name gets the template's
 default, not what the stack had before: so later defaults reach the stack.
 """
 
@@ -23,7 +23,6 @@ from stack import arguments
 
 ROOT = Path(__file__).parents[1]
 ANSWERS = ROOT / ".deploy"
-STARTERS = ["widget", "messages", "both"]
 
 
 class Loader(yaml.SafeLoader):
@@ -89,8 +88,8 @@ def answers_of(stack, starter, rules, read=input):
     if path.exists() and not starter:
         return read_answers(path)
     if not starter:
-        raise Refused(f"{stack} has no answers yet: say what to deploy, FROM=widget, FROM=messages or FROM=both")
-    asked = read_answers(ROOT / "deploy" / f"{starter}.yaml")
+        raise Refused(f"{stack} has no answers yet: say what to deploy, PARAMETERS=deploy/widget.yaml, deploy/messages.yaml or deploy/both.yaml")
+    asked = read_answers(starter)
     known = read_answers(path) if path.exists() else {}
     answers = known | {
         name: known.get(name) or (ask(name, rules[name], read) if value is None else value)
@@ -154,7 +153,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description="Deploys a release.")
     arguments(parser)
     parser.add_argument("--zip", type=Path, required=True, help="a release, as make release packs it")
-    parser.add_argument("--from", dest="starter", choices=STARTERS, help="ask the questions of this starter file")
+    parser.add_argument("--parameters", type=Path, help="ask the questions of this starter file, such as deploy/both.yaml")
     parser.add_argument("--tags", default="", help="further tags of the stack: name=value …")
     parser.add_argument("--yes", action="store_true", help="don't ask before the change set is executed")
     options = parser.parse_args(argv)
@@ -164,9 +163,9 @@ def main(argv=None):
     try:
         version, architecture = unpack(options.zip, folder)
         rules = rules_of(folder / "template.yaml")
-        answers = answers_of(options.stack, options.starter, rules)
+        answers = answers_of(options.stack, options.parameters, rules)
         parameters = parameters_of(answers, rules, architecture)
-    except (Broken, Refused) as refusal:
+    except (Broken, Refused, OSError) as refusal:
         sys.exit(f"{refusal}")
     parameters["DeploymentId"] = deployment_id(parameters, (folder / SUMS).read_text())
     print(f"Deploying {version} ({architecture}) as {options.stack}")
