@@ -423,8 +423,10 @@ CHARTS = {
         ),
         chart(
             "Replies",
+            line("ReplyForwarded", "ReceiveReply"),
             line("ReplyDelivered", "SendReply"),
             line("TextSent", "SendReply"),
+            line("ReplyDelayed", "SendReply"),
             line("ReplyNotDelivered", "SendReply"),
         ),
         chart(

@@ -15,7 +15,7 @@ from dead_letters import GONE, KEEP, of_stack
 from stack import Stack, arguments, run
 
 # The key's first part says what an item is (shared/src/store).
-OPT_OUT = "optout#"
+OPT_OUT = ("optout#", "optin#")
 CHAT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HASH = re.compile(r"[0-9a-f]{64}")
 
