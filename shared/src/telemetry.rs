@@ -16,6 +16,40 @@ use crate::error::{Error, Fault};
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "ConnectChatBridge";
 
+/// Every metric. Alarms and dashboard are checked against this list, and no other metric can be published.
+pub const METRICS: &[&str] = &[
+    "ChatEnded",
+    "ChatRejected",
+    "ChatStarted",
+    "ConnectLatency",
+    "ConversationStarted",
+    "DeadLettered",
+    "DeliveryFailed",
+    "DuplicateMessage",
+    "IntegrationEventDenied",
+    "MessageDelivered",
+    "MessageReceived",
+    "OptedIn",
+    "OptedOut",
+    "PartsMissing",
+    "PersistentChatRefused",
+    "ProviderLatency",
+    "QueueTime",
+    "ReplyDelayed",
+    "ReplyDelivered",
+    "ReplyDuplicate",
+    "ReplyFailed",
+    "ReplyForwarded",
+    "ReplyIgnored",
+    "ReplyNotDelivered",
+    "SettingsUnreadable",
+    "TextDelivered",
+    "TextFailed",
+    "TextSent",
+    "WebhookIgnored",
+    "WebhookRejected",
+];
+
 /// The dimensions of every metric, and of one that is also counted by code. Lambda's own metrics have the first, too: two
 /// stacks in one account are told apart by it.
 const FUNCTION: &str = "FunctionName";
@@ -210,6 +244,8 @@ impl Report {
 
     /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
     fn metrics(&self, rejected: Option<(&'static str, &'static str)>) -> Option<Value> {
+        let mut published = self.counts.iter().map(|(name, _)| *name).chain(rejected.map(|(name, _)| name));
+        debug_assert!(published.all(|name| METRICS.contains(&name)), "METRICS lacks one of {:?} {rejected:?}", self.counts);
         let function = ON.get().and_then(Option::as_deref).unwrap_or(self.service);
         let mut line =
             Map::from_iter([("service".to_owned(), json!(self.service)), (FUNCTION.to_owned(), json!(function))]);
