@@ -104,10 +104,7 @@ impl Settings {
         Self::read(json, |_, _| Vec::new())
     }
 
-    fn read(
-        json: &[u8],
-        read_accounts: fn(Option<&Value>, &RefCell<Findings>) -> Vec<Arc<Account>>,
-    ) -> Result<Self> {
+    fn read(json: &[u8], read_accounts: fn(Option<&Value>, &RefCell<Findings>) -> Vec<Arc<Account>>) -> Result<Self> {
         let document: Value = serde_json::from_slice(json).map_err(not_json)?;
         let Value::Object(document) = document else {
             return Err(refused(&["it must be a JSON object".to_owned()]));

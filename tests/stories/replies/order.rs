@@ -151,4 +151,3 @@ async fn a_reply_that_waits_is_not_overtaken() {
     assert_eq!((&sent[1], &sent[2]), (&sent[3], &sent[3]));
     assert_eq!((desk.told(&chat).len(), desk.dead_letters().await.len()), (0, 0));
 }
-

@@ -15,7 +15,7 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         contract::Answer,
-        message::{Channel, Event, Ignored, FromKind, Message, OptOut},
+        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
         providers::ProviderId,
         segments::Limit,
         send::{Outbound, Reason},

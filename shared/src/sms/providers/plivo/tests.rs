@@ -12,7 +12,7 @@ use crate::{
     inbound::Inbound,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Event, Ignored, FromKind, Message, OptOut},
+        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},

@@ -11,7 +11,7 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Concat, Event, Ignored, FromKind, Message, OptOut},
+        message::{Channel, Concat, Event, FromKind, Ignored, Message, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },

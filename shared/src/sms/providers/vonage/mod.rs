@@ -70,8 +70,7 @@ use crate::{
     sms::{
         binary,
         contract::{Facts, Provider},
-        form,
-        lines,
+        form, lines,
         message::{Channel, Concat, Event, Ignored, Message, plus, utc},
         segments::{self, Encoding, Limit},
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, without_plus},
@@ -395,7 +394,10 @@ fn concat(parameters: &Parameters<'_>) -> Option<Concat> {
 
 /// What is addressed to a port is for a program on a phone, and never text.
 fn is_for_program(parameters: &Parameters<'_>) -> bool {
-    parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).is_some_and(|header| binary::has_port(&header))
+    parameters
+        .filled("udh")
+        .and_then(|udh| hex::decode(udh.trim()).ok())
+        .is_some_and(|header| binary::has_port(&header))
 }
 
 /// The text of a binary message, if it is one.
