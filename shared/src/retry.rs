@@ -26,9 +26,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Calls `attempt` until it succeeds, fails for good, or tries or time run out. The last error is returned, but for a
 /// spent budget: that is [`Kind::Timeout`], unless Connect was throttling, which says more.
 pub async fn until<T>(deadline: Deadline, attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    // While time is short, half of it, so that one hung connection leaves room for another try.
-    let limit = |left: Duration| ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT));
-    run(deadline, SHORTEST_ATTEMPT, limit, |_, tried| jitter(tried), attempt).await
+    run(deadline, ATTEMPTS, SHORTEST_ATTEMPT, half, |_, tried| jitter(tried), attempt).await
+}
+
+/// While time is short, half of it, so that one hung connection leaves room for another try.
+fn half(left: Duration) -> Duration {
+    ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT))
+}
+
+/// As [`until`], with two tries at most: for what anyone may ask for.
+pub async fn twice<T>(deadline: Deadline, attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    run(deadline, 2, SHORTEST_ATTEMPT, half, |_, tried| jitter(tried), attempt).await
 }
 
 /// As [`until`], for tries that know themselves when to end, and what that means: none is begun with less than `shortest`
@@ -39,11 +47,12 @@ pub async fn in_own_time<T>(
     attempt: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
     let wait = |error: &Error, tried| jitter(tried).max(error.wait().unwrap_or_default());
-    run(deadline, shortest, |_| Duration::MAX, wait, attempt).await
+    run(deadline, ATTEMPTS, shortest, |_| Duration::MAX, wait, attempt).await
 }
 
 async fn run<T>(
     deadline: Deadline,
+    attempts: u32,
     shortest: Duration,
     limit: impl Fn(Duration) -> Duration,
     wait: impl Fn(&Error, u32) -> Duration,
@@ -68,7 +77,7 @@ async fn run<T>(
         let wait = if hung { Duration::ZERO } else { wait(&error, tried) };
         let no_time = deadline.remaining() < wait + shortest;
         match error.kind() {
-            _ if tried < ATTEMPTS && !no_time => tokio::time::sleep(wait).await,
+            _ if tried < attempts && !no_time => tokio::time::sleep(wait).await,
             Kind::ConnectUnavailable if hung || no_time => {
                 return Err(Error::new(Kind::Timeout, "Amazon Connect did not answer in time").caused_by(error));
             }

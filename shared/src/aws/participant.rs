@@ -102,7 +102,7 @@ impl Participants {
         .await
     }
 
-    /// `DisconnectParticipant`. Tried again within `deadline`, with the same `client_token`.
+    /// `DisconnectParticipant`. Tried twice at most within `deadline`, with the same `client_token`: anyone may ask for it.
     pub async fn disconnect(
         &self,
         connection_token: &Secret,
@@ -112,7 +112,7 @@ impl Participants {
     ) -> Result<Left> {
         let request =
             self.client.disconnect_participant().connection_token(connection_token.expose()).client_token(client_token);
-        retry::until(deadline, async || {
+        retry::twice(deadline, async || {
             let call = Timed::new(report);
             let outcome = Box::pin(request.clone().send()).await;
             drop(call);

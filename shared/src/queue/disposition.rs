@@ -55,6 +55,8 @@ pub fn next(error: &Error, receipts: u32, tries: u32) -> Next {
         Kind::Unverified => return Next::DeadLetter("unverified"),
         // Refusals of web requests: no delivery ends so.
         Kind::Unauthenticated
+        | Kind::UnauthenticatedYet
+        | Kind::UnverifiedYet
         | Kind::OriginNotAllowed
         | Kind::InstanceNotAllowed
         | Kind::FlowNotAllowed
