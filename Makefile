@@ -37,6 +37,9 @@ lint: template .tools/bin/cargo-deny ## check formatting, lints, licences, depen
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	cargo-deny --log-level error check bans licenses sources
+	@if cargo-deny --log-level error fetch db >target/advisories.log 2>&1; then \
+	  cargo-deny --log-level error check advisories; \
+	else echo 'Advisories are not checked: their database cannot be reached (target/advisories.log).'; fi
 
 # cfn-lint lets things through in a SAM template that it finds in the expanded one: both.
 template: .venv/.template .tools/sam/bin/sam .tools/checkov/bin/checkov ## check the SAM template

@@ -33,7 +33,7 @@ fn assert_exception(answer: &Answer, status: u16, exception: &str, label: &str) 
 async fn every_parameter_reaches_connect_and_every_answer_comes_back() {
     let connect = StandIn::start().await.unwrap();
     let mut environment = environment();
-    environment.extend([("STREAMING_TOPIC_ARN", TOPIC.to_owned()), ("EXTRA_CONTACT_FLOW_IDS", "sales".to_owned())]);
+    environment.extend([("UNSIGNED_IDENTITY", "true".to_owned()), ("STREAMING_TOPIC_ARN", TOPIC.to_owned()), ("EXTRA_CONTACT_FLOW_IDS", "sales".to_owned())]);
     let function = start_chat(&environment, connect.url()).await;
     let past = invoke(&function, &put(&minimal()).http_api()).await.body["ContactId"].as_str().unwrap().to_owned();
     connect.end(&past).unwrap();
@@ -42,7 +42,7 @@ async fn every_parameter_reaches_connect_and_every_answer_comes_back() {
     let interactive = "application/vnd.amazonaws.connect.message.interactive";
     let mut body = with(json!({
         "ContactFlowId": "sales",
-        "Attributes": { "page": "/cart", "customerName": "Jane" },
+        "Attributes": { "channel": "web", "page": "/cart", "customerName": "Jane" },
         "ParticipantConfiguration": { "ResponseMode": "COMPLETE" },
         "InitialMessage": { "ContentType": "text/plain", "Content": "Grüße" },
         "ClientToken": "5c9b1a52-7a7e-4f0e-9d0e-2b1c3d4e5f60",
@@ -89,7 +89,7 @@ async fn every_parameter_reaches_connect_and_every_answer_comes_back() {
     invoke(&function, &put(&with(json!({ "RelatedContactId": "related" }))).http_api()).await;
     let sent = connect.calls().pop().unwrap().body;
     assert_eq!(sent["RelatedContactId"], "related");
-    assert_eq!(sent["Attributes"], json!({ "customerName": "Jane" }));
+    assert_eq!(sent["Attributes"], json!({ "channel": "web", "customerName": "Jane" }));
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn connects_exceptions_are_passed_on() {
 
 #[tokio::test]
 async fn signatures_of_aws_are_ignored_and_tokens_stand_in_one_header() {
-    const KEY: &str = "a widget's key";
+    const KEY: &str = "a widget's key of thirty-two bytes or more";
     const SIGV4: &str =
         "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/connect/aws4_request, SignedHeaders=host, Signature=0";
     let connect = StandIn::start().await.unwrap();

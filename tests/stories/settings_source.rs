@@ -1,13 +1,14 @@
 //! The settings document and the secret that holds it: how often it is read, and what is used when it can't be.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use shared::{
-    Kind, Secret as Hidden,
+    Kind, Result, Secret as Hidden,
     aws::settings::{Refresh, SettingsSource},
     config::SettingsLocation,
     settings::Settings,
+    telemetry::Report,
 };
 use tests::{
     sdk_config,
@@ -15,11 +16,19 @@ use tests::{
 };
 
 fn document(key: &str) -> Value {
-    json!({ "widget": { "signing_keys": [key] } })
+    json!({ "widget": { "signing_keys": [format!("{key:_<32}")] } })
 }
 
 fn key(settings: &Settings) -> &str {
-    settings.widget.as_ref().unwrap().signing_keys[0].expose()
+    settings.widget.as_ref().unwrap().signing_keys[0].expose().trim_end_matches('_')
+}
+
+async fn current(source: &SettingsSource) -> Result<Arc<Settings>> {
+    source.current(&mut Report::new("test")).await
+}
+
+async fn refresh(source: &SettingsSource) -> Refresh {
+    source.refresh(tokio::time::Instant::now()).await
 }
 
 async fn source(secrets: &SecretsManager) -> SettingsSource {
@@ -47,11 +56,11 @@ async fn a_secret_is_read_when_needed_and_kept_for_five_minutes() {
     let secrets = SecretsManager::start(&document("one")).await;
     let source = source(&secrets).await;
     assert_eq!(secrets.calls(), 0, "nothing at init");
-    assert_eq!(key(&source.current().await.unwrap()), "one");
+    assert_eq!(key(&current(&source).await.unwrap()), "one");
     secrets.put(&document("two"));
     for (seconds, expected, calls) in [(0, "one", 1), (298, "one", 1), (2, "two", 2), (298, "two", 2)] {
         pass(Duration::from_secs(seconds)).await;
-        assert_eq!(key(&source.current().await.unwrap()), expected, "{seconds} s later");
+        assert_eq!(key(&current(&source).await.unwrap()), expected, "{seconds} s later");
         assert_eq!(secrets.calls(), calls, "{seconds} s later");
     }
 }
@@ -60,7 +69,7 @@ async fn a_secret_is_read_when_needed_and_kept_for_five_minutes() {
 async fn what_cannot_be_read_leaves_the_last_good_copy_in_use() {
     let secrets = SecretsManager::start(&document("good")).await;
     let source = source(&secrets).await;
-    source.current().await.unwrap();
+    current(&source).await.unwrap();
     for (label, bad, calls) in [
         ("not JSON", Secret::Text("{".to_owned()), 1),
         ("no document", Secret::Text(json!({ "widget": { "signing_keys": [] } }).to_string()), 1),
@@ -73,15 +82,15 @@ async fn what_cannot_be_read_leaves_the_last_good_copy_in_use() {
         secrets.set(bad);
         pass(Duration::from_secs(301)).await;
         let before = secrets.calls();
-        assert_eq!(key(&source.current().await.unwrap()), "good", "{label}");
+        assert_eq!(key(&current(&source).await.unwrap()), "good", "{label}");
         assert_eq!(secrets.calls() - before, calls, "{label}");
-        assert_eq!(key(&source.current().await.unwrap()), "good", "{label}");
+        assert_eq!(key(&current(&source).await.unwrap()), "good", "{label}");
         assert_eq!(secrets.calls() - before, calls, "{label}: not at every request");
     }
     // And it is looked for again within half a minute, not within five.
     secrets.put(&document("mended"));
     pass(Duration::from_secs(30)).await;
-    assert_eq!(key(&source.current().await.unwrap()), "mended");
+    assert_eq!(key(&current(&source).await.unwrap()), "mended");
 }
 
 #[tokio::test]
@@ -94,45 +103,51 @@ async fn without_any_copy_it_is_unavailable_until_it_can_be_read() {
         (Secret::Binary, "SecretBinary"),
     ] {
         secrets.set(bad);
-        let error = source.current().await.unwrap_err();
+        let error = current(&source).await.unwrap_err();
         assert_eq!(error.kind(), Kind::SettingsUnavailable);
         let shown = format!("{error:?}");
         assert!(shown.contains(cause) && !shown.contains("s3cret"), "{shown}");
         assert!(!error.message().contains(cause));
+        // Nobody makes it be read again so soon.
+        let calls = secrets.calls();
+        assert_eq!(current(&source).await.unwrap_err().kind(), Kind::SettingsUnavailable);
+        assert_eq!(secrets.calls(), calls);
+        pass(Duration::from_secs(30)).await;
     }
     secrets.put(&document("one"));
-    assert_eq!(key(&source.current().await.unwrap()), "one");
+    assert_eq!(key(&current(&source).await.unwrap()), "one");
 }
 
 #[tokio::test]
 async fn a_mismatch_reads_again_at_most_every_half_minute() {
     let secrets = SecretsManager::start(&document("one")).await;
     let source = source(&secrets).await;
-    source.current().await.unwrap();
+    current(&source).await.unwrap();
     secrets.put(&document("two"));
-    for (seconds, expected, calls) in [(0, "two", 2), (0, "shut", 2), (28, "shut", 2), (2, "two", 3), (0, "shut", 3)] {
+    for (seconds, expected, calls) in [(0, "shut", 1), (30, "two", 2), (0, "shut", 2), (28, "shut", 2), (2, "two", 3)] {
         pass(Duration::from_secs(seconds)).await;
-        assert_eq!(shown(source.refresh().await), expected, "{seconds} s later");
+        assert_eq!(shown(refresh(&source).await), expected, "{seconds} s later");
         assert_eq!(secrets.calls(), calls, "{seconds} s later");
     }
     // What it brought is the current document.
-    assert_eq!(key(&source.current().await.unwrap()), "two");
+    assert_eq!(key(&current(&source).await.unwrap()), "two");
     // Whether a secret is in a document that can't be read isn't known.
     secrets.set(Secret::Error(500, "InternalServiceError"));
     pass(Duration::from_secs(30)).await;
-    assert_eq!(shown(source.refresh().await), "shut");
-    assert_eq!(key(&source.current().await.unwrap()), "two");
+    assert_eq!(shown(refresh(&source).await), "shut");
+    assert_eq!(key(&current(&source).await.unwrap()), "two");
 }
 
 #[tokio::test]
 async fn many_at_once_are_one_call() {
     let secrets = SecretsManager::start(&document("one")).await;
     let source = source(&secrets).await;
-    let (a, b, c) = tokio::join!(source.current(), source.current(), source.current());
+    let (a, b, c) = tokio::join!(current(&source), current(&source), current(&source));
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     assert_eq!(secrets.calls(), 1);
     secrets.put(&document("two"));
-    let (a, b, c) = tokio::join!(source.refresh(), source.refresh(), source.refresh());
+    pass(Duration::from_secs(30)).await;
+    let (a, b, c) = tokio::join!(refresh(&source), refresh(&source), refresh(&source));
     assert_eq!([a, b, c].map(shown), ["two", "two", "two"]);
     assert_eq!(secrets.calls(), 2);
 }
@@ -142,11 +157,11 @@ async fn an_inline_document_is_what_it_is() {
     let sdk = sdk_config("http://127.0.0.1:1").await;
     let inline = |text: &str| SettingsSource::new(SettingsLocation::Inline(Hidden::new(text)), &sdk);
     let good = inline(&document("one").to_string());
-    assert_eq!(key(&good.current().await.unwrap()), "one");
-    assert_eq!(shown(good.refresh().await), "fixed");
+    assert_eq!(key(&current(&good).await.unwrap()), "one");
+    assert_eq!(shown(refresh(&good).await), "fixed");
     let bad = inline(r#"{"widget":{"signing_keys":[]}}"#);
-    let error = bad.current().await.unwrap_err();
+    let error = current(&bad).await.unwrap_err();
     assert_eq!(error.kind(), Kind::SettingsUnavailable);
     assert!(format!("{error:?}").contains("signing_keys must be a list of at least one text"), "{error:?}");
-    assert_eq!(shown(bad.refresh().await), "fixed");
+    assert_eq!(shown(refresh(&bad).await), "fixed");
 }

@@ -8,6 +8,7 @@ use tests::{Answer, Http, INSTANCE, PAGE, TOPIC, environment, invoke, start_chat
 async fn every_parameter_reaches_connect() {
     let connect = StandIn::start().await.unwrap();
     let mut environment = environment();
+    environment.push(("UNSIGNED_IDENTITY", "true".to_owned()));
     environment.push(("STREAMING_TOPIC_ARN", TOPIC.to_owned()));
     environment.push(("EXTRA_CONTACT_FLOW_IDS", "sales, support".to_owned()));
     environment.push(("FEATURE_ATTACHMENTS", "true".to_owned()));
@@ -21,7 +22,7 @@ async fn every_parameter_reaches_connect() {
     });
     let body = json!({
         "InstanceId": INSTANCE, "ContactFlowId": "support",
-        "Attributes": { "page": "/cart", "customerName": "someone else" },
+        "Attributes": { "channel": "web", "page": "/cart", "customerName": "someone else" },
         "ParticipantDetails": { "DisplayName": "Zoë 👋" },
         "ParticipantConfiguration": { "ResponseMode": "INCREMENTAL" },
         "InitialMessage": { "ContentType": "text/markdown", "Content": "**Hi**" },
@@ -60,7 +61,9 @@ async fn every_parameter_reaches_connect() {
 #[tokio::test]
 async fn a_persistent_chat_goes_on_from_the_last() {
     let connect = StandIn::start().await.unwrap();
-    let function = start_chat(&environment(), connect.url()).await;
+    let mut environment = environment();
+    environment.push(("UNSIGNED_IDENTITY", "true".to_owned()));
+    let function = start_chat(&environment, connect.url()).await;
     let first = invoke(&function, &Http::chat(&json!({})).http_api()).await;
     let first = first.body["data"]["startChatResult"]["ContactId"].as_str().unwrap().to_owned();
     connect.end(&first).unwrap();
@@ -75,7 +78,9 @@ async fn a_persistent_chat_goes_on_from_the_last() {
 #[tokio::test]
 async fn clients_oddities_are_forgiven() {
     let connect = StandIn::start().await.unwrap();
-    let function = start_chat(&environment(), connect.url()).await;
+    let mut environment = environment();
+    environment.push(("UNSIGNED_IDENTITY", "true".to_owned()));
+    let function = start_chat(&environment, connect.url()).await;
     for (label, body, asked) in [
         (
             "nothing at all",
@@ -121,6 +126,7 @@ async fn clients_oddities_are_forgiven() {
         for constant in ["InstanceId", "ContactFlowId", "ClientToken"] {
             sent.as_object_mut().unwrap().remove(constant).unwrap();
         }
+        assert_eq!(sent["Attributes"].as_object_mut().unwrap().remove("channel"), Some(json!("web")), "{label}");
         assert_eq!(sent, asked, "{label}");
     }
 }
@@ -130,7 +136,7 @@ async fn limits_themselves_are_allowed() {
     let connect = StandIn::start().await.unwrap();
     let function = start_chat(&environment(), connect.url()).await;
     for (label, body) in [
-        ("attributes filled to the last byte", json!({ "Attributes": { "k": "é".repeat(16_383) , "x": "" } })),
+        ("attributes filled to the last byte", json!({ "Attributes": { "k": "é".repeat(16_378), "x": "" } })),
         ("a display name of 256 characters", json!({ "ParticipantDetails": { "DisplayName": "é".repeat(256) } })),
         (
             "16384 bytes of content",

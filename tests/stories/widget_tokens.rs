@@ -15,7 +15,7 @@ use tests::{
 };
 
 const KEY: &str = "MtQxyZ0yFzOe9sC8mJm0E1a5wXbIVrZ2nW7m0hJ6kQc=";
-const PREVIOUS: &str = "the previous key";
+const PREVIOUS: &str = "the previous key, of 32 bytes or more";
 
 fn settings() -> String {
     json!({ "widget": { "signing_keys": [KEY, PREVIOUS] } }).to_string()
@@ -52,6 +52,7 @@ async fn without_keys_tokens_mean_nothing_and_nothing_is_fetched() {
     for settings in [None, Some("{}"), Some(r#"{"accounts":[]}"#)] {
         let mut environment = environment();
         environment.push(("CONVERSATIONS_TABLE", "no-such-table".to_owned()));
+        environment.extend([("SIGNED_REQUESTS", "false".to_owned()), ("UNSIGNED_IDENTITY", "true".to_owned())]);
         environment.extend(settings.map(|settings| ("BRIDGE_SETTINGS", settings.to_owned())));
         let function = start_chat(&environment, connect.url()).await;
         for request in [Http::chat(&body), Http::chat(&body).header("x-amz-security-token", "an AWS session's")] {
@@ -59,7 +60,7 @@ async fn without_keys_tokens_mean_nothing_and_nothing_is_fetched() {
             assert_eq!(invoke(&function, &request.http_api()).await.status, 200, "{settings:?}");
             let calls = connect.calls();
             assert_eq!(calls.len(), 1, "{settings:?}: Connect, and nothing else");
-            assert_eq!(calls[0].body["Attributes"], json!({ "tier": "gold", "customerName": "Customer" }));
+            assert_eq!(calls[0].body["Attributes"], json!({ "channel": "web", "tier": "gold", "customerName": "Customer" }));
             assert_eq!(calls[0].body["CustomerId"], "c-1");
         }
     }
@@ -139,8 +140,45 @@ async fn claims_reach_connect_as_they_are_and_the_bodys_attributes_under_another
         for constant in ["InstanceId", "ContactFlowId", "ClientToken"] {
             sent.as_object_mut().unwrap().remove(constant).unwrap();
         }
+        let channel = sent["Attributes"].as_object_mut().unwrap().remove("channel");
+        assert_eq!(channel, Some(json!("web")), "{label}");
         assert_eq!(sent, asked, "{label}");
     }
+}
+
+#[tokio::test]
+async fn flows_may_believe_the_bridges_own_names() {
+    let connect = StandIn::start().await.unwrap();
+    let own = ["channel", "provider", "account", "customerAddress", "businessAddress", "providerMessageId", "profileName"];
+    let typed: Value = own.iter().map(|name| ((*name).to_owned(), json!("typed"))).collect::<serde_json::Map<_, _>>().into();
+    let unsigned = start_chat(&environment(), connect.url()).await;
+    assert_eq!(invoke(&unsigned, &Http::chat(&json!({ "Attributes": typed })).http_api()).await.status, 200);
+    let with_keys = signed_only(&connect).await;
+    assert_eq!(invoke(&with_keys, &signed(&json!({}), &json!({ "attributes": typed })).http_api()).await.status, 200);
+    let calls = connect.calls();
+    for name in own {
+        let hosted = format!("HostedWidget-{name}");
+        let expected = if name == "channel" { json!("web") } else { Value::Null };
+        assert_eq!((&calls[0].body["Attributes"][name], &calls[0].body["Attributes"][&hosted]), (&expected, &json!("typed")));
+        let expected = if name == "channel" { json!("web") } else { json!("typed") };
+        assert_eq!(calls[1].body["Attributes"][name], expected, "{name}, signed");
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_says_who_the_customer_is() {
+    let connect = StandIn::start().await.unwrap();
+    let function = start_chat(&environment(), connect.url()).await;
+    for (field, value) in [
+        ("CustomerId", json!("c-1")),
+        ("RelatedContactId", json!("r-1")),
+        ("SegmentAttributes", json!({ "a": { "ValueString": "b" } })),
+        ("PersistentChat", json!({ "SourceContactId": "c", "RehydrationType": "FROM_SEGMENT" })),
+    ] {
+        let answer = invoke(&function, &Http::chat(&json!({ field: value })).http_api()).await;
+        assert_eq!((answer.status, answer.code(), answer.field()), (403, Some("FIELD_NOT_ALLOWED"), Some(field)));
+    }
+    assert_eq!(connect.calls().len(), 0);
 }
 
 #[tokio::test]
@@ -212,7 +250,7 @@ async fn claims_are_checked_as_the_body_is() {
     // The limit is over signed and unsigned ones together.
     let unsigned = |bytes: usize| json!({ "Attributes": { "a": "x".repeat(bytes) } });
     let claims = json!({ "attributes": { "b": half } });
-    let most = 32_768 - "HostedWidget-a".len() - "b".len() - half.len();
+    let most = 32_768 - "channelweb".len() - "HostedWidget-a".len() - "b".len() - half.len();
     assert_eq!(invoke(&function, &signed(&unsigned(most), &claims).http_api()).await.status, 200);
     let answer = invoke(&function, &signed(&unsigned(most + 1), &claims).http_api()).await;
     assert_eq!((answer.status, answer.field()), (400, Some("Attributes")));
@@ -298,9 +336,11 @@ async fn where_a_token_may_stand() {
 
 #[tokio::test]
 async fn keys_change_in_secrets_manager() {
+    const ONE: &str = "one, a key of thirty-two bytes or more";
+    const TWO: &str = "two, a key of thirty-two bytes or more";
     let connect = StandIn::start().await.unwrap();
     let keys = |keys: &[&str]| json!({ "widget": { "signing_keys": keys } });
-    let secrets = SecretsManager::start(&keys(&["one"])).await;
+    let secrets = SecretsManager::start(&keys(&[ONE])).await;
     let mut environment = environment();
     environment.push(("BRIDGE_SETTINGS_ARN", SECRET_ARN.to_owned()));
     let services = [("Connect", connect.url()), ("Secrets Manager", secrets.url())];
@@ -309,33 +349,27 @@ async fn keys_change_in_secrets_manager() {
     let function = start_chat_with(&environment, &services).await;
     assert_eq!(secrets.calls(), 0, "nothing at init");
     for _ in 0..3 {
-        assert_eq!(invoke(&function, &by("one")).await.status, 200);
+        assert_eq!(invoke(&function, &by(ONE)).await.status, 200);
+    }
+    // A stranger's token is no reason to read again so soon, and no fault of the settings.
+    secrets.put(&keys(&[TWO, ONE]));
+    for _ in 0..3 {
+        let answer = invoke(&function, &by("three")).await;
+        assert_eq!((answer.status, answer.code()), (503, Some("UNAUTHENTICATED")));
+        assert_eq!(answer.header("retry-after"), Some("30"));
     }
     assert_eq!(secrets.calls(), 1);
-    // What is wrong by itself is no reason to read again.
-    let stale = token("new", &json!({ "exp": now() - 60 }));
-    let stale = Http::chat(&json!({})).header("x-amz-security-token", &stale).http_api();
-    assert_unauthenticated(&invoke(&function, &stale).await, "stale");
-    assert_eq!(secrets.calls(), 1);
-
-    secrets.put(&keys(&["two", "one"]));
-    assert_eq!(invoke(&function, &by("two")).await.status, 200, "a new key counts at once");
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(30)).await;
+    tokio::time::resume();
+    assert_eq!(invoke(&function, &by(TWO)).await.status, 200, "a new key counts");
     assert_eq!(secrets.calls(), 2);
-    let answer = invoke(&function, &by("three")).await;
-    assert_eq!((answer.status, answer.code()), (503, Some("SETTINGS_UNAVAILABLE")));
-    assert_eq!(answer.header("retry-after"), Some("30"));
-    assert_eq!(secrets.calls(), 2, "not again so soon");
-    assert_eq!(invoke(&function, &by("one")).await.status, 200, "the others go on");
+    assert_eq!(invoke(&function, &by(ONE)).await.status, 200, "the others go on");
 
-    // With the gate open, a stranger's token is a stranger's.
+    // What was read for a request is final.
     let function = start_chat_with(&environment, &services).await;
     assert_unauthenticated(&invoke(&function, &by("three")).await, "an unknown key");
-
-    // Keys given up while running: from then on, requests are not signed.
-    let function = start_chat_with(&environment, &services).await;
-    assert_eq!(invoke(&function, &by("one")).await.status, 200);
-    secrets.put(&json!({}));
-    assert_eq!(invoke(&function, &by("three")).await.status, 200);
+    assert_eq!(secrets.calls(), 3);
 }
 
 #[tokio::test]
@@ -345,29 +379,43 @@ async fn settings_that_cannot_be_had_let_nobody_in() {
     let mut environment = environment();
     environment.push(("BRIDGE_SETTINGS_ARN", SECRET_ARN.to_owned()));
     let services = [("Connect", connect.url()), ("Secrets Manager", secrets.url())];
-    let function = start_chat_with(&environment, &services).await;
     let request = signed(&json!({}), &json!({})).http_api();
     for (label, secret) in [
         ("denied", Secret::Error(400, "AccessDeniedException")),
         ("broken", Secret::Error(500, "InternalServiceError")),
         ("malformed", Secret::Text("{".to_owned())),
         ("no keys in the list", Secret::Text(r#"{"widget":{"signing_keys":[]}}"#.to_owned())),
+        ("a short key", Secret::Text(r#"{"widget":{"signing_keys":["short"]}}"#.to_owned())),
         ("a widget of nothing", Secret::Text(r#"{"widget":{}}"#.to_owned())),
         ("no object", Secret::Text(r#"{"widget":null}"#.to_owned())),
+        ("a misspelt name", Secret::Text(settings().replace("widget", "widgets"))),
+        ("no widget", Secret::Text("{}".to_owned())),
     ] {
+        let function = start_chat_with(&environment, &services).await;
         secrets.set(secret);
         let answer = invoke(&function, &request).await;
-        assert_eq!((answer.status, answer.code()), (500, Some("INTERNAL")), "{label}");
+        assert_eq!((answer.status, answer.code()), (503, Some("SETTINGS_UNAVAILABLE")), "{label}");
         assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE), "{label}");
     }
     assert_eq!(connect.calls().len(), 0);
-    secrets.set(Secret::Text(settings()));
+    // A mistake in an account never stops web chat.
+    let mut document: Value = serde_json::from_str(&settings()).unwrap();
+    document["accounts"] = json!([{ "provider": "twilio", "auth_token": "misspelt" }]);
+    secrets.set(Secret::Text(document.to_string()));
+    let function = start_chat_with(&environment, &services).await;
     assert_eq!(invoke(&function, &request).await.status, 200);
 
     environment = tests::environment();
-    environment.push(("BRIDGE_SETTINGS", r#"{"widget":{"signing_keys":[]}}"#.to_owned()));
-    let function = start_chat_with(&environment, &services).await;
-    assert_eq!(invoke(&function, &request).await.code(), Some("INTERNAL"));
+    for more in [
+        &[("BRIDGE_SETTINGS", r#"{"widget":{"signing_keys":[]}}"#)][..],
+        &[("BRIDGE_SETTINGS", "{}")],
+        &[("SIGNED_REQUESTS", "true")],
+    ] {
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let environment: Vec<_> = environment.iter().cloned().chain(more).collect();
+        let function = start_chat_with(&environment, &services).await;
+        assert_eq!(invoke(&function, &request).await.code(), Some("SETTINGS_UNAVAILABLE"));
+    }
 }
 
 #[tokio::test]
@@ -516,7 +564,7 @@ async fn what_is_wrong_with_the_settings_is_in_the_log() {
     ]);
     let mut binary = Binary::start("start-chat", &environment).await;
     let answer = Answer::of(&binary.invoke(&Http::chat(&json!({})).http_api()).await.unwrap());
-    assert_eq!((answer.status, answer.code()), (500, Some("INTERNAL")));
+    assert_eq!((answer.status, answer.code()), (503, Some("SETTINGS_UNAVAILABLE")));
     assert!(!answer.body.to_string().contains("signing_keys"), "{answer:?}");
     let output = binary.output().await;
     assert!(!output.iter().any(|line| line.contains("s3cret-key")), "{output:?}");
@@ -527,7 +575,7 @@ async fn what_is_wrong_with_the_settings_is_in_the_log() {
     environment.push(("BRIDGE_SETTINGS_ARN", SECRET_ARN.to_owned()));
     let mut binary = Binary::start("start-chat", &environment).await;
     let answer = Answer::of(&binary.invoke(&Http::chat(&json!({})).http_api()).await.unwrap());
-    assert_eq!((answer.status, answer.code()), (500, Some("INTERNAL")));
+    assert_eq!((answer.status, answer.code()), (503, Some("SETTINGS_UNAVAILABLE")));
     let output = binary.output().await.join("\n");
     assert!(output.contains("GetSecretValue: ") && !output.contains("AWSSECRETKEY"), "{output}");
 }

@@ -109,7 +109,7 @@ impl Participants {
         .await
     }
 
-    /// `DisconnectParticipant`. Tried again within `deadline`, with the same `client_token`.
+    /// `DisconnectParticipant`. Tried twice at most within `deadline`, with the same `client_token`: anyone may ask for it.
     pub async fn disconnect(
         &self,
         connection_token: &Secret,

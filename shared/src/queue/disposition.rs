@@ -65,6 +65,8 @@ pub fn permanent(kind: Kind) -> Option<&'static str> {
         Kind::Unverified => Some("unverified"),
         // Refusals of web requests: no delivery ends so.
         Kind::Unauthenticated
+        | Kind::UnauthenticatedYet
+        | Kind::UnverifiedYet
         | Kind::OriginNotAllowed
         | Kind::InstanceNotAllowed
         | Kind::FlowNotAllowed

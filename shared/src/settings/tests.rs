@@ -32,14 +32,14 @@ fn problems(document: &Value) -> String {
 
 #[test]
 fn a_document_may_be_empty() {
-    let settings = read(&json!({"of_tomorrow": 1}));
+    let settings = read(&json!({}));
     assert!(settings.widget.is_none() && settings.accounts.is_empty() && settings.warnings().is_empty());
 }
 
 #[test]
 fn a_whole_account_is_read() {
     let settings = read(&json!({
-        "widget": {"signing_keys": [" as written ", "previous"]},
+        "widget": {"signing_keys": [" as written, of thirty-two bytes ", "the previous key, of 32 bytes and more"]},
         "accounts": [
             {"name": "us", "provider": "twilio", "account_sid": "AC1", "auth_tokens": ["current", TOKEN],
              "shared_keys": {"SK1": "shared"}, "api_key_sid": "SK2", "api_key_secret": "key",
@@ -51,7 +51,7 @@ fn a_whole_account_is_read() {
         ]
     }));
     assert!(settings.warnings() == ["widget: signing_keys[0] begins or ends with white space"]);
-    assert_eq!(settings.widget.as_ref().unwrap().signing_keys[0], Secret::new(" as written "));
+    assert_eq!(settings.widget.as_ref().unwrap().signing_keys[0], Secret::new(" as written, of thirty-two bytes "));
 
     let us = settings.account("us").unwrap();
     assert_eq!((us.provider(), us.max_age_seconds), (ProviderId::Twilio, 0));
@@ -101,8 +101,12 @@ fn candidates_are_the_paths_account_or_all_of_the_provider() {
 #[test]
 fn the_age_has_a_default_for_each_provider() {
     for provider in ProviderId::ALL {
-        let limited = [ProviderId::Telnyx, ProviderId::VonageMessages, ProviderId::Webhook];
-        let expected = if limited.contains(provider) { 300 } else { 0 };
+        let expected = match provider {
+            ProviderId::Telnyx | ProviderId::VonageMessages | ProviderId::Messagebird | ProviderId::Webhook => 300,
+            ProviderId::AwsSns => 3_600,
+            ProviderId::Vonage => 86_400,
+            _ => 0,
+        };
         assert_eq!(provider.facts().max_age_seconds, expected, "{provider}");
     }
     let settings = account(json!({"provider": "twilio", "auth_tokens": ["a"], "max_age_seconds": 60}));
@@ -126,6 +130,13 @@ fn errors_name_account_and_field() {
         (json!({"widget": {"signing_keys": TOKEN}}), "widget: signing_keys must be a list of at least one text"),
         (json!({"widget": {"signing_keys": [TOKEN, ""]}}), "widget: signing_keys[1] has an empty secret"),
         (json!({"widget": {"signing_keys": [1]}}), "widget: signing_keys[0] must be a text"),
+        (json!({"widget": {"signing_keys": ["k".repeat(31)]}}), "signing_keys[0] must be at least 32 bytes long"),
+        (json!({"widgets": {"signing_keys": [TOKEN]}}), "the document: widgets is unknown"),
+        (json!({"s3cret-t0ken": 1}), "the document: a field is unknown"),
+        (json!({"widget": {"signing_key": TOKEN}}), "widget: signing_key is unknown"),
+        (us(json!({"auth_token": TOKEN})), "accounts[0] (us): auth_token is unknown"),
+        (us(json!({"s3cret-t0ken": 1})), "accounts[0] (us): a field is unknown"),
+        (us(json!({"numbers": {"+12025550100": {"flow": "x"}}})), "accounts[0] (us): numbers[0]: flow is unknown"),
         (json!({"accounts": {}}), "accounts must be a list"),
         (json!({"accounts": [TOKEN]}), "accounts[0] must be an object"),
         (json!({"accounts": [{"name": "us"}]}), "accounts[0] (us): provider is required"),
@@ -197,11 +208,8 @@ fn what_is_not_json_is_told_by_its_place() {
 #[test]
 fn what_has_no_effect_is_a_warning() {
     let settings =
-        account(json!({"provider": "twilio", "auth_tokens": [TOKEN], "auth_token": TOKEN, "account_sid": "",
-                                  "s3cret-t0ken": 1, "api_key_sid": null, "api_key_secret": null}));
+        account(json!({"provider": "twilio", "auth_tokens": [TOKEN], "account_sid": "", "api_key_sid": null, "api_key_secret": null}));
     let warnings = settings.warnings().join("; ");
-    assert!(warnings.contains("accounts[0]: auth_token is unknown and has no effect"), "{warnings}");
-    assert!(warnings.contains("accounts[0]: a field is unknown"), "{warnings}");
     assert!(warnings.contains("account_sid is empty and counts as absent"), "{warnings}");
     assert!(!warnings.contains(TOKEN), "{warnings}");
 }
@@ -247,4 +255,38 @@ fn an_unusable_key_does_not_disable_the_others() {
     let (keys, _, problems) = read(json!([TOKEN]));
     assert!(keys.is_empty());
     assert_eq!(problems, ["accounts[0] (t): public_keys has no usable key"]);
+}
+
+/// "A mistake in an account never stops web chat", and one in what web chats read does.
+#[test]
+fn web_chats_read_their_part_only() {
+    let key = "k".repeat(32);
+    let widget = json!({"signing_keys": [key]});
+    let broken = json!({"widget": widget, "accounts": [{"provider": "twilio", "auth_token": TOKEN}]}).to_string();
+    let settings = Settings::of_widget(broken.as_bytes()).unwrap();
+    assert!(settings.widget.is_some() && settings.accounts.is_empty());
+    assert!(Settings::from_json(broken.as_bytes()).is_err());
+    for broken in [json!({"widget": {"signing_keys": []}}), json!({"widget": widget, "acounts": []})] {
+        assert!(Settings::of_widget(broken.to_string().as_bytes()).is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn a_renamed_account_is_found_by_provider_and_address() {
+    let us = json!({"name": "us", "provider": "twilio", "auth_tokens": ["a"], "numbers": {"+12025550100": {}}});
+    let eu = json!({"name": "eu", "provider": "twilio", "auth_tokens": ["b"], "numbers": {"+442025550100": {}}});
+    let meta = json!({"name": "old", "provider": "meta", "app_secrets": ["c"]});
+    let settings = read(&json!({"accounts": [us, eu, meta]}));
+    let found = |provider, name, address| settings.account_for(provider, name, address).map(|found| found.name.clone());
+    for (provider, name, address, expected) in [
+        (ProviderId::Twilio, "eu", "+12025550100", Some("eu")),
+        (ProviderId::Twilio, "usa", "+12025550100", Some("us")),
+        (ProviderId::Twilio, "usa", "12025550100", Some("us")),
+        (ProviderId::Twilio, "usa", "+13035550100", None),
+        (ProviderId::Twilio, "old", "+13035550100", None),
+        (ProviderId::Meta, "new", "+13035550100", Some("old")),
+        (ProviderId::Telnyx, "us", "+12025550100", None),
+    ] {
+        assert_eq!(found(provider, name, address).as_deref(), expected, "{provider} {name} {address}");
+    }
 }

@@ -12,12 +12,12 @@ pub(crate) const PARAMETERS: usize = 250;
 /// The longest name of a parameter.
 const NAME_BYTES: usize = 64;
 
-/// Whether a provider would name a parameter so: letters, digits, `-`, `_` and `.`, beginning with a letter. Where names and
+/// Whether a provider would name a parameter so: letters, digits, `-`, `_` and `.`, beginning with a letter or `_`. Where names and
 /// values are signed without what separates them, others are a sign that somebody has moved the borders.
 pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= NAME_BYTES
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && name.chars().all(|character| character.is_alphanumeric() || "-_.".contains(character))
 }
 
 /// Refuses what is no provider's form before it costs memory.
@@ -95,7 +95,8 @@ mod tests {
             (b"Body+Hello=x", false),
             (b"Body%2B1415=x", false),
             (b"1=x", false),
-            ("Bödy=x".as_bytes(), false),
+            ("Bödy=x".as_bytes(), true),
+            ("👋=x".as_bytes(), false),
             (b"%FF=x", false),
         ] {
             assert_eq!(check(input), if is_form { Ok(()) } else { Err(Rejection::Malformed) }, "{input:?}");

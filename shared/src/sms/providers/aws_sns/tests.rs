@@ -533,7 +533,8 @@ fn age_counts_where_the_account_says_so() {
     };
     let signed_at = 1_789_999_999;
     for (max_age, now, is_accepted) in [
-        (json!(null), signed_at + 86_400, true),
+        (json!(null), signed_at + 3_600, true),
+        (json!(null), signed_at + 3_601, false),
         (json!(0), signed_at + 86_400, true),
         (json!(300), signed_at + 300, true),
         (json!(300), signed_at + 301, false),
@@ -542,6 +543,12 @@ fn age_counts_where_the_account_says_so() {
     ] {
         assert_eq!(receive_at(max_age, now).is_ok(), is_accepted, "{now}");
     }
+    // Nothing is fetched for an old one.
+    let mut request = post(signed(unsigned(&sms().to_string())).to_string());
+    request.now = signed_at + 3_600;
+    assert!(request.certificate_url(&ours()).is_some());
+    request.now += 1;
+    assert_eq!(request.certificate_url(&ours()), None);
     // A time that can't be read can't be judged.
     for time in ["", "soon", "1789999999", "2026-09-21"] {
         let request = post(signed(with(unsigned(&sms().to_string()), json!({"Timestamp": time}))).to_string());

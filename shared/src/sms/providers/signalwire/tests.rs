@@ -106,16 +106,11 @@ fn what_is_signed_is_accepted() {
     let body = form(&pairs);
     let folded = base64(&signed(&URL.replace(".com", ".com:443"), &pairs));
     let own = base64(&signed(URL, &pairs));
-    let raw = hex_sha1(&format!("{URL}{body}"));
-    let strong = hex_sha256(&format!("{URL}{body}"));
     for (label, headers) in [
         ("its own header", vec![FORM, (SIGNATURE, own.as_str())]),
         ("Twilio's header", vec![FORM, (COMPATIBLE_SIGNATURE, &own)]),
         ("its own before Twilio's", vec![FORM, (SIGNATURE, &own), (COMPATIBLE_SIGNATURE, "AAAA")]),
         ("with the port", vec![FORM, (SIGNATURE, &folded)]),
-        ("hex over the body as it is", vec![FORM, (SIGNATURE, &raw)]),
-        ("SHA-256 alone", vec![FORM, (SHA256_SIGNATURE, &strong)]),
-        ("SHA-256 first", vec![FORM, (SHA256_SIGNATURE, &strong), (SIGNATURE, "AAAA")]),
         ("SHA-1 where SHA-256 is wrong", vec![FORM, (SHA256_SIGNATURE, "00"), (SIGNATURE, &own)]),
     ] {
         let message = receive_one(&webhook(Method::POST, URL, &headers, body.clone()), &candidates);
@@ -151,6 +146,7 @@ fn what_is_not_signed_is_refused() {
     let upper = raw.to_uppercase();
     let other_key = STANDARD.encode(mac(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, "other", &signed(URL, &pairs)));
     let joined = format!("{own},{own}");
+    let strong = hex_sha256(&format!("{URL}{body}"));
     let strong_base64 = STANDARD.encode(mac(hmac::HMAC_SHA256, KEY, &signed(URL, &pairs)));
     let no_query = hex_sha1(&body);
     for (label, headers, rejection) in [
@@ -164,6 +160,9 @@ fn what_is_not_signed_is_refused() {
         ("another key", vec![FORM, (SIGNATURE, other_key.as_str())], Rejection::Mismatch),
         ("twice", vec![FORM, (SIGNATURE, &own), (SIGNATURE, &own)], Rejection::Malformed),
         ("joined", vec![FORM, (SIGNATURE, &joined)], Rejection::Malformed),
+        // Hex is over the bytes as they are, so one who has a base64 one could make a form of what it covers.
+        ("hex over a form", vec![FORM, (SIGNATURE, &raw)], Rejection::Mismatch),
+        ("SHA-256 over a form", vec![FORM, (SHA256_SIGNATURE, &strong)], Rejection::Missing),
         ("upper-case hex", vec![FORM, (SIGNATURE, &upper)], Rejection::Mismatch),
         ("noise", vec![FORM, (SIGNATURE, "%%")], Rejection::Malformed),
         ("SHA-256 in the SHA-1 header", vec![FORM, (SIGNATURE, &strong_base64)], Rejection::Mismatch),
@@ -340,12 +339,10 @@ proptest! {
     fn anything_may_be_signed(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let signed = [URL.as_bytes(), &body].concat();
         let signature = hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes()), &signed));
-        for content_type in [FORM, JSON] {
-            let request = webhook(Method::POST, URL, &[content_type, (SHA256_SIGNATURE, &signature)], body.clone());
-            prop_assert!(request.verify(&accounts(json!([account()]))).is_ok());
-            if let Err(error) = receive(&request, &accounts(json!([account()]))) {
-                prop_assert_eq!(error.kind(), Kind::Validation);
-            }
+        let request = webhook(Method::POST, URL, &[JSON, (SHA256_SIGNATURE, &signature)], body);
+        prop_assert!(request.verify(&accounts(json!([account()]))).is_ok());
+        if let Err(error) = receive(&request, &accounts(json!([account()]))) {
+            prop_assert_eq!(error.kind(), Kind::Validation);
         }
     }
 

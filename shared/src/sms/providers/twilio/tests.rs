@@ -100,7 +100,7 @@ fn forms_are_accepted() {
         ("blanks at the ends and line ends", URL.to_owned(), with(&[("Body", " a\r\nb ")])),
         ("signs of the form itself", URL.to_owned(), with(&[("Body", "a=b&c+d%20e")])),
         ("blank body", URL.to_owned(), with(&[("Body", "")])),
-        ("beyond the basic plane", URL.to_owned(), with(&[("Body", "👋🏽 世界"), ("é", "ü"), ("👋", "x")])),
+        ("beyond the basic plane", URL.to_owned(), with(&[("Body", "👋🏽 世界")])),
         ("a replacement character of its own", URL.to_owned(), with(&[("Body", "\u{FFFD}")])),
         ("a parameter named as the hash", URL.to_owned(), with(&[("bodySHA256", "00")])),
         ("hash in the query of a form", format!("{URL}?bodySHA256=00"), with(&[])),
@@ -468,7 +468,6 @@ fn media_come_in_the_order_of_their_index() {
         ("MediaContentType0", "application/smil"),
         ("MediaUrl1", ""),
         ("MediaUrl", "https://api.twilio.com/none"),
-        ("MediaUrl+3", "https://api.twilio.com/sign"),
         ("MediaUrlX", "https://api.twilio.com/letter"),
         ("MediaUrl99999999999999999999", "https://api.twilio.com/huge"),
     ]);
