@@ -105,6 +105,8 @@ fn cut(rest: &str, limit: Limit) -> usize {
     let mut count = Count::default();
     let mut hard = None;
     let mut pauses = [None; 4];
+    // Before the last word, and where that begins. Some scripts have no words: a full stop without a blank is none.
+    let mut before_word: Option<(Place, usize)> = None;
     // The last word, after white space of any kind: what fits before it, and where it begins.
     let mut last_word: Option<(Place, usize)> = None;
     // What stood last that isn't white space, and what the white space after it means so far.
@@ -115,6 +117,9 @@ fn cut(rest: &str, limit: Limit) -> usize {
         let kind = if is_white(grapheme) {
             pause = pause.max(Pause::at(grapheme, last, pause));
             last_word = hard.map(|place| (place, start + grapheme.len()));
+            if !is_glue(grapheme) {
+                before_word = ends.map(|place| (place, start + grapheme.len())).or(before_word);
+            }
             (!is_glue(grapheme)).then_some(pause)
         } else {
             let place = Place { end: start + grapheme.len(), characters: count.characters };
@@ -140,7 +145,8 @@ fn cut(rest: &str, limit: Limit) -> usize {
         .into_iter()
         .flatten()
         .find(late)
-        .or_else(|| latest.filter(|place| not_early(place) || word_fits(rest, place.end, is_break, limit)))
+        .or_else(|| latest.filter(not_early))
+        .or_else(|| Some(before_word.filter(|(_, start)| word_fits(rest, *start, is_break, limit))?.0))
         .or_else(|| Some(last_word.filter(|(_, start)| word_fits(rest, *start, is_white, limit))?.0))
         .map_or(hard.end, |place| place.end)
 }

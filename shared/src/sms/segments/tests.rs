@@ -336,8 +336,8 @@ proptest! {
             // Save before a word that is not to be cut.
             let (_, next) = from_part.split_at(part.len());
             let is_break = |character: char| character.is_whitespace() && !"\u{a0}\u{2007}\u{202f}".contains(character);
-            let mut words = next.split_whitespace().take(1).chain(next.trim_start().split(is_break).take(1));
-            if next.starts_with(char::is_whitespace) && words.any(|word| fits(word, limit)) {
+            let mut words = next.split_whitespace().take(2).chain(next.trim_start().split(is_break).take(2));
+            if words.any(|word| fits(word, limit)) {
                 rest = after;
                 continue;
             }
