@@ -2,7 +2,7 @@
 //! and texts to it come in by the providers' send APIs ([`send`]). The accounts are those of the bridge's own settings
 //! document.
 //!
-//! A provider is a file of its own, which implements [`contract::Provider`], and a line of [`PROVIDERS`].
+//! A provider is a file of its own, which implements [`contract::Provider`].
 
 mod account;
 pub(crate) mod contract;
@@ -25,16 +25,14 @@ mod vonage_messages;
 
 use self::contract::Provider;
 
-/// The providers that the phone stands in for.
-const PROVIDERS: &[&dyn Provider] = &[
-    &twilio::Twilio,
-    &signalwire::SignalWire,
-    &telnyx::Telnyx,
-    &vonage::Vonage,
-    &vonage_messages::VonageMessages,
-    &aws_sns::AwsSns,
-    &meta::Meta,
-];
+macro_rules! table {
+    ($($name:ident => $file:ident,)*) => {
+        /// The providers that the phone stands in for: all that the bridge knows.
+        const PROVIDERS: &[&dyn Provider] = &[$(&$file::$name,)*];
+    };
+}
+
+shared::for_each_provider!(table);
 
 /// The provider of this name in the settings.
 fn provider(name: &str) -> Option<&'static dyn Provider> {

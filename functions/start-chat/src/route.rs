@@ -21,6 +21,8 @@ impl Route {
     pub(crate) fn of(method: &Method, path: &str) -> Result<Self> {
         match *method {
             Method::OPTIONS => Ok(Self::Preflight),
+            // A gateway that sends webhooks here is set up wrongly: they must not start chats.
+            _ if path.contains("/sms/") => Err(Error::new(Kind::NotFound, "Webhooks are not served here")),
             Method::POST if ends_with(path, ["chat", "end"]) => Ok(Self::EndChat),
             Method::POST if is_participant_service(path) => Err(Error::new(Kind::NotFound, PARTICIPANT_SERVICE)),
             Method::POST if path.contains("/sms/") => Err(Error::new(Kind::NotFound, WEBHOOK)),
@@ -76,6 +78,11 @@ mod tests {
             (Method::POST, "/prod/sms/twilio/us", None),
             (Method::POST, "/sms", Some(Route::StartChat)),
             (Method::POST, "", Some(Route::StartChat)),
+            (Method::POST, "/sms", Some(Route::StartChat)),
+            (Method::POST, "/sms/twilio", None),
+            (Method::POST, "/prod/sms/twilio/us", None),
+            (Method::PUT, "/sms/contact/chat", None),
+            (Method::OPTIONS, "/sms/twilio", Some(Route::Preflight)),
             (Method::PUT, "/contact/chat", Some(Route::StartChatContact)),
             (Method::PUT, "/prod/contact/chat/", Some(Route::StartChatContact)),
             (Method::PUT, "/mycontact/chat", None),

@@ -8,9 +8,9 @@ use super::{
     text::Channel,
 };
 
-pub(super) struct SignalWire;
+pub(super) struct Signalwire;
 
-impl Provider for SignalWire {
+impl Provider for Signalwire {
     fn name(&self) -> &'static str {
         "signalwire"
     }

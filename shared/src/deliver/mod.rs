@@ -31,14 +31,21 @@ use crate::{
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
+    notes::customers_words,
     queue::batch::Turn,
-    sms::message::{Channel, Media, OptOut},
+    sms::{
+        lines,
+        message::{Channel, Media, OptOut, Referral},
+    },
     store::conversations::{Delivered, Parts, Store},
     telemetry::Report,
 };
 
 /// How often one delivery starts a chat that turns out to have ended.
 const STARTS: u32 = 2;
+
+/// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
+const BOT_CHARS: usize = 1024;
 
 /// For how long a destination whose events were denied takes the chat route (section 7 of the design).
 const DENIED: Duration = Duration::from_secs(10 * 60);
@@ -132,8 +139,11 @@ impl Conversations {
         {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }
-        if let Some(wish) = inbound.message.opt_out {
-            return self.opt_out(inbound, wish, deadline, report).await;
+        // HELP is an ordinary message.
+        if let Some(wish @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out
+            && self.opt_out(inbound, wish, deadline, report).await?
+        {
+            return Ok(());
         }
         // The event API knows SMS and WhatsApp only.
         if self.config.route == ConnectRoute::IntegrationEvent && inbound.message.channel != Channel::Rcs {
@@ -170,7 +180,13 @@ impl Conversations {
             let token = inbound.client_token(&["message"]);
             let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
             let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let said = self.participants.say(&mut conversation, &agent_text(inbound), &token, deadline, report).await?;
+            let text = agent_text(inbound);
+            let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
+            let said = said.inspect_err(|error| {
+                if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
+                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
+                }
+            })?;
             match said {
                 Said::Yes => {
                     let is_new =
@@ -305,11 +321,15 @@ impl Conversations {
 
     // Opt-outs.
 
-    /// Records what the customer wishes, and tells the agent of an open chat. No chat is started for it.
-    async fn opt_out(&self, inbound: &Inbound, wish: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
+    /// Records what the customer wishes, and tells the agent of an open chat. No chat is started for it. `false` where it
+    /// is an ordinary message: START from somebody who has not opted out.
+    async fn opt_out(&self, inbound: &Inbound, wish: OptOut, deadline: Deadline, report: &mut Report) -> Result<bool> {
         let known = self.store.open(inbound, deadline).await?;
         if known.delivery == Delivered::Yes {
-            return Self::duplicate(report);
+            return Self::duplicate(report).map(|()| true);
+        }
+        if wish == OptOut::Start && !self.store.customer(&inbound.group_id(), deadline).await?.1 {
+            return Ok(false);
         }
         // Recorded before the note, which may fail.
         let note = match wish {
@@ -317,33 +337,26 @@ impl Conversations {
                 self.store.opt_out(inbound, deadline).await?;
                 report.note("opted out");
                 report.count("OptedOut", 1);
-                Some("[opted out]")
+                "[opted out]"
             }
-            OptOut::Start => {
+            OptOut::Start | OptOut::Help => {
                 self.store.opt_in(inbound, deadline).await?;
                 report.note("opted in");
                 report.count("OptedIn", 1);
-                Some("[opted in]")
-            }
-            // The provider has answered it.
-            OptOut::Help => {
-                report.note("help word");
-                None
+                "[opted in]"
             }
         };
         let mut conversation = known.conversation;
         let mut changed = None;
-        if let Some(note) = note {
-            let before = conversation.connection.as_ref().map(|connection| connection.token.clone());
-            let text = cut(format!("{note} {}", inbound.message.text.trim()).trim().to_owned());
-            let token = inbound.client_token(&["message"]);
-            if let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await? {
-                report.contact_id.clone_from(&conversation.contact_id);
-                let after = conversation.connection.as_ref().map(|connection| &connection.token);
-                changed = (after != before.as_ref()).then_some(&conversation);
-            }
+        let before = conversation.connection.as_ref().map(|connection| connection.token.clone());
+        let text = cut(format!("{note} {}", inbound.message.text.trim()).trim().to_owned());
+        let token = inbound.client_token(&["message"]);
+        if let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await? {
+            report.contact_id.clone_from(&conversation.contact_id);
+            let after = conversation.connection.as_ref().map(|connection| &connection.token);
+            changed = (after != before.as_ref()).then_some(&conversation);
         }
-        self.store.delivered(inbound, changed, deadline).await
+        self.store.delivered(inbound, changed, deadline).await.map(|()| true)
     }
 
     // Parts of long messages.
@@ -526,6 +539,7 @@ fn display_name(inbound: &Inbound) -> String {
 /// The attributes of a new chat. The owner's own come last and give way where the limit is met.
 fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
     let message = &inbound.message;
+    let referral = message.referral.as_ref();
     let ours = [
         ("channel", Some(message.channel.as_str())),
         ("provider", Some(inbound.provider.as_str())),
@@ -534,6 +548,9 @@ fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
         ("businessAddress", Some(message.to.as_str())),
         ("providerMessageId", Some(message.message_id.as_str())),
         ("profileName", message.profile_name.as_deref()),
+        ("referralSourceId", referral.and_then(|referral| referral.source_id.as_deref())),
+        ("referralHeadline", referral.and_then(|referral| referral.headline.as_deref())),
+        ("referralUrl", referral.and_then(|referral| referral.url.as_deref())),
     ];
     let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let owners = inbound.number.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -551,8 +568,11 @@ fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
 /// What the agent reads: the text, then what came with it, one a line. Never empty.
 fn agent_text(inbound: &Inbound) -> String {
     let message = &inbound.message;
-    let mut lines: Vec<String> =
-        Some(message.text.clone()).filter(|text| !text.trim().is_empty()).into_iter().collect();
+    let mut lines: Vec<String> = Vec::new();
+    if !message.text.trim().is_empty() {
+        let is_own = !message.described;
+        lines.push(if is_own { customers_words(&message.text).into_owned() } else { message.text.clone() });
+    }
     for media in &message.media {
         lines.push(match &media.url {
             Some(url) if inbound.provider.facts().media_links_open => url.clone(),
@@ -569,6 +589,10 @@ fn agent_text(inbound: &Inbound) -> String {
     }
     if lines.is_empty() {
         lines.push("[empty message]".to_owned());
+    }
+    if let Some(Referral { headline, url, source_id }) = &message.referral {
+        let shown = if headline.is_some() || url.is_some() { [headline, url] } else { [source_id, &None] };
+        lines.push(lines::line("advertisement", shown.into_iter().flatten().cloned()));
     }
     cut(lines.join("\n"))
 }

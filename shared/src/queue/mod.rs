@@ -3,4 +3,5 @@
 
 pub mod batch;
 pub mod disposition;
+pub mod event;
 pub mod sqs;

@@ -10,6 +10,7 @@
 //! participant: `[not delivered] …`, with the words that were not sent, and why.
 
 mod interactive;
+mod link;
 mod markdown;
 pub mod streamed;
 pub mod text;
@@ -126,7 +127,7 @@ impl Replies {
             self.store.keep_turn(id, &mut known, deadline).await?;
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let account = self.account(addressee).await;
+        let account = self.account(addressee, report).await;
         let part = known.part();
         let undelivered = |part: Part, by: Option<&str>| Undelivered {
             by: by.map(str::to_owned),
@@ -192,6 +193,7 @@ impl Replies {
                 from_id: addressee.business_id.as_deref(),
                 to: &addressee.customer,
                 text: body,
+                contact_id: id.contact_id,
                 key: &key,
             };
             let time = Deadline::after(deadline.remaining().saturating_sub(RECORD));
@@ -245,8 +247,8 @@ impl Replies {
         }
     }
 
-    async fn account(&self, addressee: &Addressee) -> Result<Arc<Account>> {
-        let settings = self.settings.current().await?;
+    async fn account(&self, addressee: &Addressee, report: &mut Report) -> Result<Arc<Account>> {
+        let settings = self.settings.current(report).await?;
         let account = settings.account(&addressee.account).filter(|account| account.provider() == addressee.provider);
         account.cloned().ok_or_else(|| misconfigured("the settings no longer have the account"))
     }
