@@ -103,6 +103,8 @@ pub(crate) struct Broken {
 
 impl Broken {
     fn new(path: String, error: &serde_json::Error) -> Self {
+        // What ends too early lacks its end, wherever that is.
+        let path = if error.is_eof() { String::new() } else { path };
         let rule = match error.classify() {
             // Our own words.
             Category::Data => error.to_string(),

@@ -1,7 +1,12 @@
 //! The door in front of the functions: every request goes on to `cargo lambda watch` as it came, and is told of in the
 //! terminal and on the page. What does not compile answers at once that it does not.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use axum::{
     Json, Router,
@@ -49,7 +54,9 @@ pub(crate) async fn serve(
     service: Arc<Service>,
     terminal: Terminal,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+    let mut listeners = vec![TcpListener::bind(address).await?];
+    // `localhost` is also ::1, which `cargo lambda invoke` takes first. Not every machine has it.
+    listeners.extend(TcpListener::bind((Ipv6Addr::LOCALHOST, address.port())).await);
     let front = Arc::new(Front {
         service,
         terminal,
@@ -58,10 +65,13 @@ pub(crate) async fn serve(
         public_base_url: public_base_url.trim_end_matches('/').to_owned(),
         webhooks: tokio::sync::Mutex::default(),
     });
-    tokio::spawn(async move {
-        // It never returns an error.
-        let _ = axum::serve(listener, Router::new().fallback(pass).with_state(front)).await;
-    });
+    for listener in listeners {
+        let router = Router::new().fallback(pass).with_state(Arc::clone(&front));
+        tokio::spawn(async move {
+            // It never returns an error.
+            let _ = axum::serve(listener, router).await;
+        });
+    }
     Ok(())
 }
 

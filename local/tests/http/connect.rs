@@ -47,7 +47,8 @@ async fn every_parameter_is_kept() {
             "related_contact_id": "related", "customer_id": "customer", "disconnect_on_customer_exit": ["AGENT"],
             "continued_from": null, "integration": null,
             "streaming": [{ "id": answer["StreamingId"], "topic_arn": TOPIC }],
-            "connected": false, "agent": null, "ended": false, "end_reason": null, "transcript": [],
+            "connected": false, "agent": null, "ended": false, "end_reason": null, "typing_at": null,
+            "transcript": [],
         })
     );
     let call = &client.stand_in.calls_to(Operation::StartChatContact)[0];

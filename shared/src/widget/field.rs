@@ -122,6 +122,10 @@ impl<'a> Object<'a> {
         self.members.is_empty()
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.members.iter().map(|(name, _)| name)
+    }
+
     pub(super) fn field<'s>(&'s self, name: &'s str) -> Option<Field<'s>> {
         let value = self.members.get(name).filter(|value| !value.is_null())?;
         Some(Field { path: Path { parent: Some(&self.path), name, item: None }, value })
