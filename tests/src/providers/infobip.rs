@@ -63,11 +63,12 @@ impl ProviderUnderTest for Infobip {
         let sms = json!({ "messageId": "817790313235066447", "from": "385916242493", "to": "447700900000",
                           "text": "Hello agent", "cleanText": "Hello agent", "keyword": "HELLO", "smsCount": 1,
                           "receivedAt": "2026-09-21T14:13:18.000+0000", "callbackData": "cb" });
-        let mms = json!({ "messageId": 9_007_199_254_740_993_u64, "from": 385_916_242_493_u64, "to": "447700900000",
-                          "receivedAt": "2026-09-21T14:13:18.000+0000",
-                          "message": [{ "contentType": "text/plain", "value": "Look" },
-                                      { "contentType": "image/png", "url": "https://media.example/1" }] });
-        let value = json!({ "results": [sms, mms], "messageCount": 2, "pendingMessageCount": 0 });
+        // Reports on ours come by the same way; the parts are those of an MMS.
+        let report = json!({ "messageId": 9_007_199_254_740_993_u64, "from": 385_916_242_493_u64, "to": "447700900000",
+                             "status": { "groupName": "DELIVERED" },
+                             "message": [{ "contentType": "text/plain", "value": "Look" },
+                                         { "contentType": "image/png", "url": "https://media.example/1" }] });
+        let value = json!({ "results": [sms, report], "messageCount": 2, "pendingMessageCount": 0 });
         Template::new(value, &["status", "integrationType", "WHATSAPP", "application/smil"])
     }
 
