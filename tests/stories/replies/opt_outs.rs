@@ -54,7 +54,7 @@ async fn who_opts_out_between_two_parts_is_sent_no_other() {
 }
 
 #[tokio::test]
-async fn who_has_opted_out_and_left_is_the_owners_to_know_of() {
+async fn opt_out_after_chat_end_is_dead_lettered() {
     let (desk, chat) = Desk::with_chat(TWILIO).await;
     desk.text_with("SM2", "STOP", Some(shared::sms::message::OptOut::Stop)).await;
     desk.cloud.connect.agent_says(&chat, "text/plain", "Bye").unwrap();
