@@ -16,6 +16,9 @@ pub(crate) mod webhook;
 mod whatsapp;
 
 pub(crate) mod aws_sns;
+mod bird;
+mod infobip;
+mod messagebird;
 mod meta;
 mod signalwire;
 mod telnyx;

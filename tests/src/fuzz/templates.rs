@@ -31,7 +31,12 @@ pub(super) static SETTINGS: LazyLock<Template> = LazyLock::new(|| {
               "private_key": secret },
             { "provider": "aws-sns", "topic_arns": [TOPIC] },
             { "provider": "meta", "app_secrets": [secret], "verify_token": secret, "access_token": secret,
-              "phone_number_ids": ["1"] }
+              "phone_number_ids": ["1"] },
+            { "provider": "infobip", "username": "u", "passwords": [secret], "base_url": "x.api.infobip.com",
+              "api_key": secret },
+            { "provider": "messagebird", "signing_keys": [secret], "access_key": secret },
+            { "provider": "bird", "signing_keys": [secret], "access_key": secret, "workspace_id": "w",
+              "channel_id": "c" }
         ]
     });
     Template::new(value, &["plivo", "md5", "-----BEGIN", "https://user:secret@host", "unknown"])

@@ -4,7 +4,10 @@
 //! The send APIs of all are served by [`Providers`].
 
 mod aws_sns;
+mod bird;
 mod cxml;
+mod infobip;
+mod messagebird;
 mod meta;
 mod server;
 mod signalwire;

@@ -105,7 +105,8 @@ fn without_signature(value: &str) -> &str {
 /// Puts a placeholder in the place of each key: the last one, if there was any.
 fn replace_keys(value: &mut Value) -> Option<String> {
     match value {
-        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+        // The whole key, or as much of it as a provider takes.
+        Value::String(text) if matches!(text.len(), 32 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Some(std::mem::replace(text, "[key]".to_owned()))
         }
         Value::Array(items) => items.iter_mut().filter_map(replace_keys).last(),

@@ -149,7 +149,14 @@ impl Provider for Credentials {
             _ => None,
         })?;
         let taken = Taken::at(body, "/messages/0/messageId");
-        let group = code_at(body, "/messages/0/status/groupName").unwrap_or_default();
+        let Some(group) = code_at(body, "/messages/0/status/groupName") else {
+            // A refusal comes with a 200 too, so what can't be read may be either.
+            return if taken.message_id.is_some() {
+                Ok(taken)
+            } else {
+                Err(NotTaken { reason: Reason::Unknown, code: None })
+            };
+        };
         if !matches!(group.as_str(), "UNDELIVERABLE" | "EXPIRED" | "REJECTED") {
             return Ok(taken);
         }

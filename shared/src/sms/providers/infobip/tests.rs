@@ -457,7 +457,10 @@ fn answers_are_understood() {
         &[
             (200, &status("PENDING", "PENDING_ACCEPTED"), None),
             (200, &status("DELIVERED", "DELIVERED_TO_OPERATOR"), None),
-            (200, "", None),
+            (200, r#"{"messages":[{"messageId":"m1"}]}"#, None),
+            (200, r#"{"messages":[{}]}"#, Some(Reason::Unknown)),
+            (200, "{", Some(Reason::Unknown)),
+            (200, "", Some(Reason::Unknown)),
             (200, &status("REJECTED", "REJECTED_DUPLICATE_MESSAGE_ID"), None),
             (200, &status("REJECTED", "REJECTED_NOT_ENOUGH_CREDITS"), Some(Reason::Misconfigured)),
             (200, &status("REJECTED", "REJECTED_SENDER"), Some(Reason::Misconfigured)),

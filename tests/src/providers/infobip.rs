@@ -1,0 +1,79 @@
+//! Infobip.
+
+use serde_json::{Value, json};
+use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
+
+use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use crate::{
+    base64,
+    fuzz::{self, Input, Template},
+};
+
+pub(super) struct Infobip;
+
+fn answer(group: &str, name: &str) -> Value {
+    let status = json!({ "groupId": 1, "groupName": group, "id": 26, "name": name, "description": QUOTES_THE_NUMBER });
+    json!({ "messages": [{ "messageId": "[key]", "status": status, "destination": "14133881111" }] })
+}
+
+impl ProviderUnderTest for Infobip {
+    fn id(&self) -> ProviderId {
+        ProviderId::Infobip
+    }
+
+    fn account(&self, secret: &str) -> Value {
+        json!({ "username": "ib-user", "passwords": [secret], "base_url": "xyz.api.infobip.com", "api_key": secret })
+    }
+
+    fn lines(&self) -> &'static [Line] {
+        const { &[Line::sms("infobip")] }
+    }
+
+    fn limit(&self, _: Channel) -> Limit {
+        Limit::Segments(10)
+    }
+
+    fn request(&self, line: &Line, text: &str) -> Value {
+        let message = json!({ "sender": &line.ours[1..], "content": { "text": text },
+                              "destinations": [{ "to": &line.customer[1..], "messageId": "[key]" }] });
+        post_json("/sms/3/messages", "App s3cret", json!({ "messages": [message] }))
+    }
+
+    fn text_at(&self) -> &'static str {
+        "/messages/0/content/text"
+    }
+
+    fn taken(&self) -> Reply {
+        Reply::new(200, answer("PENDING", "PENDING_ACCEPTED"))
+    }
+
+    fn refused(&self) -> Reply {
+        Reply::new(200, answer("REJECTED", "REJECTED_DESTINATION"))
+    }
+
+    fn tells_failures_by_2xx(&self) -> bool {
+        true
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &["authorization"]
+    }
+
+    fn template(&self) -> Template {
+        let sms = json!({ "messageId": "817790313235066447", "from": "385916242493", "to": "447700900000",
+                          "text": "Hello agent", "cleanText": "Hello agent", "keyword": "HELLO", "smsCount": 1,
+                          "receivedAt": "2026-09-21T14:13:18.000+0000", "callbackData": "cb" });
+        // Reports on ours come by the same way; the parts are those of an MMS.
+        let report = json!({ "messageId": 9_007_199_254_740_993_u64, "from": 385_916_242_493_u64, "to": "447700900000",
+                             "status": { "groupName": "DELIVERED" },
+                             "message": [{ "contentType": "text/plain", "value": "Look" },
+                                         { "contentType": "image/png", "url": "https://media.example/1" }] });
+        let value = json!({ "results": [sms, report], "messageCount": 2, "pendingMessageCount": 0 });
+        Template::new(value, &["status", "integrationType", "WHATSAPP", "application/smil"])
+    }
+
+    fn sign(&self, webhook: &mut Webhook, secret: &str, _: &Input<'_>) -> bool {
+        fuzz::set(webhook, "authorization", &format!("Basic {}", base64(format!("ib-user:{secret}").as_bytes())));
+        true
+    }
+}
