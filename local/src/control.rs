@@ -15,15 +15,15 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    Refused,
     actions::{self, Line},
     config::Limits,
     contact::{Contact, Role, Visibility},
+    error::Refused,
     events,
     fault::Fault,
     operation::Operation,
-    phone::{self, Writing},
-    server::Service,
+    phone::{text::Writing, write},
+    service::Service,
 };
 
 type App = Shared<Arc<Service>>;
@@ -170,9 +170,10 @@ async fn act(
     Ok(Json(answer))
 }
 
-/// Forgets contacts, texts, calls and faults.
+/// Forgets contacts, texts, rows, calls and faults.
 async fn reset(Shared(service): App) -> Json<Value> {
     service.phone().forget();
+    service.rows().forget();
     service.faults().clear();
     service.record().clear();
     // Last, for it is what a page is told of.
@@ -188,7 +189,7 @@ async fn config(Shared(service): App) -> Json<Value> {
 /// Writes a text on the phone; the answer is the bridge's to its webhook.
 async fn write_text(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
     let writing: Writing = read(&body)?;
-    phone::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
+    write::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
 }
 
 async fn texts(Shared(service): App) -> Json<Value> {

@@ -1,7 +1,7 @@
 //! What happens, as server-sent events for the page: `GET /_local/events`.
 //!
 //! A follower is told everything that there is, then what changes: `contact` (a contact as it is now), `text` (a text of
-//! the phone), `faults` (all that are still to happen). `reset` comes first, and whenever everything was forgotten.
+//! the phone), `row` (what became of a request to the bridge), `faults` (all that are still to happen). `reset` comes first, and whenever everything was forgotten.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::server::Service;
+use crate::service::Service;
 
 /// Changes are told together at most this often.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -63,6 +63,10 @@ impl Follower {
         let texts = self.service.phone().changed_since(self.seen);
         for text in texts {
             self.tell("text", &text);
+        }
+        let rows = self.service.rows().changed_since(self.seen);
+        for row in rows {
+            self.tell("row", &row);
         }
         let faults = self.service.faults().listed();
         if self.faults != faults {

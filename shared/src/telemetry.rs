@@ -68,6 +68,8 @@ pub struct Report {
     pub provider_calls: u32,
     /// How old a webhook's signature was, in seconds, where the provider signs a time.
     pub signature_age_s: Option<i64>,
+    /// The queue's id of the item.
+    pub item_id: Option<String>,
     /// How long a queue item had waited when its work began.
     pub queued: Option<Duration>,
     counts: Vec<(&'static str, u64)>,
@@ -86,6 +88,7 @@ impl Report {
             provider_latency: None,
             provider_calls: 0,
             signature_age_s: None,
+            item_id: None,
             queued: None,
             counts: Vec::new(),
             notes: Vec::new(),
@@ -169,6 +172,7 @@ impl Report {
         let provider_ms = self.provider_latency.map(milliseconds);
         let provider_calls = self.provider_latency.map(|_| self.provider_calls);
         let queued_ms = self.queued.map(milliseconds);
+        let item_id = self.item_id.as_deref();
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
         let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
         macro_rules! line {
@@ -176,6 +180,7 @@ impl Report {
                 tracing::$level!(
                     service,
                     request_id,
+                    item_id,
                     contact_id,
                     code,
                     outcome,

@@ -227,6 +227,7 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
         return Step::Wait { time: Duration::ZERO, behind: None };
     }
     let mut report = Report::new(W::SERVICE);
+    report.item_id = item.message_id.clone();
     report.queued = number(item, "SentTimestamp").map(since);
     let receipts = number(item, "ApproximateReceiveCount").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     let work_deadline = Deadline::after(left.saturating_sub(RESERVE.min(left / 4)));

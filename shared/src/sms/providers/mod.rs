@@ -22,6 +22,27 @@ use crate::{
     sms::contract::{Facts, Provider},
 };
 
+/// Calls a macro with the table: a line for each provider, `Name => folder`. The stand-in and the tests make their own tables
+/// of it.
+#[macro_export]
+macro_rules! for_each_provider {
+    ($macro:ident) => {
+        $macro! {
+            Twilio => twilio,
+            Signalwire => signalwire,
+            Telnyx => telnyx,
+            Vonage => vonage,
+            VonageMessages => vonage_messages,
+            AwsSns => aws_sns,
+            Meta => meta,
+            Bandwidth => bandwidth,
+            Sinch => sinch,
+            Plivo => plivo,
+            Webhook => webhook,
+        }
+    };
+}
+
 macro_rules! providers {
     ($($id:ident => $module:ident,)*) => {
         /// A provider; [`Facts::name`] is its name in routes and settings.
@@ -67,19 +88,7 @@ macro_rules! providers {
     };
 }
 
-providers! {
-    Twilio => twilio,
-    Signalwire => signalwire,
-    Telnyx => telnyx,
-    Vonage => vonage,
-    VonageMessages => vonage_messages,
-    AwsSns => aws_sns,
-    Meta => meta,
-    Bandwidth => bandwidth,
-    Sinch => sinch,
-    Plivo => plivo,
-    Webhook => webhook,
-}
+for_each_provider!(providers);
 
 impl ProviderId {
     /// The name in routes and settings.

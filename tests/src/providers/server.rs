@@ -1,8 +1,8 @@
-//! The providers' send APIs, all of them on one local server: it records each request whole, and answers as it is told
-//! to, else as the provider's documentation says of a text that is taken.
+//! The providers' send APIs, all of them on one local server. It records each request whole, and answers as a script says,
+//! else as the provider's documentation says of a text that is taken.
 //!
-//! Its requests are told apart by the first part of the path, which is the account's name in [`Providers::accounts`] and
-//! the end of its `send_base_url`. AWS's SDK also comes by the service's endpoint, without that part.
+//! The first part of the path tells the providers apart: it is the account's name in [`Providers::accounts`], and the end
+//! of its `send_base_url`. AWS's SDK may also call the service's endpoint, which has no such part.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,14 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The names of all, as they are in the settings.
-pub const PROVIDERS: [&str; 7] = ["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"];
-
-/// What every secret of [`Providers::accounts`] has in it.
-pub const SECRET: &str = "s3cret";
-
-/// The key of the Vonage application: made for tests only.
-pub const PRIVATE_KEY: &str = include_str!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.key.pem");
+use super::{PROVIDERS, account, of_name};
 
 /// A request.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,20 +59,60 @@ impl Call {
         }
     }
 
-    /// The words that were sent, whoever was to send them.
+    /// The text that was sent.
     pub fn text(&self) -> String {
-        self.one_of(&["/Body", "/text", "/MessageBody", "/text/body"])
-    }
-
-    /// Where to.
-    pub fn to(&self) -> String {
-        self.one_of(&["/To", "/to", "/DestinationPhoneNumber", "/recipient"])
-    }
-
-    fn one_of(&self, pointers: &[&str]) -> String {
         let body = if self.json().is_null() { json!(self.form()) } else { self.whatsapp() };
-        let found = pointers.iter().find_map(|pointer| body.pointer(pointer)?.as_str());
+        let of_provider = PROVIDERS.iter().filter(|provider| provider.name() == self.provider);
+        let found = of_provider.filter_map(|provider| body.pointer(provider.text_at())?.as_str()).next();
         found.unwrap_or_default().to_owned()
+    }
+
+    /// The whole request, to be compared with [`super::ProviderUnderTest::request`]. Without the headers that every
+    /// client sends, and with placeholders for what differs each time: `[key]`, `[JWT]` and `[SigV4]`.
+    pub fn whole(&self) -> Value {
+        let is_said = |name: &str| {
+            let travels = ["host", "content-length", "accept", "user-agent", "x-amz-user-agent", "x-amz-date"];
+            // Looked at by `assert_signed`.
+            let signs = ["webhook-timestamp", "webhook-signature"];
+            !travels.contains(&name) && !signs.contains(&name) && !name.starts_with("amz-sdk-")
+        };
+        let headers = self.headers.iter().filter(|(name, _)| is_said(name));
+        let mut headers: Value = headers.map(|(name, value)| (name.clone(), json!(without_signature(value)))).collect();
+        let mut body = if self.json().is_null() { json!(self.form()) } else { self.json() };
+        if body["message"].is_string() {
+            body["message"] = self.whatsapp();
+        }
+        replace_keys(&mut headers);
+        replace_keys(&mut body);
+        json!({ "request": format!("{} {}", self.method, self.path), "query": self.query, "headers": headers, "body": body })
+    }
+
+    /// The key of the text, wherever in the request it is: 64 hexadecimal digits.
+    pub fn key(&self) -> Option<String> {
+        let mut found = json!({ "headers": self.headers, "form": self.form(), "json": self.json() });
+        replace_keys(&mut found)
+    }
+}
+
+fn without_signature(value: &str) -> &str {
+    if value.starts_with("Bearer ey") && value.split('.').count() == 3 {
+        "Bearer [JWT]"
+    } else if value.starts_with("AWS4-HMAC-SHA256 Credential=test/") {
+        "[SigV4]"
+    } else {
+        value
+    }
+}
+
+/// Puts a placeholder in the place of each key: the last one, if there was any.
+fn replace_keys(value: &mut Value) -> Option<String> {
+    match value {
+        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Some(std::mem::replace(text, "[key]".to_owned()))
+        }
+        Value::Array(items) => items.iter_mut().filter_map(replace_keys).last(),
+        Value::Object(members) => members.values_mut().filter_map(replace_keys).last(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 
@@ -146,87 +179,19 @@ impl Reply {
         self
     }
 
-    /// What a provider answers when it takes a text, by the sources that the head of its file in `shared/src/sms` names.
+    /// What a provider answers when it takes a text.
     pub fn taken(provider: &str) -> Self {
-        match provider {
-            "twilio" => Self::new(
-                201,
-                json!({ "sid": "SM11111111111111111111111111111111", "status": "queued", "error_code": null }),
-            ),
-            "signalwire" => {
-                Self::new(201, json!({ "sid": "b8d5c1f2-0d1e-4c5b-9c0a-111111111111", "status": "queued" }))
-            }
-            "telnyx" => Self::new(
-                200,
-                json!({ "data": { "id": "84cca175-9755-4859-b67f-4730d7f58aa3", "parts": 1,
-                                  "to": [{ "phone_number": "+14133881111", "status": "queued" }] } }),
-            ),
-            "vonage" => Self::new(
-                200,
-                json!({ "message-count": "1", "messages": [{ "to": "14133881111", "status": "0",
-                        "message-id": "0C000000217B7F02", "remaining-balance": "15.53590000" }] }),
-            ),
-            "vonage-messages" => Self::new(202, json!({ "message_uuid": "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab" })),
-            "meta" => Self::new(
-                200,
-                json!({ "messaging_product": "whatsapp", "contacts": [{ "input": "14133881111" }],
-                        "messages": [{ "id": "wamid.HBgLMTQxMzM4ODExMTEVAgARGBI" }] }),
-            ),
-            "aws-sns" => Self::new(200, json!({ "MessageId": "m-1", "messageId": "m-1" })),
-            other => panic!("no such provider: {other}"),
-        }
-    }
-
-    /// What a provider answers when the customer has opted out, if it says so at once: Vonage reports it later, Social
-    /// not at all.
-    pub fn opted_out(provider: &str) -> Option<Self> {
-        Some(match provider {
-            "twilio" | "signalwire" => Self::refusal(provider, 400, "21610"),
-            "telnyx" => Self::refusal(provider, 403, "40300"),
-            "meta" => Self::refusal(provider, 400, "131050"),
-            "aws-sns" => Self::exception(
-                400,
-                "ConflictException",
-                &json!({ "Reason": "DESTINATION_PHONE_NUMBER_OPTED_OUT", "Message": "+14133881111 has opted out" }),
-            ),
-            _ => return None,
-        })
+        of_name(provider).taken()
     }
 
     /// What a provider answers when the destination is no number.
     pub fn refused(provider: &str) -> Self {
-        match provider {
-            "twilio" => Self::refusal(provider, 400, "21211"),
-            "signalwire" => Self::refusal(provider, 422, "21217"),
-            "telnyx" => Self::refusal(provider, 422, "40310"),
-            "vonage" => Self::refusal(provider, 200, "3"),
-            "vonage-messages" => Self::refusal(provider, 422, "1040"),
-            "meta" => Self::refusal(provider, 400, "131026"),
-            "aws-sns" => Self::exception(
-                400,
-                "ValidationException",
-                &json!({ "Reason": "FIELD_VALIDATION_FAILED", "Message": "+14133881111 is not valid" }),
-            ),
-            other => panic!("no such provider: {other}"),
-        }
+        of_name(provider).refused()
     }
 
-    /// An answer in the provider's own form, with a code and a text that quotes the customer's number.
-    pub fn refusal(provider: &str, status: u16, code: &str) -> Self {
-        let says = "+14133881111 can't be texted";
-        let number: Value = code.parse::<u32>().map_or_else(|_| json!(code), |code| json!(code));
-        let body = match provider {
-            "twilio" | "signalwire" => json!({ "code": number, "message": says, "more_info": "…", "status": status }),
-            "telnyx" => json!({ "errors": [{ "code": code, "title": says, "detail": says }] }),
-            "vonage" => json!({ "message-count": "1", "messages": [{ "status": code, "error-text": says }] }),
-            "vonage-messages" => json!({ "type": format!("https://developer.vonage.com/api-errors/messages#{code}"),
-                                         "title": says, "detail": says, "instance": "i" }),
-            "meta" => {
-                json!({ "error": { "message": says, "type": "OAuthException", "code": number, "fbtrace_id": "f" } })
-            }
-            other => panic!("{other} has no codes"),
-        };
-        Self::new(status, body)
+    /// What a provider answers when the customer has opted out, if it says so at once.
+    pub fn opted_out(provider: &str) -> Option<Self> {
+        of_name(provider).opted_out()
     }
 
     /// An error of an AWS service.
@@ -279,7 +244,7 @@ impl Providers {
 
     /// The `accounts` of a settings document: one at each provider, that sends here.
     pub fn accounts(&self) -> Value {
-        json!(PROVIDERS.map(|provider| account(provider, &self.base_url(provider))))
+        super::names().into_iter().map(|provider| account(provider, &self.base_url(provider))).collect()
     }
 
     /// Does this with the next requests of a provider, in this order; with those after them what it did before.
@@ -312,29 +277,6 @@ impl Drop for Providers {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// An account in the settings, named as its provider.
-pub fn account(provider: &str, send_base_url: &str) -> Value {
-    let mut account = match provider {
-        "twilio" => json!({ "auth_tokens": [format!("{SECRET}-1"), format!("{SECRET}-0")],
-                            "account_sid": "AC00000000000000000000000000000001" }),
-        "signalwire" => {
-            json!({ "signing_keys": [SECRET], "space": "acme", "project_id": "720796a0-8ee9", "api_token": SECRET })
-        }
-        "telnyx" => json!({ "public_keys": ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="], "api_key": SECRET }),
-        "vonage" => json!({ "signature_secrets": [SECRET], "api_key": "abcd1234", "api_secret": SECRET }),
-        "vonage-messages" => {
-            json!({ "signature_secrets": [SECRET], "application_id": "aaaaaaaa-bbbb-cccc-dddd-0123456789ab",
-                                     "private_key": PRIVATE_KEY })
-        }
-        "meta" => json!({ "app_secrets": [SECRET], "access_token": SECRET, "phone_number_ids": ["106540352242922"] }),
-        "aws-sns" => json!({ "topic_arns": ["arn:aws:sns:us-east-1:123456789012:two-way-sms"] }),
-        other => panic!("no such provider: {other}"),
-    };
-    account["provider"] = json!(provider);
-    account["send_base_url"] = json!(send_base_url);
-    account
 }
 
 /// A port that nobody listens at, nor will as long as this is kept; and its URL.
@@ -410,9 +352,9 @@ async fn read_call(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: usi
     }
     let body = String::from_utf8(buffer.drain(..length).collect()).unwrap();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let named = path.get(1..).and_then(|path| PROVIDERS.iter().find(|name| path.split('/').next() == Some(name)));
-    let (provider, path) = match named {
-        Some(name) => (*name, &path[1 + name.len()..]),
+    let first = path.get(1..).and_then(|path| path.split('/').next()).unwrap_or_default();
+    let (provider, path) = match super::names().into_iter().find(|name| *name == first) {
+        Some(name) => (name, &path[1 + name.len()..]),
         // By the service's endpoint.
         None => ("aws-sns", path),
     };
