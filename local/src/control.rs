@@ -22,7 +22,7 @@ use crate::{
     events,
     fault::Fault,
     operation::Operation,
-    phone::{text::Writing, webhook},
+    phone::{text::Writing, write},
     service::Service,
 };
 
@@ -190,7 +190,7 @@ async fn config(Shared(service): App) -> Json<Value> {
 /// Writes a text on the phone; the answer is the bridge's to its webhook.
 async fn write_text(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
     let writing: Writing = read(&body)?;
-    webhook::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
+    write::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
 }
 
 async fn texts(Shared(service): App) -> Json<Value> {

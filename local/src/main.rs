@@ -150,7 +150,12 @@ fn sending_elsewhere(settings: &Value) -> Vec<&str> {
     };
     let accounts = settings.get("accounts").and_then(Value::as_array).into_iter().flatten();
     accounts
-        .filter(|account| !account.get("send_base_url").and_then(Value::as_str).is_some_and(is_here))
+        .filter(|account| {
+            // A `webhook` account names the whole URL, or only receives.
+            let name =
+                if account.get("provider").is_some_and(|it| it == "webhook") { "send_url" } else { "send_base_url" };
+            !account.get(name).and_then(Value::as_str).is_some_and(is_here)
+        })
         .filter_map(|account| {
             let text = |field| account.get(field).and_then(Value::as_str);
             text("name").or_else(|| text("provider"))

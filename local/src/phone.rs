@@ -1,4 +1,4 @@
-//! A telephone, and the providers between it and the bridge: texts from it become signed webhooks ([`sign`], [`webhook`]),
+//! A telephone, and the providers between it and the bridge: texts from it become signed webhooks ([`sign`], [`write`]),
 //! and texts to it come in by the providers' send APIs ([`send`]). The accounts are those of the bridge's own settings
 //! document.
 //!
@@ -12,19 +12,23 @@ pub(crate) mod send;
 pub(crate) mod sign;
 pub(crate) mod text;
 pub(crate) mod texts;
-pub(crate) mod webhook;
 mod whatsapp;
+pub(crate) mod write;
 
 pub(crate) mod aws_sns;
 mod bird;
 mod infobip;
 mod messagebird;
+mod bandwidth;
 mod meta;
+mod plivo;
 mod signalwire;
+mod sinch;
 mod telnyx;
 mod twilio;
 mod vonage;
 mod vonage_messages;
+mod webhook;
 
 use self::contract::Provider;
 

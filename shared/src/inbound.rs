@@ -41,7 +41,7 @@ pub struct Inbound {
 
 impl Inbound {
     /// A message that the account's secret has proved.
-    pub fn new(account: &Account, message: Message) -> Self {
+    pub fn new(account: &Account, mut message: Message) -> Self {
         let number = account.number(&message.to).cloned().unwrap_or_default();
         let provider = account.provider();
         Self {
@@ -49,7 +49,7 @@ impl Inbound {
             account: account.name.clone(),
             provider,
             number,
-            once: message.signed_once.as_deref().map(|nonce| once(provider, nonce)),
+            once: message.signed_once.take().map(|nonce| once(provider, &nonce)),
             reply_from: message.reply_from.clone(),
             message,
         }

@@ -178,12 +178,13 @@ async fn aws_is_found_by_the_services_own_endpoint() {
 async fn what_is_refused_is_not_sent_again() {
     let aws_denied = || Reply::exception(400, "AccessDeniedException", &json!({ "Message": "+14133881111" }));
     for (label, reply, kind) in [
-        ("401", (|_| Reply::status(401)) as fn(Api) -> Reply, Kind::SendMisconfigured),
-        ("403", |_| Reply::status(403), Kind::SendMisconfigured),
-        ("404", |_| Reply::status(404), Kind::SendMisconfigured),
-        ("refused", |api| api.refused(), Kind::SendRefused),
+        (401, (|_| Reply::status(401)) as fn(Api) -> Reply, Kind::SendMisconfigured),
+        (403, |_| Reply::status(403), Kind::SendMisconfigured),
+        (404, |_| Reply::status(404), Kind::SendMisconfigured),
+        (0, |api| api.refused(), Kind::SendRefused),
     ] {
         for (api, sent) in each(PROVIDERS, TIMEOUT, |api| [reply(api)]).await {
+            let kind = api.means(label, kind);
             assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 1), "{api:?}, {label}: {:?}", sent.result);
         }
     }
@@ -222,6 +223,7 @@ async fn a_throttle_or_an_outage_passes() {
 async fn what_does_not_pass_is_told() {
     for (status, kind) in [(429, Kind::Throttled), (500, Kind::ProviderUnavailable), (503, Kind::ProviderUnavailable)] {
         for (api, sent) in each(PROVIDERS, TIMEOUT, |_| vec![Reply::status(status); 9]).await {
+            let kind = api.means(status, kind);
             assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 5), "{api:?}, {status}: {:?}", sent.result);
         }
     }

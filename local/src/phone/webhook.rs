@@ -1,43 +1,83 @@
-//! A text that is written on the phone, posted to the bridge.
+//! A channel of the owner's own, by the Standard Webhooks specification.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
+use aws_lc_rs::hmac;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::text::{Text, Writing};
-use crate::bridge::front::TEXT_HEADER;
-use crate::service::{Service, innermost};
+use super::{
+    account::Account,
+    contract::{Answer, Call, CustomerText, Post, Provider, SendRequest, Signature, authorised, meaning},
+    text::Channel,
+};
 
-/// No provider is this patient (Twilio's 15 s are the most), but none has to wait until the function is built.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) struct Webhook;
 
-/// Writes a text: its webhooks are posted to the bridge. The answer to the last one, or to the first that failed.
-pub(crate) async fn post(service: &Service, writing: Writing) -> Result<Value, String> {
-    let (webhooks, functions, id) = {
-        let mut phone = service.phone();
-        let (channel, webhooks) = phone.write(&writing)?;
-        let functions = phone.functions().unwrap_or_default().to_owned();
-        let id = Uuid::new_v4().to_string();
-        phone.keep(Text::written(id.clone(), channel, writing));
-        (webhooks, functions, id)
-    };
-    let mut answer = json!({});
-    for webhook in webhooks {
-        let request = service.http().post(format!("{functions}{}", webhook.path)).timeout(PATIENCE);
-        let request = webhook.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-        let request = request.header(TEXT_HEADER, &id);
-        let response = request.body(webhook.body).send().await.map_err(|error| {
-            service.phone().answered(&id, 0);
-            format!("the bridge can't be reached: {}", innermost(&error))
-        })?;
-        let status = response.status();
-        let body = response.text().await.unwrap_or_default();
-        service.phone().answered(&id, status.as_u16());
-        answer = json!({ "id": id, "status": status.as_u16(), "body": body });
-        if !status.is_success() {
-            break;
-        }
+impl Provider for Webhook {
+    fn name(&self) -> &'static str {
+        "webhook"
     }
-    Ok(answer)
+
+    fn title(&self) -> &'static str {
+        "Webhook"
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        &[Channel::Sms]
+    }
+
+    fn bodies(&self, text: &CustomerText<'_>) -> Result<Vec<String>, String> {
+        let data = json!({
+            "id": self.message_id(), "from": text.from, "to": text.to, "text": text.text,
+            "received_at": format!("{:.3}", text.now),
+        });
+        Ok(vec![json!({ "type": "message", "data": data }).to_string()])
+    }
+
+    /// <https://www.standardwebhooks.com>
+    fn sign(&self, post: Post<'_>) -> Result<Signature, String> {
+        let id = format!("msg_{}", Uuid::new_v4().simple());
+        let timestamp = post.now.as_second().to_string();
+        let signature = signature(post.account.current("signing_secrets")?, &id, &timestamp, post.body.as_bytes())?;
+        let headers = vec![("webhook-id", id), ("webhook-timestamp", timestamp), ("webhook-signature", signature)];
+        Ok(Signature { headers, body: post.body })
+    }
+
+    fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16> {
+        authorised(is_signed(call))?;
+        let body = call.json();
+        let data =
+            body.get("data").filter(|_| body.get("type").is_some_and(|kind| kind == "message")).ok_or(400_u16)?;
+        SendRequest::of(data, ["from", "to", "text"], Channel::Sms)
+    }
+
+    fn message_id(&self) -> String {
+        Uuid::new_v4().to_string()
+    }
+
+    fn taken(&self, _: &SendRequest, id: &str) -> Answer {
+        Answer::json(200, json!({ "id": id }))
+    }
+
+    fn refused(&self, _: &Call<'_>, status: u16) -> Answer {
+        Answer::json(status, json!({ "error": meaning(status) }))
+    }
+}
+
+fn signature(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> Result<String, String> {
+    let key = BASE64_STANDARD.decode(secret.trim_start_matches("whsec_")).map_err(|error| error.to_string())?;
+    let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
+    Ok(format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &signed))))
+}
+
+/// Whether each of the account's secrets has signed it.
+fn is_signed(call: &Call<'_>) -> bool {
+    let account: &Account = call.account;
+    let given: Vec<_> = call.header("webhook-signature").split(' ').collect();
+    let secrets = account.list("send_secrets");
+    let is_there = |secret: &&str| {
+        let expected = signature(secret, call.header("webhook-id"), call.header("webhook-timestamp"), call.body);
+        expected.is_ok_and(|expected| given.contains(&expected.as_str()))
+    };
+    !secrets.is_empty() && secrets.iter().all(is_there)
 }

@@ -139,7 +139,7 @@ pub enum OptOut {
     Help,
 }
 
-/// A picture, a recording, a file. Exactly one of `url` and `id` is there; who may open a URL is the provider's rule
+/// A picture, a recording, a file. One of `url` and `id` is there, or neither where all that is known is that it came; who may open a URL is the provider's rule
 /// ([`crate::sms::providers::Provider::opens_to_anyone`]).
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {

@@ -5,22 +5,29 @@
 
 mod aws_sns;
 mod bird;
+mod bandwidth;
 mod cxml;
 mod infobip;
 mod messagebird;
 mod meta;
+mod plivo;
 mod server;
 mod signalwire;
+mod sinch;
 mod telnyx;
 mod twilio;
 mod vonage;
 mod vonage_messages;
+mod webhook;
 
 use std::fmt;
 
 use local::sign;
 use serde_json::{Value, json};
-use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
+use shared::{
+    Kind,
+    sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook},
+};
 
 pub use self::{
     server::{Call, Providers, Reply, nobody},
@@ -48,6 +55,11 @@ pub trait ProviderUnderTest: Sync {
     /// Its account in the settings, without `provider` and `send_base_url`. `secret` verifies webhooks, and is part of
     /// every credential.
     fn account(&self, secret: &str) -> Value;
+
+    /// Has the account send to a server.
+    fn send_to(&self, account: &mut Value, base: &str) {
+        account["send_base_url"] = json!(base);
+    }
 
     /// A line for each network that is addressed in a way of its own. The first one is labelled as the API.
     fn lines(&self) -> &'static [Line];
@@ -80,6 +92,11 @@ pub trait ProviderUnderTest: Sync {
     /// The answer to too many requests.
     fn throttled(&self) -> Reply {
         Reply::status(429)
+    }
+
+    /// What a status means, where that is not as usual.
+    fn means(&self, _status: u16, usual: Kind) -> Kind {
+        usual
     }
 
     /// The answer where the provider itself says that it did not take the text, and why.
@@ -233,7 +250,7 @@ pub const SECRET: &str = "s3cret";
 /// An account in the settings, named as its provider.
 pub fn account(provider: &str, send_base_url: &str) -> Value {
     let mut account = with_provider(provider, of_name(provider).account(SECRET));
-    account["send_base_url"] = json!(send_base_url);
+    of_name(provider).send_to(&mut account, send_base_url);
     account
 }
 

@@ -1,0 +1,74 @@
+//! Bandwidth.
+
+use serde_json::{Value, json};
+use shared::sms::{message::Channel, providers::ProviderId, segments::Limit};
+
+use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use crate::{base64, fuzz::Template};
+
+pub(super) struct Bandwidth;
+
+fn refusal(status: u16, kind: &str) -> Reply {
+    Reply::new(status, json!({ "type": kind, "description": QUOTES_THE_NUMBER, "fieldErrors": [] }))
+}
+
+impl ProviderUnderTest for Bandwidth {
+    fn id(&self) -> ProviderId {
+        ProviderId::Bandwidth
+    }
+
+    fn account(&self, secret: &str) -> Value {
+        json!({ "username": "bw-user", "passwords": [secret], "account_id": "9900000", "application_id": "93de2206",
+                "api_username": "api", "api_password": secret })
+    }
+
+    fn lines(&self) -> &'static [Line] {
+        const { &[Line::sms("bandwidth")] }
+    }
+
+    fn limit(&self, _: Channel) -> Limit {
+        Limit::Units(2_048)
+    }
+
+    fn request(&self, line: &Line, text: &str) -> Value {
+        post_json(
+            "/api/v2/users/9900000/messages",
+            &format!("Basic {}", base64(b"api:s3cret")),
+            json!({ "applicationId": "93de2206", "from": line.ours, "to": [line.customer], "text": text, "tag": "[key]" }),
+        )
+    }
+
+    fn text_at(&self) -> &'static str {
+        "/text"
+    }
+
+    fn taken(&self) -> Reply {
+        Reply::new(202, json!({ "id": "1589228074636lm4k2je7j7jklbn2", "segmentCount": 1, "direction": "out" }))
+    }
+
+    fn refused(&self) -> Reply {
+        refusal(400, "request-validation")
+    }
+
+    fn throttled(&self) -> Reply {
+        refusal(429, "max-message-queue-size-exceeded")
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &["authorization"]
+    }
+
+    fn template(&self) -> Template {
+        let value = json!([{
+            "type": "message-received", "time": "2026-09-21T14:13:19.123Z", "to": "+12345678902",
+            "message": {
+                "id": "14762070468292kw2fuqty55yp2b2", "owner": "+12345678902", "applicationId": "93de2206",
+                "time": "2026-09-21T14:13:18Z", "segmentCount": 1, "direction": "in", "channel": "RBM",
+                "to": ["+12345678902", "+17735550003"], "from": "+12345678901", "text": "Hello agent",
+                "media": ["https://media.example/1"],
+                "suggestionResponse": { "text": "Yes", "postbackData": "eWVz", "pairedMessageId": "1" },
+                "locationResponse": { "latitude": "48.1", "longitude": "11.5" } }
+        }]);
+        Template::new(value, &["suggestion-response", "requested-location-response", "message-failed", "MMS", "out"])
+    }
+}
