@@ -19,10 +19,10 @@ comma := ,
 export NO_PROXY := localhost,127.0.0.1$(if $(NO_PROXY),$(comma)$(NO_PROXY))
 export no_proxy := localhost,127.0.0.1$(if $(no_proxy),$(comma)$(no_proxy))
 
-.PHONY: help dev test lint template fmt build arch deploy smoke bench fuzz clean
+.PHONY: help dev test lint template monitoring fmt build arch release deploy rollback dead-letters erase doctor smoke bench fuzz clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 dev: $(BIN)/cargo-lambda local/page/node_modules/.installed ## run the bridge on this machine: no AWS account needed
 	@local/dev.sh
@@ -30,7 +30,7 @@ dev: $(BIN)/cargo-lambda local/page/node_modules/.installed ## run the bridge on
 test: lint $(BIN)/pytest local/page/node_modules/.installed tests/clients/node_modules/.installed ## run every check and test
 	cargo build --workspace --bins
 	cargo test --workspace
-	pytest -q -rs tests/clients tests/template/test_deployment.py
+	pytest -q -rs tests/clients tests/template/test_deployment.py tests/template/test_exports.py tests/tools
 
 lint: template .tools/bin/cargo-deny ## check formatting, lints, licences, dependencies and the SAM template
 	cargo fmt --all --check
@@ -41,10 +41,13 @@ lint: template .tools/bin/cargo-deny ## check formatting, lints, licences, depen
 # cfn-lint lets things through in a SAM template that it finds in the expanded one: both.
 template: .venv/.template .tools/sam/bin/sam .tools/checkov/bin/checkov ## check the SAM template
 	python tests/template/expand.py target/template
-	cfn-lint -t template.yaml -t target/template/*.json
+	cfn-lint -t template.yaml -t deploy/monitoring.json -t target/template/*.json
 	.tools/sam/bin/sam validate
 	.tools/checkov/bin/checkov --config-file .checkov.yaml -f target/template/expanded.json
-	pytest -q tests/template/test_template.py
+	pytest -q tests/template/test_template.py tests/template/test_monitoring.py tests/template/test_filter.py
+
+monitoring: .venv/.deploy ## write deploy/monitoring.json from the table in deploy/monitoring.py
+	python deploy/monitoring.py
 
 fmt: ## format the code
 	cargo fmt --all
@@ -63,20 +66,34 @@ endif
 arch:
 	@case '$(ARCH)' in ''|arm64|x86_64) ;; *) echo 'ARCH is arm64, x86_64 or nothing'; exit 2;; esac
 
-# The first time it asks for everything and writes the answers to samconfig.toml; GUIDED=1 asks again. What is built must be
-# what the functions are told to run on: ARCH, which the answers must not contradict, or what they say (SAVED; the template's
-# default where they don't). x86_64 wants an x86_64 machine. `sam build` leaves what it built in target/lambda, too.
-SAVED = $(shell awk '/^ *parameter_overrides/ { a = "arm64" } /^ *[p"].*Architecture=[\\"]*x86_64/ { a = "x86_64" } \
-  END { print a }' samconfig.toml)
-deploy: SAVED := $(SAVED)
-deploy: TARGET := $(or $(ARCH),$(SAVED),arm64)
-deploy: arch $(BIN)/cargo-lambda .tools/sam/bin/sam ## build and deploy with SAM
-	@[ '$(TARGET)' != x86_64 ] || [ "$$(uname -m)" = x86_64 ] || { echo 'x86_64 needs an x86_64 machine'; exit 1; }
-	@[ '$(TARGET)' = '$(or $(SAVED),$(TARGET))' ] || { \
-	  echo 'samconfig.toml has Architecture=$(SAVED): answer $(TARGET) with GUIDED=1'; [ -n '$(GUIDED)' ] || exit 2; }
-	rustup target add $(if $(filter x86_64,$(TARGET)),x86_64,aarch64)-unknown-linux-gnu
-	.tools/sam/bin/sam build --parameter-overrides Architecture=$(TARGET)
-	.tools/sam/bin/sam deploy $(if $(SAVED),$(if $(GUIDED),--guided),--guided --parameter-overrides Architecture=$(TARGET))
+# ---- A deployed bridge: docs/operations.md ---------------------------------------------------------------------------
+
+STACK ?= connect-chat-bridge
+# For what a release is built; an answer `Architecture` must say the same.
+TARGET = $(or $(ARCH),arm64)
+
+release: ## build and pack what is deployed: target/releases (ARCH=x86_64 for that processor)
+	@$(MAKE) --no-print-directory build ARCH=$(TARGET)
+	@python3 tools/release.py $(TARGET)
+
+deploy: .venv/.deploy .tools/sam/bin/sam ## deploy (STACK=… PARAMETERS=deploy/both.yaml the first time, ZIP=… a release, YES=1)
+	@zip='$(ZIP)'; [ -n "$$zip" ] || zip=$$($(MAKE) --no-print-directory release ARCH=$(TARGET) | tail -1); \
+	  python tools/deploy.py --stack '$(STACK)' --zip "$$zip" $(if $(PARAMETERS),--parameters '$(PARAMETERS)') $(if $(YES),--yes) \
+	  $(if $(TAGS),--tags '$(TAGS)')
+
+rollback: .venv/.deploy ## back to the version before, within seconds (STACK=… [FUNCTION=StartChat [TO=7]])
+	@python tools/rollback.py --stack '$(STACK)' $(if $(FUNCTION),--function '$(FUNCTION)') $(if $(TO),--to '$(TO)')
+
+dead-letters: .venv/.deploy ## list dead letters (STACK=… [QUEUE=Inbound]); DO=redrive|delete REASON=… [TWICE=1]
+	@python tools/dead_letters.py --stack '$(STACK)' $(or $(DO),list) $(if $(REASON),--reason '$(REASON)') \
+	  $(if $(QUEUE),--queue '$(QUEUE)') $(if $(TWICE),--may-have-been-delivered)
+
+erase: .venv/.deploy ## erase what is kept of one customer (STACK=… ADDRESS=+14155550123 [OPT_OUT=1] [YES=1])
+	@[ -n '$(ADDRESS)' ] || { echo 'make erase ADDRESS=<the customer'"'"'s address>'; exit 2; }
+	@python tools/erase.py --stack '$(STACK)' $(if $(OPT_OUT),--opt-out) $(if $(YES),--yes) -- '$(ADDRESS)'
+
+doctor: .venv/.deploy ## check make dev, or with STACK=… a deployed stack, for common mistakes
+	@python tools/doctor.py $(if $(filter command environment,$(firstword $(origin STACK))),--stack '$(STACK)')
 
 smoke: ## check a deployed bridge: URL=https://… [ORIGIN=https://shop.example] [ONLY=widget|messages] [TOKEN=…]
 	@[ -n "$(URL)" ] || { echo 'make smoke URL=<output Url of the stack> [ORIGIN=<an allowed origin>]'; exit 2; }
@@ -127,6 +144,11 @@ $(BIN)/pytest: tests/clients/requirements.txt $(BIN)/cargo-lambda
 	  || { echo "$$($(BIN)/python -V) is too old for the tests: install 3.11 or newer, and run make clean"; exit 1; }
 	@echo 'Installing the AWS CLI, boto3 and pytest into .venv (a minute)'
 	@$(call pip,the AWS CLI and boto3 and pytest,-r $<)
+	@touch $@
+
+.venv/.deploy: deploy/requirements.txt | .venv/pyvenv.cfg
+	@echo 'Installing boto3 into .venv'
+	@$(call pip,boto3 and PyYAML,-r $<)
 	@touch $@
 
 .venv/.template: tests/template/requirements.txt $(BIN)/pytest

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::{
     StandIn,
     poller::{Poller, invoke_over_http},
-    streaming::StreamSubscriber,
 };
 
 /// How many batches of a queue are worked on at once.
@@ -80,6 +79,9 @@ impl Pipeline {
 
     /// Publishes what the stand-in streams, and hands the queues' batches to the functions, until it is dropped.
     pub async fn run(&self, stand_in: &StandIn) {
+        for poller in [&self.inbound, &self.replies] {
+            poller.observe(stand_in.observer());
+        }
         let poll = async |poller: &Poller, function: &'static str| {
             let client = reqwest::Client::new();
             let invoke = async |event: Value| {
@@ -92,14 +94,16 @@ impl Pipeline {
             };
             poller.run(WORKERS, invoke, |error| eprintln!("local: the queue of {function}: {error}")).await;
         };
-        let topic = self.publish(stand_in.stream());
+        let topic = self.publish(stand_in);
         let (inbound, outbound) = (poll(&self.inbound, "deliver-message"), poll(&self.outbound, "send-reply"));
         join4(inbound, poll(&self.replies, "receive-reply"), outbound, topic).await;
     }
 
     /// Connect's topic, and its subscription: a standard queue without raw delivery.
-    async fn publish(&self, mut items: StreamSubscriber) {
+    async fn publish(&self, stand_in: &StandIn) {
+        let mut items = stand_in.stream();
         while let Some(item) = items.next().await {
+            stand_in.note_reply(&item);
             let message = json!({ "QueueUrl": self.replies_url, "MessageBody": item.notification().to_string() });
             // SNS retries for 23 days.
             while let Err(error) = self.aws.call("sqs", "AmazonSQS.SendMessage", &message).await {

@@ -53,10 +53,14 @@ impl<'a> Env<'a> {
     }
 
     fn flag(&self, name: &str) -> Result<bool> {
+        Ok(self.flag_if_set(name)?.unwrap_or_default())
+    }
+
+    fn flag_if_set(&self, name: &str) -> Result<Option<bool>> {
         match self.optional(name).as_deref() {
-            None => Ok(false),
-            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            None => Ok(None),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(_) => Err(wrong(name, "must be true or false")),
         }
     }
@@ -143,8 +147,12 @@ pub struct StartChat {
     pub extra_contact_flow_ids: BTreeSet<String>,
     /// `ALLOWED_ORIGINS`: the pages that may call.
     pub origins: Origins,
-    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`: with widget keys in it, requests must be signed.
+    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`: holds the widget's keys.
     pub settings: Option<SettingsLocation>,
+    /// `SIGNED_REQUESTS`: whether every start needs a token. Where it is not set, settings at hand say that it does.
+    pub signed_requests: bool,
+    /// `UNSIGNED_IDENTITY`: whether a request without a token may say who the customer is.
+    pub unsigned_identity: bool,
     /// `CONVERSATIONS_TABLE`: remembers signed tokens, so that each starts one chat.
     pub conversations_table: Option<String>,
 }
@@ -152,12 +160,15 @@ pub struct StartChat {
 impl StartChat {
     /// Reads the environment.
     pub fn read(env: &Env<'_>) -> Result<Self> {
+        let settings = SettingsLocation::read(env)?;
         Ok(Self {
             instance: Instance::read(env)?,
+            signed_requests: env.flag_if_set("SIGNED_REQUESTS")?.unwrap_or(settings.is_some()),
+            unsigned_identity: env.flag("UNSIGNED_IDENTITY")?,
             extra_contact_flow_ids: env.list("EXTRA_CONTACT_FLOW_IDS").iter().map(|flow| flow_id(flow)).collect(),
             origins: Origins::parse(&env.required("ALLOWED_ORIGINS")?)
                 .map_err(|rule| wrong("ALLOWED_ORIGINS", &rule))?,
-            settings: SettingsLocation::read(env)?,
+            settings,
             conversations_table: env.optional("CONVERSATIONS_TABLE"),
         })
     }
@@ -387,6 +398,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_say_that_requests_are_signed_unless_told_otherwise() {
+        let settings = ("BRIDGE_SETTINGS", "{}");
+        for (more, signed) in [
+            (&[][..], false),
+            (&[settings], true),
+            (&[settings, ("SIGNED_REQUESTS", "false")], false),
+            (&[settings, ("SIGNED_REQUESTS", "true")], true),
+            (&[("SIGNED_REQUESTS", "true")], true),
+            (&[("SIGNED_REQUESTS", "")], false),
+        ] {
+            let config = read(&[&COMPLETE[..], more].concat()).unwrap();
+            assert_eq!(config.signed_requests, signed, "{more:?}");
+            assert!(!config.unsigned_identity);
+        }
+        assert!(read(&[&COMPLETE[..], &[("UNSIGNED_IDENTITY", "true")]].concat()).unwrap().unsigned_identity);
+    }
+
+    #[test]
     fn lists_are_trimmed_and_hold_no_blanks() {
         let mut variables = COMPLETE.to_vec();
         variables.push(("EXTRA_CONTACT_FLOW_IDS", " a, ,b,"));
@@ -475,6 +504,8 @@ mod tests {
             ("CHAT_DURATION_MINUTES", "10081"),
             ("CHAT_DURATION_MINUTES", "an hour"),
             ("FEATURE_ATTACHMENTS", "yes"),
+            ("SIGNED_REQUESTS", "yes"),
+            ("UNSIGNED_IDENTITY", "1"),
         ] {
             let mut variables: Vec<_> = COMPLETE.iter().filter(|(key, _)| *key != name).copied().collect();
             variables.push((name, value));

@@ -20,8 +20,12 @@ pub enum Kind {
     Validation,
     /// A webhook whose signature or credentials don't prove who sent it.
     Unverified,
+    /// The same, while the settings or certificate at hand may be older than what signed it: it may come again.
+    UnverifiedYet,
     /// A token is missing, expired or wrong.
     Unauthenticated,
+    /// No known key has signed a token, while the settings at hand may be older than the key: it may come again.
+    UnauthenticatedYet,
     /// The browser's origin is not one of `ALLOWED_ORIGINS`.
     OriginNotAllowed,
     /// The request names another Connect instance.
@@ -50,7 +54,7 @@ pub enum Kind {
     ConnectUnavailable,
     /// The time budget is spent.
     Timeout,
-    /// The settings document can't be had, or may be older than the secret that signed the request.
+    /// The settings document can't be had.
     SettingsUnavailable,
     /// A message could be neither queued nor delivered.
     NotStored,
@@ -102,8 +106,8 @@ impl Kind {
     pub fn code(self) -> &'static str {
         match self {
             Self::Validation => "VALIDATION_ERROR",
-            Self::Unverified => "UNVERIFIED",
-            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Unverified | Self::UnverifiedYet => "UNVERIFIED",
+            Self::Unauthenticated | Self::UnauthenticatedYet => "UNAUTHENTICATED",
             Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             Self::InstanceNotAllowed => "INSTANCE_NOT_ALLOWED",
             Self::FlowNotAllowed => "FLOW_NOT_ALLOWED",
@@ -152,7 +156,9 @@ impl Kind {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ChatQuotaExceeded | Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
             Self::ConnectMisconfigured => StatusCode::BAD_GATEWAY,
-            Self::ConnectUnavailable
+            Self::UnverifiedYet
+            | Self::UnauthenticatedYet
+            | Self::ConnectUnavailable
             | Self::SettingsUnavailable
             | Self::NotStored
             | Self::ChatEnded
@@ -176,7 +182,9 @@ impl Kind {
         match self {
             Self::Validation
             | Self::Unverified
+            | Self::UnverifiedYet
             | Self::Unauthenticated
+            | Self::UnauthenticatedYet
             | Self::OriginNotAllowed
             | Self::InstanceNotAllowed
             | Self::FlowNotAllowed

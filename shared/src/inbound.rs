@@ -31,7 +31,7 @@ pub struct Inbound {
     #[serde(default, skip_serializing_if = "Number::is_empty")]
     pub number: Number,
     /// Hash of what the provider signed for this message only, where its signature leaves the body out: it must not come
-    /// with another message. See [`Self::signed_once`].
+    /// with another message (see [`Message::signed_once`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<String>,
     /// What replies are sent from, where that is not our address: see [`Message::reply_from`].
@@ -43,23 +43,16 @@ impl Inbound {
     /// A message that the account's secret has proved.
     pub fn new(account: &Account, message: Message) -> Self {
         let number = account.number(&message.to).cloned().unwrap_or_default();
+        let provider = account.provider();
         Self {
             v: VERSION,
             account: account.name.clone(),
-            provider: account.provider(),
+            provider,
             number,
-            once: None,
+            once: message.signed_once.as_deref().map(|nonce| once(provider, nonce)),
             reply_from: message.reply_from.clone(),
             message,
         }
-    }
-
-    /// Notes a nonce or token id that the provider uses once, such as Plivo's, whose V2 signature covers the URL and the
-    /// nonce only. A repeat of the message may carry it again; another message that does is a forgery.
-    #[must_use]
-    pub fn signed_once(mut self, nonce: &str) -> Self {
-        self.once = Some(hash(&[self.provider.as_str(), &self.account, nonce]));
-        self
     }
 
     /// The text of a queue item.
@@ -111,6 +104,12 @@ impl Inbound {
         let concat = self.message.concat.as_ref().filter(|concat| concat.total > 1)?;
         Some(hash(&[&self.group_id(), &concat.reference, &concat.total.to_string()]))
     }
+}
+
+/// Of a nonce, which a provider uses once, whichever account the message is for. A repeat of the message may carry it again;
+/// another message that does is a forgery.
+fn once(provider: ProviderId, nonce: &str) -> String {
+    hash(&[provider.as_str(), nonce])
 }
 
 /// The queue item, in a group of its own, that comes back for parts of a message: see [`flush_key`].
@@ -212,8 +211,21 @@ mod tests {
         {
             assert_ne!(one.client_token(&["chat", "0"]), other);
         }
-        let signed = one.clone().signed_once("nonce");
-        assert!(!signed.to_item().unwrap().contains("nonce"));
-        assert_ne!(signed.once, two.signed_once("another").once);
+    }
+
+    #[test]
+    fn a_nonce_is_hashed_and_is_the_same_for_all_accounts() {
+        let signed = |account: &str, nonce: &str| {
+            let settings = json!({ "accounts": [{ "name": account, "provider": "plivo", "auth_tokens": ["t"] }] });
+            let settings = Settings::from_json(settings.to_string().as_bytes()).unwrap();
+            let mut message = Message::new("plivo", Channel::Sms, "1", "+14155550100", "+12025550100");
+            message.signed_once = Some(nonce.to_owned());
+            Inbound::new(&settings.accounts[0], message)
+        };
+        let one = signed("a", "nonce");
+        assert!(!one.to_item().unwrap().contains("nonce"));
+        assert_eq!(one.once, signed("b", "nonce").once);
+        assert_ne!(one.once, signed("a", "another").once);
+        assert_eq!(Inbound::from_item(&one.to_item().unwrap()).unwrap().once, one.once);
     }
 }

@@ -16,6 +16,40 @@ use crate::error::{Error, Fault};
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "ConnectChatBridge";
 
+/// Every metric. Alarms and dashboard are checked against this list, and no other metric can be published.
+pub const METRICS: &[&str] = &[
+    "ChatEnded",
+    "ChatRejected",
+    "ChatStarted",
+    "ConnectLatency",
+    "ConversationStarted",
+    "DeadLettered",
+    "DeliveryFailed",
+    "DuplicateMessage",
+    "IntegrationEventDenied",
+    "MessageDelivered",
+    "MessageReceived",
+    "OptedIn",
+    "OptedOut",
+    "PartsMissing",
+    "PersistentChatRefused",
+    "ProviderLatency",
+    "QueueTime",
+    "ReplyDelayed",
+    "ReplyDelivered",
+    "ReplyDuplicate",
+    "ReplyFailed",
+    "ReplyForwarded",
+    "ReplyIgnored",
+    "ReplyNotDelivered",
+    "SettingsUnreadable",
+    "TextDelivered",
+    "TextFailed",
+    "TextSent",
+    "WebhookIgnored",
+    "WebhookRejected",
+];
+
 /// The dimensions of every metric, and of one that is also counted by code. Lambda's own metrics have the first, too: two
 /// stacks in one account are told apart by it.
 const FUNCTION: &str = "FunctionName";
@@ -68,6 +102,8 @@ pub struct Report {
     pub provider_calls: u32,
     /// How old a webhook's signature was, in seconds, where the provider signs a time.
     pub signature_age_s: Option<i64>,
+    /// The queue's id of the item.
+    pub item_id: Option<String>,
     /// How long a queue item had waited when its work began.
     pub queued: Option<Duration>,
     counts: Vec<(&'static str, u64)>,
@@ -86,6 +122,7 @@ impl Report {
             provider_latency: None,
             provider_calls: 0,
             signature_age_s: None,
+            item_id: None,
             queued: None,
             counts: Vec::new(),
             notes: Vec::new(),
@@ -129,9 +166,10 @@ impl Report {
         let service = self.service;
         let signature_age_s = self.signature_age_s;
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
+        let field = error.and_then(Error::field).map(loggable);
         macro_rules! line {
             ($level:ident, $($more:tt)*) => {
-                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, notes, $($more)*)
+                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, field, notes, $($more)*)
             };
         }
         match error {
@@ -169,6 +207,7 @@ impl Report {
         let provider_ms = self.provider_latency.map(milliseconds);
         let provider_calls = self.provider_latency.map(|_| self.provider_calls);
         let queued_ms = self.queued.map(milliseconds);
+        let item_id = self.item_id.as_deref();
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
         let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
         macro_rules! line {
@@ -176,6 +215,7 @@ impl Report {
                 tracing::$level!(
                     service,
                     request_id,
+                    item_id,
                     contact_id,
                     code,
                     outcome,
@@ -204,6 +244,12 @@ impl Report {
 
     /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
     fn metrics(&self, rejected: Option<(&'static str, &'static str)>) -> Option<Value> {
+        let mut published = self.counts.iter().map(|(name, _)| *name).chain(rejected.map(|(name, _)| name));
+        debug_assert!(
+            published.all(|name| METRICS.contains(&name)),
+            "METRICS lacks one of {:?} {rejected:?}",
+            self.counts
+        );
         let function = ON.get().and_then(Option::as_deref).unwrap_or(self.service);
         let mut line =
             Map::from_iter([("service".to_owned(), json!(self.service)), (FUNCTION.to_owned(), json!(function))]);
@@ -243,6 +289,15 @@ impl Report {
         line.insert("_aws".to_owned(), json!({ "Timestamp": timestamp, "CloudWatchMetrics": directives }));
         Some(Value::Object(line))
     }
+}
+
+/// A field's path; its first name only where the rest, which is the caller's, may be more than a name.
+fn loggable(field: &str) -> &str {
+    let is_name =
+        |part: &str| part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_:".contains(&byte));
+    let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+    let first = first.split('[').next().unwrap_or_default();
+    if rest.split('.').all(is_name) && is_name(first) { field } else { first }
 }
 
 /// What is behind an error, outermost first.
@@ -300,6 +355,20 @@ mod tests {
                 "service": "start-chat", "FunctionName": "start-chat", "code": "THROTTLED", "ChatRejected": 1,
             })
         );
+    }
+
+    #[test]
+    fn of_a_field_no_more_than_names_is_logged() {
+        for (field, logged) in [
+            ("body", "body"),
+            ("Attributes.page", "Attributes.page"),
+            ("ParticipantDetails.DisplayName", "ParticipantDetails.DisplayName"),
+            ("Attributes.+14155550123", "Attributes"),
+            ("Attributes.Jane Doe", "Attributes"),
+            ("SupportedMessagingContentTypes[0]", "SupportedMessagingContentTypes[0]"),
+        ] {
+            assert_eq!(loggable(field), logged);
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ def calls(bridge):
 
 
 def token(**claims):
-    """A signed token, as the README's recipe makes it."""
+    """A signed token, as the recipe of docs/widget.md makes it."""
     now = int(time.time())
 
     def part(value):

@@ -1,4 +1,4 @@
-"""The README's recipes for minting a token, run as they are written, against the bridge with keys."""
+"""The recipes of docs/widget.md for minting a token, run as they are written, against the bridge with keys."""
 
 import json
 import re
@@ -19,7 +19,7 @@ RECIPES = {
 
 def recipe(name):
     """The fenced block whose first line names the file."""
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "widget.md").read_text()
     [block] = [block for block in re.findall(r"^```\w+\n(.*?)^```", text, re.M | re.S) if name in block.split("\n")[0]]
     # `php -r` opens the tag itself.
     return block.removeprefix("<?php ")

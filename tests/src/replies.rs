@@ -16,67 +16,17 @@ use shared::{
     inbound::Inbound,
     sender::Sender,
     settings::Settings,
-    sms::message::{Channel, Message, OptOut},
+    sms::message::{Message, OptOut},
 };
 
+pub use crate::providers::{Line, TWILIO, lines};
 use crate::{
-    aws::{Cloud, OURS, call, create_queue, drain, invoke_within, letters_in, moto},
+    aws::{Cloud, call, create_queue, drain, invoke_within, letters_in, moto},
     providers::{Call, Providers, account},
 };
 
 /// Waits are this much shorter than asked for.
 const SPEED: u32 = 40;
-
-/// Whose texts a story is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Line {
-    /// What it is called by where a story fails.
-    pub label: &'static str,
-    /// The provider, which is also the account's name.
-    pub provider: &'static str,
-    /// The network.
-    pub channel: Channel,
-    /// Our address.
-    pub ours: &'static str,
-    /// The provider's own id of it.
-    pub ours_id: Option<&'static str>,
-    /// The customer's address.
-    pub customer: &'static str,
-}
-
-/// A line to each provider, and to each network that is addressed in a way of its own.
-pub const LINES: [Line; 11] = {
-    const SMS: Line =
-        Line { label: "", provider: "", channel: Channel::Sms, ours: OURS, ours_id: None, customer: "+14155550101" };
-    const WHATSAPP: Line = Line { channel: Channel::Whatsapp, ..SMS };
-    [
-        Line { label: "twilio", provider: "twilio", ..SMS },
-        Line { label: "twilio whatsapp", provider: "twilio", ..WHATSAPP },
-        Line { label: "twilio rcs", provider: "twilio", channel: Channel::Rcs, ours: "acme_agent", ..SMS },
-        Line { label: "signalwire", provider: "signalwire", ..SMS },
-        Line { label: "telnyx", provider: "telnyx", ..SMS },
-        Line { label: "vonage", provider: "vonage", ..SMS },
-        Line { label: "vonage-messages", provider: "vonage-messages", ..SMS },
-        Line { label: "meta", provider: "meta", ours_id: Some("106540352242922"), ..WHATSAPP },
-        Line {
-            label: "meta, no number",
-            provider: "meta",
-            ours_id: Some("106540352242922"),
-            customer: "US.13491208655302741918",
-            ..WHATSAPP
-        },
-        Line { label: "aws-sns", provider: "aws-sns", ..SMS },
-        Line {
-            label: "aws-sns whatsapp",
-            provider: "aws-sns",
-            ours_id: Some("arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/0001"),
-            ..WHATSAPP
-        },
-    ]
-};
-
-/// Twilio's SMS.
-pub const TWILIO: Line = LINES[0];
 
 /// A contact centre that texts: one of a story's own.
 pub struct Desk {

@@ -391,8 +391,13 @@ async fn a_part_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn a_nonce_that_comes_with_another_message_is_a_forgery() {
     let cloud = Cloud::start().await;
-    let first = text_from(JO, "1", "one").signed_once("nonce");
-    deliver(&cloud, &[first.clone(), text_from(JO, "2", "forged").signed_once("nonce")]).await;
+    let signed = |id, text| {
+        let mut message = text_from(JO, id, text);
+        message.once = Some("hash of a nonce".to_owned());
+        message
+    };
+    let first = signed("1", "one");
+    deliver(&cloud, &[first.clone(), signed("2", "forged")]).await;
     cloud.send_as(&[first], "again").await;
     deliver(&cloud, &[]).await;
     assert_eq!(cloud.said_by(JO), ["one"]);

@@ -39,6 +39,15 @@ def serve(handler):
     return server, f"http://127.0.0.1:{server.server_port}"
 
 
+def attributes_of(subscription):
+    """What `Subscribe` takes of a subscription's properties."""
+    attributes = {"RedrivePolicy": json.dumps(subscription["RedrivePolicy"])}
+    if "FilterPolicy" in subscription:
+        attributes |= {"FilterPolicy": json.dumps(subscription["FilterPolicy"])}
+        attributes |= {"FilterPolicyScope": subscription["FilterPolicyScope"]}
+    return attributes
+
+
 class Quiet(BaseHTTPRequestHandler):
     """What the servers here have in common."""
 
@@ -199,7 +208,7 @@ class Deployment:
                 TopicArn=subscription["TopicArn"],
                 Protocol=subscription["Protocol"],
                 Endpoint=subscription["Endpoint"],
-                Attributes={"RedrivePolicy": json.dumps(subscription["RedrivePolicy"])},
+                Attributes=attributes_of(subscription),
             )
 
     def _function(self, name):
@@ -231,7 +240,7 @@ class Deployment:
             if its_method == method and fits:
                 plain = sum(not name.startswith("{") for name, _ in pairs)
                 target = integrations[route["Target"].removeprefix("integrations/").strip("{}")]["IntegrationUri"]
-                found.append((not greedy, plain, route["RouteKey"], target.strip("{}").removesuffix(".Arn")))
+                found.append((not greedy, plain, route["RouteKey"], self.stack.function_of(target)))
         return max(found)[2:] if found else (None, None)
 
     def _cors(self, origin):
@@ -342,7 +351,7 @@ class Deployment:
                 }
                 for message in messages
             ]
-            answer = self.functions[mapping["FunctionName"].strip("{}")].invoke({"Records": records})
+            answer = self.functions[self.stack.function_of(mapping["FunctionName"])].invoke({"Records": records})
             failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
             for message in messages:
                 if message["MessageId"] not in failed:

@@ -1,7 +1,7 @@
-"""template.yaml as CloudFormation gets to see it: SAM's transform, and what parameters make of it. Without AWS.
+"""template.yaml as CloudFormation sees it: SAM's transform, and what parameters make of it. Without AWS.
 
-`python expand.py <folder>` writes the expanded template, and each of DEPLOYMENTS with its conditions decided: for
-cfn-lint and checkov.
+`python expand.py <folder>` writes the expanded template, and each of DEPLOYMENTS with its conditions decided, for cfn-lint
+and checkov.
 """
 
 import copy
@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import boto3
+import yaml
 from cfnlint.decode import cfn_yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -33,45 +34,63 @@ FLOW = "33333333-3333-4333-8333-333333333333"
 INSTANCE = "44444444-4444-4444-8444-444444444444"
 INSTANCE_ARN = f"arn:aws:connect:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:bridge-AbCdEf"
+WIDGET_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:widget-GhIjKl"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/55555555-5555-4555-8555-555555555555"
+SECRET_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/88888888-8888-4888-8888-888888888888"
 
 CONNECT = {"ConnectInstanceId": INSTANCE, "ConnectContactFlowId": FLOW}
-WIDGET_ONLY = CONNECT | {"EnableMessages": "false", "AllowedOrigins": "https://shop.example"}
-MESSAGES_ONLY = CONNECT | {"EnableWidget": "false", "SettingsSecretArn": SECRET}
-BOTH = CONNECT | {"AllowedOrigins": "https://shop.example,http://localhost:3000", "SettingsSecretArn": SECRET}
+# What is answered to the questions of the starter files.
+ANSWERS = CONNECT | {"AllowedOrigins": "https://shop.example,http://localhost:3000", "SettingsSecretArn": SECRET}
+
+
+def starter(name):
+    """The parameters of a starter file, with its questions answered."""
+    written = yaml.safe_load((ROOT / "deploy" / f"{name}.yaml").read_text())
+    return {key: ANSWERS[key] if value is None else str(value) for key, value in written.items()}
+
+
+WIDGET_ONLY, MESSAGES_ONLY, BOTH = starter("widget"), starter("messages"), starter("both")
 # Every switch on, every list filled.
 EVERYTHING = BOTH | {
     "AllowedOrigins": "https://shop.example,https://*.shop.example",
     "ChatDurationMinutes": "1440",
     "AttachmentsEnabled": "true",
+    "AttachmentExtensions": "gif,ogg",
     "ExtraContactFlowArns": f"{INSTANCE_ARN}/contact-flow/66666666-6666-4666-8666-666666666666",
     "NumberContactFlowArns": f"{INSTANCE_ARN}/contact-flow/77777777-7777-4777-8777-777777777777",
     "WidgetStreamingTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:widget",
     "SignedRequests": "true",
     "SingleUseTokens": "true",
+    "WidgetSecretArn": WIDGET_SECRET,
     "PublicBaseUrl": "https://chat.shop.example/bridge",
+    "DisableExecuteApiEndpoint": "true",
     "ConnectRoute": "integration-event",
     "PersistentChat": "true",
     "EndUserMessagingTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:two-way-sms",
     "HttpsTopicArns": f"arn:aws:sns:{REGION}:{ACCOUNT}:far-sms",
     "SmsOriginationArns": f"arn:aws:sms-voice:{REGION}:{ACCOUNT}:phone-number/phone-1",
     "WhatsAppPhoneNumberArns": f"arn:aws:social-messaging:{REGION}:{ACCOUNT}:phone-number-id/phone-2",
-    "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
+    "PageTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:pages",
+    "TicketTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:tickets",
     "KmsKeyArn": KEY,
+    "SecretKmsKeyArn": SECRET_KEY,
+    "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     "Architecture": "x86_64",
     "StartChatConcurrency": "50",
     "ReceiveMessageConcurrency": "50",
     "DeliverMessageConcurrency": "2",
+    "ReceiveReplyConcurrency": "5",
     "SendReplyConcurrency": "5",
 }
 SIGNED = WIDGET_ONLY | {"SettingsSecretArn": SECRET, "SignedRequests": "true", "SingleUseTokens": "true"}
 DEPLOYMENTS = {
-    "widget-only": WIDGET_ONLY,
-    "signed-widget-only": SIGNED,
-    "messages-only": MESSAGES_ONLY,
+    "widget": WIDGET_ONLY,
+    "signed-widget": SIGNED,
+    "messages": MESSAGES_ONLY,
     "both": BOTH,
     "everything": EVERYTHING,
 }
+MONITORING = json.loads((ROOT / "deploy" / "monitoring.json").read_text())
 
 
 @cache
@@ -84,15 +103,17 @@ def source():
     return json.loads(_source())
 
 
-def expand(template):
-    """The template without what only SAM knows."""
+def expand(template, parameters=None):
+    """The template without what only SAM knows. Of the parameters SAM makes the names of the functions' versions."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # Where `sam package` would have put it.
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            resource["Properties"]["TemplateURL"] = f"https://s3.{REGION}.amazonaws.com/bucket/key"
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-    return Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION)).translate(template, {})
+    return Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION)).translate(template, parameters or {})
 
 
 class Refused(Exception):
@@ -111,6 +132,12 @@ class Stack:
         self.physical = physical or {}
         self.parameters = self._parameters(parameters)
         self._check_rules()
+        # A function's alias stands for the function: everything that calls one calls the other.
+        self.aliases = {
+            name: resource["Properties"]["FunctionName"]["Ref"]
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::Lambda::Alias"
+        }
         every = template["Resources"]
         self.raw = {name: resource for name, resource in every.items() if self._exists(resource)}
         self.resources = {name: self._value(resource) for name, resource in self.raw.items()}
@@ -121,6 +148,14 @@ class Stack:
         """Properties by logical id."""
         found = self.resources.items()
         return {name: resource.get("Properties", {}) for name, resource in found if resource["Type"] == kind}
+
+    def nested(self, name, template):
+        """The nested stack of this name, with what this one gives it."""
+        return Stack(template, self.of_type("AWS::CloudFormation::Stack")[name]["Parameters"])
+
+    def function_of(self, alias):
+        """The function that an alias such as `{StartChatAliaslive}` is of."""
+        return self.aliases[alias.strip("{}")]
 
     def _parameters(self, given):
         unknown = set(given) - set(self.template["Parameters"])
@@ -147,7 +182,7 @@ class Stack:
         return values
 
     def _check_rules(self):
-        for rule in self.template["Rules"].values():
+        for rule in self.template.get("Rules", {}).values():
             if self._value(rule.get("RuleCondition", True)):
                 for assertion in rule["Assertions"]:
                     if not self._value(assertion["Assert"]):
@@ -188,7 +223,9 @@ class Stack:
                 return self._value(chosen)
             if function == "Fn::Sub":
                 names = re.compile(r"\$\{([A-Za-z0-9:]+)(?:\.([A-Za-z]+))?\}")
-                return names.sub(lambda name: self._look_up(name[1], name[2] or "Ref"), argument)
+                text, own = argument if isinstance(argument, list) else (argument, {})
+                own = self._value(own)
+                return names.sub(lambda name: own.get(name[1]) or self._look_up(name[1], name[2] or "Ref"), text)
             if function.startswith("Fn::"):
                 argument = self._value(argument)
                 return {
@@ -212,11 +249,11 @@ class Stack:
             for item in part.values():
                 item.pop("Condition", None)
         for part in ("Conditions", "Rules", "Metadata"):
-            del template[part]
+            template.pop(part, None)
         body = json.dumps([template["Resources"], template["Outputs"]])
         for name, value in self.parameters.items():
             rule = template["Parameters"][name]
-            if not re.search(rf'"{name}"|\\$\{{{name}\}}', body):
+            if f'"{name}"' not in body and f"${{{name}}}" not in body:
                 del template["Parameters"][name]
             elif rule["Type"] == "Number":
                 rule["Default"] = int(value)
@@ -239,9 +276,14 @@ class Stack:
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     expanded = expand(source())
+    # SAM has put their values where they were used; cfn-lint would call them unused.
+    del expanded["Parameters"]["GradualDeployment"], expanded["Parameters"]["DeploymentId"], expanded["Metadata"]
     (folder / "expanded.json").write_text(json.dumps(expanded, indent=1))
     for name, parameters in DEPLOYMENTS.items():
-        (folder / f"{name}.json").write_text(json.dumps(Stack(expanded, parameters).decided(), indent=1))
+        stack = Stack(expanded, parameters)
+        (folder / f"{name}.json").write_text(json.dumps(stack.decided(), indent=1))
+        monitoring = stack.nested("Monitoring", MONITORING).decided()
+        (folder / f"{name}-monitoring.json").write_text(json.dumps(monitoring, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ EXPANDED = expand(source())
 TOKEN = "12345678901234567890123456789012"
 CUSTOMER, BUSINESS = "+14155550123", "+12025550100"
 ORIGIN = "https://shop.example"
+# A widget's signing key: of fewer than 32 bytes it is an error.
+KEY = "a key of no less than thirty-two bytes"
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_table_queues_and_topic_are_as_the_template_says(bridge):
     backups = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
     assert backups["PointInTimeRecoveryStatus"] == "ENABLED"
     sqs = bridge.client("sqs")
-    for queue, is_fifo in [("Inbound", True), ("Reply", False)]:
+    for queue, is_fifo in [("Inbound", True), ("Outbound", True), ("Reply", False)]:
         of = {
             name: sqs.get_queue_attributes(QueueUrl=bridge.physical[name]["Ref"], AttributeNames=["All"])["Attributes"]
             for name in (f"{queue}Queue", f"{queue}DeadLetters")
@@ -163,7 +165,7 @@ def test_a_text_reaches_an_agent_and_the_answer_the_phone(bridge, connect, provi
     assert said(connect) == expected, "nothing came twice"
 
 
-def test_what_can_never_be_delivered_is_put_aside(bridge):
+def test_what_can_never_be_delivered_is_dead_lettered(bridge):
     sqs = bridge.client("sqs")
     url = bridge.physical["InboundQueue"]["Ref"]
     sqs.send_message(QueueUrl=url, MessageBody="{}", MessageGroupId="x", MessageDeduplicationId="x")
@@ -183,7 +185,7 @@ def test_a_widget_starts_a_chat(bridge):
         assert status == 200 and json.loads(answer)["data"]["startChatResult"]["ContactId"], answer
         assert headers["Access-Control-Allow-Origin"] == ORIGIN
     status, headers, _ = request(f"{bridge.url}/chat", None, {"Origin": ORIGIN}, "OPTIONS")
-    assert status == 204 and "idempotency-key" in headers["Access-Control-Allow-Headers"]
+    assert status == 204 and headers["Access-Control-Allow-Headers"] == "*,authorization"
 
 
 def test_a_webhook_is_never_taken_for_a_widget(bridge):
@@ -196,7 +198,7 @@ def test_each_half_stands_alone(connect):
         assert set(widget.functions) == {"StartChat"} and not widget.physical
         assert request(f"{widget.url}/chat", b"{}")[0] == 200
     with deployed(connect, MESSAGES_ONLY, {"accounts": [{"provider": "twilio", "auth_tokens": [TOKEN]}]}) as messages:
-        assert set(messages.functions) == {"ReceiveMessage", "DeliverMessage", "SendReply"}
+        assert set(messages.functions) == {"ReceiveMessage", "DeliverMessage", "ReceiveReply", "SendReply"}
         assert request(f"{messages.url}/chat", b"{}")[0] == 404
         assert text(messages, 1, "Hello") == 200
 
@@ -211,8 +213,8 @@ def test_a_wildcard_origin_is_the_functions_to_answer(connect):
 
 
 def test_everything_on_starts(connect):
-    parameters = EVERYTHING | {"KmsKeyArn": ""}
-    settings = {"widget": {"signing_keys": ["a key"]}, "accounts": [{"provider": "twilio", "auth_tokens": [TOKEN]}]}
+    parameters = EVERYTHING | {"KmsKeyArn": "", "WidgetSecretArn": ""}
+    settings = {"widget": {"signing_keys": [KEY]}, "accounts": [{"provider": "twilio", "auth_tokens": [TOKEN]}]}
     topic = parameters["EndUserMessagingTopicArn"]
     with deployed_with_topic(connect, parameters, settings, topic) as bridge:
         assert request(f"{bridge.url}/chat", b"{}", {"Origin": ORIGIN})[0] == 401
@@ -266,14 +268,14 @@ def test_smoke_passes_for_each_half(connect):
 
 
 def test_smoke_takes_a_token(connect):
-    settings = {"widget": {"signing_keys": ["a key"]}}
+    settings = {"widget": {"signing_keys": [KEY]}}
     with deployed(connect, SIGNED, settings) as widget:
         result = smoke(connect, widget.url, "--only", "widget", "--origin", ORIGIN)
         assert result.returncode == 1 and "UNAUTHENTICATED" in result.stdout
         now = int(time.time())
         part = [{"alg": "HS256", "typ": "JWT"}, {"iat": now, "exp": now + 300}]
         part = [base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in part]
-        signature = hmac.new(b"a key", b".".join(part), hashlib.sha256).digest()
+        signature = hmac.new(KEY.encode(), b".".join(part), hashlib.sha256).digest()
         token = b".".join([*part, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
         result = smoke(connect, widget.url, "--only", "widget", "--origin", ORIGIN, "--token", token)
         assert result.returncode == 0, result.stdout + result.stderr

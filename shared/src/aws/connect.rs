@@ -71,7 +71,7 @@ impl Connect {
     /// A client; no call is made.
     pub fn new(config: &SdkConfig, instance_id: impl Into<String>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let events = aws_sdk_connect::config::Builder::from(config).http_client(fresh_connections()).build();
+        let events = aws_sdk_connect::config::Builder::from(config).http_client(fresh_connections(config)).build();
         Self {
             client: Client::new(config),
             events: Client::from_conf(events),

@@ -1,4 +1,5 @@
-//! AWS: each module owns its client, and nothing else does.
+//! Calls to AWS: Connect and its Participant Service, Secrets Manager, SNS. The clients of SQS, DynamoDB and the send APIs
+//! are owned by [`crate::queue`], [`crate::store`] and [`crate::sender`].
 
 pub mod connect;
 pub(crate) mod failure;
@@ -6,14 +7,14 @@ pub mod participant;
 pub mod session;
 pub mod settings;
 pub mod sns;
+mod tls;
 
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, ConfigLoader, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
 };
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::error::{Error, Kind, Result};
@@ -22,12 +23,13 @@ use crate::error::{Error, Kind, Result};
 /// invocations, and a connection that died meanwhile takes the request with it.
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
 
-/// What calls that can't be repeated are made with.
-pub(crate) fn fresh_connections() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(FRESH)
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .build_https()
+/// How often a request of a stranger may cause a call of one kind: a read of the settings, the fetch of a certificate, the
+/// confirmation of a subscription.
+pub const GATE: Duration = Duration::from_secs(30);
+
+/// What calls that can't be repeated are made with, in place of the configuration's own client.
+pub(crate) fn fresh_connections(config: &SdkConfig) -> SharedHttpClient {
+    tls::fresh_client(config.region().map(Region::as_ref))
 }
 
 /// What every client has in common. The SDK's own retries are off: its classifier would repeat
@@ -46,5 +48,6 @@ pub async fn sdk_config() -> Result<SdkConfig> {
         .region()
         .await
         .ok_or_else(|| Error::new(Kind::Internal, "AWS_REGION is not set"))?;
-    Ok(loader().region(region).load().await)
+    let client = tls::client(Some(region.as_ref()));
+    Ok(loader().region(region).http_client(client).load().await)
 }

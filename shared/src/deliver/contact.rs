@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use crate::{
     chat::{ATTRIBUTES_BYTES, CONTENT_BYTES, DISPLAY_NAME_CHARS, INTERACTIVE, TEXT_PLAIN, cut_to},
     inbound::Inbound,
-    sms::message::Media,
+    notes::customers_words,
+    sms::{
+        lines,
+        message::{Media, Referral},
+    },
 };
 
 /// What a chat with a phone can show: the rest is turned into text on its way out.
@@ -23,6 +27,7 @@ pub(super) fn display_name(inbound: &Inbound) -> String {
 /// The attributes of a new chat. The owner's own come last and give way where the limit is met.
 pub(super) fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
     let message = &inbound.message;
+    let referral = message.referral.as_ref();
     let ours = [
         ("channel", Some(message.channel.as_str())),
         ("provider", Some(inbound.provider.as_str())),
@@ -31,6 +36,9 @@ pub(super) fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
         ("businessAddress", Some(message.to.as_str())),
         ("providerMessageId", Some(message.message_id.as_str())),
         ("profileName", message.profile_name.as_deref()),
+        ("referralSourceId", referral.and_then(|referral| referral.source_id.as_deref())),
+        ("referralHeadline", referral.and_then(|referral| referral.headline.as_deref())),
+        ("referralUrl", referral.and_then(|referral| referral.url.as_deref())),
     ];
     let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let owners = inbound.number.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -48,8 +56,11 @@ pub(super) fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
 /// What the agent reads: the text, then what came with it, one a line. Never empty.
 pub(super) fn agent_text(inbound: &Inbound) -> String {
     let message = &inbound.message;
-    let mut lines: Vec<String> =
-        Some(message.text.clone()).filter(|text| !text.trim().is_empty()).into_iter().collect();
+    let mut lines: Vec<String> = Vec::new();
+    if !message.text.trim().is_empty() {
+        let is_own = !message.described;
+        lines.push(if is_own { customers_words(&message.text).into_owned() } else { message.text.clone() });
+    }
     for media in &message.media {
         lines.push(match &media.url {
             Some(url) if inbound.provider.facts().media_links_open => url.clone(),
@@ -66,6 +77,10 @@ pub(super) fn agent_text(inbound: &Inbound) -> String {
     }
     if lines.is_empty() {
         lines.push("[empty message]".to_owned());
+    }
+    if let Some(Referral { headline, url, source_id }) = &message.referral {
+        let shown = if headline.is_some() || url.is_some() { [headline, url] } else { [source_id, &None] };
+        lines.push(lines::line("advertisement", shown.into_iter().flatten().cloned()));
     }
     cut(lines.join("\n"))
 }

@@ -43,6 +43,9 @@ use crate::{
 /// How often one delivery starts a chat that turns out to have ended.
 const STARTS: u32 = 2;
 
+/// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
+const BOT_CHARS: usize = 1024;
+
 /// For how long a destination whose events were denied takes the chat route (section 7 of the design).
 const DENIED: Duration = Duration::from_secs(10 * 60);
 
@@ -171,7 +174,13 @@ impl Conversations {
         if conversation.participant_token.is_some() {
             let token = inbound.client_token(&["message"]);
             let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let said = self.participants.say(&mut conversation, &agent_text(inbound), &token, deadline, report).await?;
+            let text = agent_text(inbound);
+            let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
+            let said = said.inspect_err(|error| {
+                if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
+                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
+                }
+            })?;
             match said {
                 Said::Yes => {
                     let is_new =
@@ -384,7 +393,10 @@ impl Conversations {
     async fn opt_out(&self, inbound: &Inbound, wish: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
         let known = self.store.open(inbound, deadline).await?;
         if known.delivery == Delivered::Yes {
-            return Self::duplicate(report);
+            return Self::duplicate(report).map(|()| true);
+        }
+        if wish == OptOut::Start && !self.store.customer(&inbound.group_id(), deadline).await?.1 {
+            return Ok(false);
         }
         // Recorded before the note, which may fail.
         let mark = if wish == OptOut::Start {

@@ -191,6 +191,7 @@ async fn run_item<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadli
         return Step::Wait(Duration::ZERO);
     }
     let mut report = Report::new(W::SERVICE);
+    report.item_id = item.message_id.clone();
     report.queued = age(item);
     let receipts = number(item, "ApproximateReceiveCount").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     let work_deadline = Deadline::after(left.saturating_sub(RESERVE.min(left / 4)));

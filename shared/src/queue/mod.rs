@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod disposition;
+pub mod event;
 pub mod fifo;
 pub mod gate;
 pub mod pace;

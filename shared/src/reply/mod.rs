@@ -10,6 +10,7 @@
 
 mod give_up;
 mod interactive;
+mod link;
 mod markdown;
 pub mod streamed;
 pub mod text;
@@ -187,7 +188,7 @@ impl Replies {
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
-        let account = match self.account(&reply.addressee).await {
+        let account = match self.account(&reply.addressee, report).await {
             Ok(account) => account,
             Err(error) => return Err(reply.not_begun(error)),
         };
@@ -307,6 +308,7 @@ impl Replies {
             from_id: addressee.business_id.as_deref(),
             to: &addressee.customer,
             text: body,
+            contact_id: reply.id.contact_id,
             key: &key,
         };
         let time = deadline.remaining().saturating_sub(RECORD);
@@ -325,10 +327,9 @@ impl Replies {
     }
 
     /// The account of a chat: by its name, or, where the owner has changed that since, by provider and our address.
-    async fn account(&self, addressee: &Addressee) -> Result<Arc<Account>> {
-        let settings = self.settings.current().await?;
-        let named = settings.account(&addressee.account).filter(|account| account.provider() == addressee.provider);
-        let account = named.or_else(|| settings.account_of_address(addressee.provider, &addressee.business));
+    async fn account(&self, addressee: &Addressee, report: &mut Report) -> Result<Arc<Account>> {
+        let settings = self.settings.current(report).await?;
+        let account = settings.account_for(addressee.provider, &addressee.account, &addressee.business);
         account.cloned().ok_or_else(|| misconfigured("the settings no longer have the account"))
     }
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::{
     digest::{hash, sha256_hex},
     error::{Error, Result},
+    mend,
     reply::text,
 };
 
@@ -110,11 +111,12 @@ struct Metadata {
 impl Streamed {
     /// Reads a queue message. The error repeats nothing of it.
     pub fn read(message: &SqsMessage) -> Result<Self> {
-        let body = message.body.as_deref().unwrap_or_default();
+        let body = mend::json(message.body.as_deref().unwrap_or_default().as_bytes());
         // An item has no `Message`.
-        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(body) {
+        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(&body)
+        {
             Ok(notification) => (
-                serde_json::from_str(&notification.message).map_err(|_| wrong())?,
+                serde_json::from_str(&mend::json(notification.message.as_bytes())).map_err(|_| wrong())?,
                 notification
                     .message_attributes
                     .into_iter()
@@ -122,7 +124,7 @@ impl Streamed {
                     .collect(),
             ),
             Err(_) => (
-                serde_json::from_str(body).map_err(|_| wrong())?,
+                serde_json::from_str(&body).map_err(|_| wrong())?,
                 message
                     .message_attributes
                     .iter()
@@ -324,6 +326,24 @@ mod tests {
             let elsewhere = [ALL[0], ("InitialContactId", "c-9"), ("ParticipantRole", "CUSTOMER")];
             let streamed = read(&item(&json!({ "InitialContactId": null })), &elsewhere, raw).unwrap();
             assert_eq!(streamed.initial_contact_id, "c-9");
+        }
+    }
+
+    #[test]
+    fn half_a_character_costs_no_reply() {
+        let item = item(&json!({ "Content": "See you at 6 HERE" })).to_string().replace("HERE", r"\ud83d");
+        let attributes = json!({ "MessageVisibility": { "Type": "String", "Value": "ALL" } });
+        let notification = json!({ "Type": "Notification", "Message": item, "MessageAttributes": attributes });
+        let mut wrapped = SqsMessage::default();
+        wrapped.body = Some(notification.to_string());
+        let mut raw = SqsMessage::default();
+        raw.body = Some(item);
+        raw.message_attributes =
+            serde_json::from_value(json!({ "MessageVisibility": { "stringValue": "ALL", "dataType": "String" } }))
+                .unwrap();
+        for message in [wrapped, raw] {
+            let Content::Text(text) = Streamed::read(&message).unwrap().content() else { panic!("no text") };
+            assert_eq!(text, "See you at 6 \u{fffd}");
         }
     }
 

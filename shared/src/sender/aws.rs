@@ -79,7 +79,7 @@ impl AwsSenders {
 
     fn clients(&self) -> &Clients {
         self.clients.get_or_init(|| {
-            let fresh = fresh_connections();
+            let fresh = fresh_connections(&self.sdk);
             let sms = SmsConfig::from(&self.sdk).http_client(fresh.clone()).build();
             let social = SocialConfig::from(&self.sdk).http_client(fresh).build();
             Clients {
@@ -102,8 +102,13 @@ impl AwsSenders {
             .message_type(MessageType::Transactional)
             .customize();
         let mut config = SmsConfig::new();
-        config.set_region(call.region.clone().map(Region::new));
-        config.set_endpoint_url(endpoint.map(BaseUrl::as_written));
+        // Setting either to none would override what the client has.
+        if let Some(region) = &call.region {
+            config = config.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint.as_written());
+        }
         // Boxed: the SDK's futures are kilobytes large.
         let outcome = match tokio::time::timeout(timeout, Box::pin(request.config_override(config).send())).await {
             Err(_) => Err(no_answer("timeout")),
@@ -129,8 +134,13 @@ impl AwsSenders {
             .meta_api_version(META_API_VERSION)
             .customize();
         let mut config = SocialConfig::new();
-        config.set_region(call.region.clone().map(Region::new));
-        config.set_endpoint_url(endpoint.map(BaseUrl::as_written));
+        // Setting either to none would override what the client has.
+        if let Some(region) = &call.region {
+            config = config.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint.as_written());
+        }
         let outcome = match tokio::time::timeout(timeout, Box::pin(request.config_override(config).send())).await {
             Err(_) => Err(no_answer("timeout")),
             Ok(Ok(output)) => Ok(Taken { message_id: output.message_id }),

@@ -7,9 +7,9 @@
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API tells failures so |
+//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API and Infobip tell failures so |
 //! | 429 | [`Reason::Throttled`]: nothing was sent |
-//! | 401, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
+//! | 401, 402, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
 //! | other 4xx | [`Reason::Refused`] |
 //! | 408 | [`Reason::Unavailable`]: the provider did not get all of the request (RFC 9110, section 15.5.9) |
 //! | 500, 503 and others | [`Reason::Unavailable`]: the provider says itself that it did not take it |
@@ -45,6 +45,8 @@ pub struct Outbound<'a> {
     pub to: &'a str,
     /// The words: not blank, and within [`super::contract::Provider::limit`].
     pub text: &'a str,
+    /// Connect's id of the chat that it is said in.
+    pub contact_id: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
 }
@@ -200,7 +202,7 @@ impl NotTaken {
         match status.as_u16() {
             200..=299 => None,
             429 => Some(Reason::Throttled),
-            300..=399 | 401 | 403 | 404 => Some(Reason::Misconfigured),
+            300..=399 | 401..=404 => Some(Reason::Misconfigured),
             502 | 504 => Some(Reason::Unknown),
             408 | 500..=599 => Some(Reason::Unavailable),
             _ => Some(Reason::Refused),

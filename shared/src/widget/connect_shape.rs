@@ -34,6 +34,8 @@ pub fn exception(kind: Kind) -> &'static str {
         Kind::ConnectMisconfigured
         | Kind::ConnectUnavailable
         | Kind::Timeout
+        | Kind::UnverifiedYet
+        | Kind::UnauthenticatedYet
         | Kind::SettingsUnavailable
         | Kind::NotStored
         | Kind::ChatEnded

@@ -44,12 +44,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    error::{Error, Kind, Result},
+    error::Result,
     fields::Fields,
+    mend,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Message},
+        message::{Channel, Event, Ignored, Message},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signature::lower_hex,
@@ -128,10 +129,10 @@ impl Provider for Credentials {
         if webhook.method == Method::GET {
             return Ok(vec![Event::Challenge(Handshake::read(webhook)?.challenge.into_owned())]);
         }
-        let text = str::from_utf8(&webhook.body).map_err(|_| Error::new(Kind::Validation, "The body is not UTF-8"))?;
-        let body: Body<'_> = whatsapp::read(text, "body")?;
+        let text = mend::json(&webhook.body);
+        let body: Body<'_> = whatsapp::read(&text, "body")?;
         if body.object != OBJECT {
-            return Ok(vec![Event::ignored("not of WhatsApp")]);
+            return Ok(vec![Event::ignored(Ignored::Channel)]);
         }
         let entries: Vec<&RawValue> = whatsapp::read(body.entry.map_or("", RawValue::get), "entry")?;
         whatsapp::read_entries(&entries, "meta")

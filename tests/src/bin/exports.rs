@@ -1,0 +1,47 @@
+//! Prints as JSON what the template is checked against: the variables that each function reads, observed while it reads
+//! them, and the metrics.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use serde_json::json;
+use shared::{
+    config::{DeliverMessage, Env, ReceiveMessage, SendReply, StartChat},
+    error::Result,
+    telemetry::METRICS,
+};
+
+/// A value for each variable that can't be read without one, as the template would set it.
+const GIVEN: &[(&str, &str)] = &[
+    ("ALLOWED_ORIGINS", "https://shop.example"),
+    ("BRIDGE_SETTINGS_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:bridge-AbCdEf"),
+    ("CONNECT_CONTACT_FLOW_ID", "33333333-3333-4333-8333-333333333333"),
+    ("CONNECT_INSTANCE_ID", "44444444-4444-4444-8444-444444444444"),
+    ("INBOUND_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/inbound.fifo"),
+    ("OUTBOUND_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/outbound.fifo"),
+    ("STREAMING_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:chat"),
+];
+
+/// The variables that `read` asks for.
+fn variables<T>(read: impl Fn(&Env<'_>) -> Result<T>) -> Result<BTreeSet<String>> {
+    let asked = RefCell::new(BTreeSet::new());
+    let lookup = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        GIVEN.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+    };
+    read(&Env::new(&lookup))?;
+    Ok(asked.into_inner())
+}
+
+fn main() -> Result<()> {
+    let exports = json!({
+        "variables": {
+            "start-chat": variables(StartChat::read)?,
+            "receive-message": variables(ReceiveMessage::read)?,
+            "deliver-message": variables(DeliverMessage::read)?,
+            "send-reply": variables(SendReply::read)?,
+        },
+        "metrics": METRICS,
+    });
+    println!("{exports}");
+    Ok(())
+}
