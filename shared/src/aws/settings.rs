@@ -48,9 +48,6 @@ enum Source {
     Secret(Secret),
 }
 
-/// Reads a document, or as much of it as a function needs.
-type Reader = fn(&[u8]) -> Result<Settings>;
-
 struct Secret {
     client: Client,
     arn: String,

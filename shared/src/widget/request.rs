@@ -73,7 +73,7 @@ parameters![
 /// The note on the first name that is a parameter's but for its case and one letter.
 fn misspelt(root: &Object<'_>) -> Option<&'static str> {
     let is_known = |name: &str| PARAMETERS.iter().any(|(known, _)| *known == name) || name == "ConnectInstanceId";
-    let names = root.members.keys().filter(|name| !is_known(name) && name.len() < 64);
+    let names = root.names().filter(|name| !is_known(name) && name.len() < 64);
     let alike = |name: &str, known: &str| {
         is_one_edit_away(name.to_ascii_lowercase().as_bytes(), known.to_ascii_lowercase().as_bytes())
     };

@@ -157,7 +157,7 @@ fn read(event: &Value, proved: &Proved<'_>) -> Result<Event> {
     let is_tap = kind == "suggestion-response";
     let is_place = kind == "requested-location-response";
     if kind != "message-received" && !is_tap && !is_place {
-        return Ok(Event::ignored(if kind.starts_with("message-") { "status" } else { "not a received message" }));
+        return Ok(Event::ignored(if kind.starts_with("message-") { Ignored::Status } else { Ignored::OtherEvent }));
     }
     let body = event.get("message").filter(|message| message.is_object()).ok_or_else(|| missing("message"))?;
     if filled(body, "direction").is_some_and(|direction| !direction.eq_ignore_ascii_case("in")) {

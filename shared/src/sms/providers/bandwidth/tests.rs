@@ -195,12 +195,12 @@ fn one_request_holds_many_events_or_none() {
 #[test]
 fn what_is_no_message_is_ignored() {
     for (kind, reason) in [
-        ("message-sending", "status"),
-        ("message-sent", "status"),
-        ("message-delivered", "status"),
-        ("message-failed", "status"),
-        ("message-read", "status"),
-        ("tollfree-verification", "not a received message"),
+        ("message-sending", Ignored::Status),
+        ("message-sent", Ignored::Status),
+        ("message-delivered", Ignored::Status),
+        ("message-failed", Ignored::Status),
+        ("message-read", Ignored::Status),
+        ("tollfree-verification", Ignored::OtherEvent),
     ] {
         assert_eq!(events(json!([{"type": kind, "message": 5}])), [Event::ignored(reason)], "{kind}");
     }

@@ -160,7 +160,7 @@ impl Provider for Credentials {
         match channel {
             Channel::Sms | Channel::Mms => Limit::Segments(9),
             Channel::Whatsapp => Limit::Characters(4096),
-            Channel::Rcs => Limit::Characters(3072),
+            Channel::Rcs | Channel::Own(_) => Limit::Characters(3072),
         }
     }
 

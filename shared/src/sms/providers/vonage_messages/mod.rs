@@ -61,7 +61,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use x509_parser::pem::parse_x509_pem;
 
@@ -72,6 +72,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
+        jwt::{Algorithm, Token},
         lines,
         message::{Channel, Event, Ignored, Message, Referral, plus, utc},
         segments::Limit,

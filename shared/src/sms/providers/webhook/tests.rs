@@ -214,11 +214,11 @@ fn opt_outs_are_events_and_words_only_on_text_messaging() {
 fn other_types_are_checked_and_ignored() {
     let data = json!({"id": "1", "from": "a", "to": "b", "message_id": "1", "status": "delivered"});
     for (kind, reason) in [
-        ("end", "end: not supported yet"),
-        ("typing", "typing: not supported yet"),
-        ("status", "status: not supported yet"),
-        ("reaction", "unknown type"),
-        ("", "unknown type"),
+        ("end", Ignored::End),
+        ("typing", Ignored::Typing),
+        ("status", Ignored::Status),
+        ("reaction", Ignored::OtherEvent),
+        ("", Ignored::OtherEvent),
     ] {
         assert_eq!(event(json!({"type": kind, "data": data})), Event::ignored(reason), "{kind}");
     }
