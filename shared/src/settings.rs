@@ -155,6 +155,12 @@ impl Settings {
     }
 }
 
+/// Only where it is: the error's own text may quote the document.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn not_json(error: serde_json::Error) -> Error {
+    refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
+}
+
 fn refused(problems: &[String]) -> Error {
     Error::new(Kind::SettingsUnavailable, "The settings can't be read")
         .caused_by(format!("settings: {}", problems.join("; ")))

@@ -315,6 +315,7 @@ impl Cloud {
                 ("STREAMING_TOPIC_ARN", TOPIC.to_owned()),
                 ("CONVERSATIONS_TABLE", name),
                 ("DEAD_LETTER_QUEUE_URL", dead_letter_url.clone()),
+                ("CHAT_STARTS_PER_SECOND", "1000".to_owned()),
             ],
             queue_url,
             connect_url: None,

@@ -1,7 +1,11 @@
 //! What the stories of replies work with: a chat that came in by a text, Connect's stream, the queue that the topic feeds,
 //! `receive-reply`, the outbound queue, `send-reply`, and the providers.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use local::{Poller, StreamSubscriber, StreamedItem};
 use receive_reply::ReceiveReply;
@@ -21,6 +25,9 @@ use crate::{
     providers::{Call, Providers, account},
 };
 
+/// Waits are this much shorter than asked for.
+const SPEED: u32 = 40;
+
 /// A contact centre that texts: one of a story's own.
 pub struct Desk {
     /// Connect, and the way in.
@@ -35,6 +42,8 @@ pub struct Desk {
     pub time: Duration,
     /// How long a provider is waited for.
     pub patience: Duration,
+    /// More variables of `send-reply`.
+    pub variables: Vec<(&'static str, &'static str)>,
     /// The queue that the topic feeds.
     topic_queue_url: String,
     topic_dead_letter_url: String,
@@ -54,7 +63,7 @@ impl Desk {
         let topic_dead_letter_url = create_queue(&format!("{name}-replies-dead")).await;
         let outbound_url = create_queue(&format!("{name}-outbound.fifo")).await;
         let dead_letter_url = create_queue(&format!("{name}-outbound-dead.fifo")).await;
-        let poller = Poller::start_with(moto(), &outbound_url, 40.0).await.unwrap();
+        let poller = Poller::start_with(moto(), &outbound_url, f64::from(SPEED)).await.unwrap();
         let providers = Providers::start().await;
         let account = account(line.provider, &providers.base_url(line.provider));
         let stream = Mutex::new(cloud.connect.stream());
@@ -64,7 +73,8 @@ impl Desk {
             line,
             time: Duration::from_secs(10),
             patience: Duration::from_secs(5),
-            topic_poller: Poller::start_with(poller.endpoint(), &topic_queue_url, 40.0).await.unwrap(),
+            variables: Vec::new(),
+            topic_poller: Poller::start_with(poller.endpoint(), &topic_queue_url, f64::from(SPEED)).await.unwrap(),
             poller,
             topic_queue_url,
             topic_dead_letter_url,
@@ -183,7 +193,8 @@ impl Desk {
         let table = self.cloud.environment.iter().filter(|(name, _)| *name == "CONVERSATIONS_TABLE").cloned();
         let own =
             [("BRIDGE_SETTINGS", self.settings.to_string()), ("DEAD_LETTER_QUEUE_URL", self.dead_letter_url.clone())];
-        own.into_iter().chain(table).chain(endpoints).collect()
+        let more = self.variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        own.into_iter().chain(table).chain(endpoints).chain(more).collect()
     }
 
     /// A new process of `send-reply`.
@@ -193,7 +204,9 @@ impl Desk {
         let config = config::SendReply::read(&config::Env::new(&lookup)).unwrap();
         let sdk = self.sdk().await;
         let sender = Sender::new(&sdk).with_timeout(self.patience);
-        SendReply::new(config, &sdk).with_sender(sender)
+        let started = Instant::now();
+        // As fast as the poller's.
+        SendReply::new(config, &sdk).with_sender(sender).with_clock(move || started.elapsed() * SPEED)
     }
 
     /// The SDKs' configuration of `send-reply`.

@@ -36,7 +36,11 @@ use Operation::{CreateParticipantConnection, SendChatIntegrationEvent, SendMessa
 async fn a_chat_goes_on_at_the_promised_price() {
     let cloud = Cloud::start().await;
     for (id, calls, table) in [
-        ("1", vec![StartChatContact, CreateParticipantConnection], vec!["BatchGetItem", "TransactWriteItems"]),
+        (
+            "1",
+            vec![StartChatContact, CreateParticipantConnection],
+            vec!["BatchGetItem", "TransactWriteItems", "TransactWriteItems"],
+        ),
         ("2", vec![SendMessage], vec!["BatchGetItem", "PutItem"]),
         ("3", vec![SendMessage], vec!["BatchGetItem", "PutItem"]),
         // A duplicate, by another process.
@@ -234,16 +238,20 @@ async fn opt_outs_are_recorded_and_told_in_an_open_chat() {
     assert!(!opted_out().await);
     assert!(cloud.connect.calls().is_empty());
 
-    // Who has not opted out says nothing special.
-    deliver(&cloud, &[wish("3", "HELP", OptOut::Help), wish("9", "Start", OptOut::Start)]).await;
-    deliver(&cloud, &[text_from(JO, "4", "Hello"), wish("5", "STOP", OptOut::Stop)]).await;
+    // HELP is a message, and so is START of who has not opted out.
+    deliver(&cloud, &[wish("3", "HELP", OptOut::Help), wish("s", "START", OptOut::Start)]).await;
+    deliver(&cloud, &[text_from(JO, "4", "Hello")]).await;
+    assert!(!opted_out().await);
+    deliver(&cloud, &[wish("5", "STOP", OptOut::Stop)]).await;
     assert!(opted_out().await);
     // Whoever opted out may write.
     deliver(&cloud, &[text_from(JO, "6", "One more thing")]).await;
     assert!(opted_out().await);
     deliver(&cloud, &[wish("7", "Start", OptOut::Start)]).await;
     assert!(!opted_out().await);
-    assert_eq!(cloud.said_by(JO), ["HELP", "Start", "Hello", "[opted out] STOP", "One more thing", "[opted in] Start"]);
+    let mut said = cloud.said_by(JO);
+    said[..2].sort();
+    assert_eq!(said, ["HELP", "START", "Hello", "[opted out] STOP", "One more thing", "[opted in] Start"]);
 
     // A chat that has ended gets no note, and a repeat changes nothing.
     cloud.connect.end(&cloud.connect.contacts()[0].initial_id).unwrap();
@@ -252,6 +260,82 @@ async fn opt_outs_are_recorded_and_told_in_an_open_chat() {
     cloud.drain(&function).await;
     assert!(opted_out().await);
     assert_eq!(cloud.connect.contacts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_chat_that_an_opted_out_customer_opens_says_so() {
+    let cloud = Cloud::start().await;
+    deliver(&cloud, &[wish("1", "STOP", OptOut::Stop)]).await;
+    deliver(&cloud, &[text_from(JO, "2", "Hello")]).await;
+    let said = cloud.said_by(JO);
+    assert_eq!(said, ["Hello", "[opted out] The customer wants no messages: replies are not delivered."]);
+}
+
+#[tokio::test]
+async fn an_opt_out_passes_a_message_that_waits_and_a_late_wish_undoes_none() {
+    let cloud = Cloud::start().await;
+    let function = cloud.function().await;
+    let group = text_from(JO, "1", "").group_id();
+    let opted_out = async || function.conversations().store().customer(&group, soon()).await.unwrap().1;
+    cloud.connect.fail(StartChatContact, Fault::error(500, "InternalServiceException").forever());
+    let mut stop = wish("2", "STOP", OptOut::Stop);
+    stop.message.received_at = Some("2026-11-20T10:00:10Z".to_owned());
+    cloud.send(&[text_from(JO, "1", "Hello"), stop]).await;
+    cloud.poller.poll_once(async |event| cloud.invoke(&function, event).await).await.unwrap();
+    assert!(opted_out().await);
+    cloud.connect.clear_faults();
+    // A START from before it comes late.
+    let mut start = wish("3", "START", OptOut::Start);
+    start.message.received_at = Some("2026-11-20T10:00:05Z".to_owned());
+    deliver(&cloud, &[start]).await;
+    assert!(opted_out().await);
+    assert_eq!(cloud.said_by(JO)[0], "Hello");
+}
+
+#[tokio::test]
+async fn a_chat_that_was_started_is_not_started_again() {
+    let cloud = Cloud::start().await;
+    cloud.connect.fail(CreateParticipantConnection, Fault::throttling().times(4));
+    deliver(&cloud, &[text_from(JO, "1", "one"), text_from(JO, "2", "two")]).await;
+    assert_eq!(cloud.connect.calls_to(StartChatContact).len(), 1);
+    assert_eq!(cloud.connect.calls_to(CreateParticipantConnection).len(), 5);
+    assert_eq!(cloud.said_by(JO), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_message_that_connect_never_takes_expires_and_lets_the_next_one_go() {
+    let cloud = Cloud::start().await.with("MESSAGE_PATIENCE_SECONDS", "2");
+    deliver(&cloud, &[text_from(JO, "1", "one")]).await;
+    cloud.connect.fail(SendMessage, Fault::throttling().forever());
+    cloud.send(&[text_from(JO, "2", "two")]).await;
+    let function = cloud.function().await;
+    cloud.drain(&function).await;
+    let letters = cloud.dead_letters().await;
+    assert_eq!(letters.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(), ["expired"]);
+    cloud.connect.clear_faults();
+    deliver(&cloud, &[text_from(JO, "3", "three")]).await;
+    assert_eq!(cloud.said_by(JO), ["one", "three"]);
+}
+
+#[tokio::test]
+async fn what_the_table_refuses_is_a_dead_letter_at_once() {
+    let cloud = Cloud::start().await;
+    cloud.dynamo.fail("BatchGetItem", tests::aws::TableFault::Error(400, "ValidationException"));
+    deliver(&cloud, &[text_from(JO, "1", "one"), text_from(JO, "2", "two")]).await;
+    let letters = cloud.dead_letters().await;
+    assert_eq!(letters.iter().map(|(reason, _)| reason.as_str()).collect::<Vec<_>>(), ["store_rejected"]);
+    assert_eq!(cloud.said_by(JO), ["two"]);
+}
+
+#[tokio::test]
+async fn seven_throttled_tries_do_not_count_for_another_fault() {
+    let cloud = Cloud::start().await;
+    cloud.connect.fail(StartChatContact, Fault::too_many_requests().times(7));
+    cloud.connect.fail(StartChatContact, Fault::error(403, "AccessDeniedException"));
+    deliver(&cloud, &[text_from(JO, "1", "one")]).await;
+    assert_eq!(cloud.dead_letters().await, []);
+    assert_eq!(cloud.connect.calls_to(StartChatContact).len(), 9);
+    assert_eq!(cloud.said_by(JO), ["one"]);
 }
 
 fn part(number: u16, total: u16, text: &str) -> Inbound {

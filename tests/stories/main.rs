@@ -15,6 +15,7 @@ mod phone;
 mod real_binary;
 mod real_binary_delivery;
 mod real_binary_replies;
+mod receive_reply;
 mod replies;
 mod reply_faults;
 mod senders;

@@ -8,10 +8,11 @@ use tests::{aws::text_from, environment, runtime::Binary};
 const SECRETS: [&str; 5] = ["+14155550123", "my card number is", "Zebulon", "AWSSECRETKEY", "+12025550100"];
 
 fn event(body: &str, receipts: u32) -> Value {
+    let sent_at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     json!({ "Records": [{
         "messageId": "item-1", "receiptHandle": "handle-1", "body": body, "eventSource": "aws:sqs", "awsRegion": "us-east-1",
         "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:inbound.fifo", "messageAttributes": {},
-        "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": "1795219200000",
+        "attributes": { "ApproximateReceiveCount": receipts.to_string(), "SentTimestamp": sent_at.to_string(),
                         "MessageGroupId": "group", "MessageDeduplicationId": "d", "SequenceNumber": "1" },
     }] })
 }

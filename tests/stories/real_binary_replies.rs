@@ -86,7 +86,6 @@ async fn the_events_in_the_repository_work() {
         ("markdown", &["Your order is on its way:\n\n- one lamp\n- two bulbs (https://shop.example/bulbs)"]),
         ("not-for-the-customer", &[]),
         ("raw-delivery", &["Sent with raw delivery"]),
-        ("wrong-order", &["first", "second"]),
         ("chat-ended", &[]),
     ];
     let mut files: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|file| file.unwrap().file_name()).collect();

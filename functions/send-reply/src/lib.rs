@@ -2,7 +2,7 @@
 //!
 //! The way of an item, in [`batch`]: [`Streamed::read`] → [`Replies::deliver`].
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
@@ -36,6 +36,13 @@ impl SendReply {
     #[must_use]
     pub fn with_sender(mut self, sender: Sender) -> Self {
         self.replies = self.replies.with_sender(sender);
+        self
+    }
+
+    /// With another clock for the accounts that are let be.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.replies = self.replies.with_clock(clock);
         self
     }
 

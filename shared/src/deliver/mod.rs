@@ -223,7 +223,9 @@ impl Conversations {
                 rehydration_type: "ENTIRE_PAST_SESSION".to_owned(),
                 source_contact_id,
             });
-            let started = match self.connect.start_chat(&chat, &token, deadline, report).await {
+            let outcome = self.connect.start_chat(&chat, &token, deadline, report).await;
+            self.tell_starts(outcome.as_ref().err());
+            let started = match outcome {
                 Ok(started) => started,
                 Err(error)
                     if chat.persistent.is_some()
@@ -264,6 +266,17 @@ impl Conversations {
         let Some(starts) = &self.starts else { return Ok(()) };
         let taken = starts.lock().unwrap_or_else(PoisonError::into_inner).take(self.made.elapsed());
         taken.map_err(|wait| Error::new(Kind::StartsPaced, "The chat waits for its start").retry_after(wait))
+    }
+
+    /// Tells the bucket what became of a start.
+    fn tell_starts(&self, error: Option<&Error>) {
+        let Some(starts) = &self.starts else { return };
+        let mut starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+        match error.map(Error::kind) {
+            None => starts.succeeded(),
+            Some(Kind::Throttled | Kind::ChatQuotaExceeded) => starts.refused(self.made.elapsed()),
+            Some(_) => (),
+        }
     }
 
     /// Connects the customer to a chat that was started; `false`: it has ended since, which is on record then.

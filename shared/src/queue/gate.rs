@@ -42,15 +42,24 @@ const FIRST: Duration = Duration::from_secs(5);
 /// and for this long at most.
 const LONGEST_UNASKED: Duration = Duration::from_secs(60);
 
+/// Each one that is turned away is told to come this much later than the one before.
+const SPREAD: Duration = Duration::from_millis(100);
+
 /// So many calls in a row that hung shut an account.
 const HUNG: u32 = 3;
 
 /// A probe is answered within this time, or counts as hung.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// After this many answers in a row an account that was throttled is trusted again. Until then one more call is let through
-/// at a time for each answer, or every reopening would begin with a volley of refusals.
-const TRUSTED: u32 = 16;
+/// After a first 429 this much time lies between two calls for the account: twice as much after each further one, a seventh less
+/// after each answer. Without it every reopening would begin with a volley of refusals.
+const FIRST_PACE: Duration = Duration::from_secs(1);
+
+/// and never more than this.
+const LONGEST_PACE: Duration = Duration::from_secs(10);
+
+/// A pace that is faster than this is none.
+const FASTEST: Duration = Duration::from_millis(50);
 
 /// The accounts of the settings, by name.
 #[derive(Debug, Default)]
@@ -68,12 +77,12 @@ struct Gate {
     needs_probe: bool,
     /// Calls in a row that hung.
     hung: u32,
-    /// Answers since it was opened.
-    answers: u32,
-    /// Calls under way, since it was opened.
-    under_way: u32,
-    /// When the last of them began: those that nobody ends are forgotten.
-    last_entry: Duration,
+    /// The time between two calls.
+    pace: Duration,
+    /// When the next one may go.
+    next: Duration,
+    /// How many were turned away since it was shut.
+    turned_away: u32,
 }
 
 impl Gate {
@@ -84,9 +93,9 @@ impl Gate {
             probe_until: None,
             needs_probe: false,
             hung: 0,
-            answers: TRUSTED,
-            under_way: 0,
-            last_entry: Duration::ZERO,
+            pace: Duration::ZERO,
+            next: Duration::ZERO,
+            turned_away: 0,
         }
     }
 
@@ -94,8 +103,14 @@ impl Gate {
         self.until = self.until.max(now + wait);
         self.needs_probe = true;
         self.probe_until = None;
-        self.answers = 0;
-        self.under_way = 0;
+        self.turned_away = 0;
+    }
+
+    /// Turns one away. The more there are, the later they are told to come, or all would come at once, most of them in vain.
+    fn turn_away(&mut self, wait: Duration) -> Entry {
+        let later = self.pace.max(SPREAD).saturating_mul(self.turned_away);
+        self.turned_away = self.turned_away.saturating_add(1);
+        Entry::Shut(wait + later.min(LONGEST_UNASKED))
     }
 
     /// The next wait that nobody asked for. Calls that were under way together count once.
@@ -112,24 +127,21 @@ impl Gates {
     pub fn enter(&mut self, account: &str, now: Duration) -> Entry {
         let Some(gate) = self.0.get_mut(account) else { return Entry::Open };
         if now < gate.until {
-            return Entry::Shut(gate.until - now);
+            return gate.turn_away(gate.until - now);
         }
         if gate.needs_probe {
             // A probe whose sender died doesn't shut the account for good.
             if let Some(until) = gate.probe_until.filter(|until| now < *until) {
-                return Entry::Shut((until - now).min(FIRST));
+                return gate.turn_away((until - now).min(FIRST));
             }
             gate.probe_until = Some(now + PROBE_TIMEOUT + Duration::from_secs(1));
             return Entry::Probe;
         }
-        if now > gate.last_entry + Duration::from_secs(30) {
-            gate.under_way = 0;
+        if now < gate.next {
+            return gate.turn_away(gate.next - now);
         }
-        if gate.answers < TRUSTED && gate.under_way > gate.answers {
-            return Entry::Shut(Duration::from_secs(1));
-        }
-        gate.under_way += 1;
-        gate.last_entry = now;
+        gate.next = now + gate.pace;
+        gate.turned_away = gate.turned_away.saturating_sub(1);
         Entry::Open
     }
 
@@ -139,7 +151,6 @@ impl Gates {
             return;
         }
         let gate = self.0.entry(account.to_owned()).or_insert_with(Gate::new);
-        gate.under_way = gate.under_way.saturating_sub(1);
         match answer {
             Answer::Answered => {
                 gate.hung = 0;
@@ -149,13 +160,14 @@ impl Gates {
                 }
                 gate.needs_probe = false;
                 gate.probe_until = None;
-                gate.answers = gate.answers.saturating_add(1);
-                if gate.answers >= TRUSTED {
-                    gate.shut_for = Duration::ZERO;
-                }
+                gate.pace = Some(gate.pace.mul_f64(0.85)).filter(|pace| *pace >= FASTEST).unwrap_or_default();
+                gate.shut_for = Duration::ZERO;
             }
             Answer::Throttled { wait } => {
                 gate.hung = 0;
+                if now >= gate.until {
+                    gate.pace = (gate.pace * 2).clamp(FIRST_PACE, LONGEST_PACE);
+                }
                 let wait = wait.map_or_else(|| gate.grow(now), |wait| wait.min(LONGEST));
                 gate.shut(now, wait);
             }
@@ -189,7 +201,7 @@ mod tests {
         assert_eq!(gates.enter(A, s(2)), Entry::Shut(s(4)));
         assert_eq!(gates.enter("b", s(2)), Entry::Open, "others don't notice");
         assert_eq!(gates.enter(A, s(6)), Entry::Probe);
-        assert_eq!(gates.enter(A, s(6)), Entry::Shut(s(5)));
+        assert_eq!(gates.enter(A, s(6)), Entry::Shut(s(5) + FIRST_PACE));
         gates.leave(A, Answer::Answered, s(7));
         assert_eq!(gates.enter(A, s(7)), Entry::Open);
     }
@@ -247,15 +259,12 @@ mod tests {
         gates.leave(A, THROTTLED, s(0));
         assert_eq!(gates.enter(A, s(5)), Entry::Probe);
         gates.leave(A, Answer::Answered, s(5));
-        let let_in = |gates: &mut Gates| (0..50).filter(|_| gates.enter(A, s(6)) == Entry::Open).count();
-        assert_eq!(let_in(&mut gates), 2);
-        for _ in 0..2 {
-            gates.leave(A, Answer::Answered, s(6));
+        let let_in = |gates: &mut Gates, now| (0..50).filter(|_| gates.enter(A, now) == Entry::Open).count();
+        assert_eq!(let_in(&mut gates, s(6)), 1);
+        assert_eq!(let_in(&mut gates, s(7)), 1);
+        for _ in 0..30 {
+            gates.leave(A, Answer::Answered, s(8));
         }
-        assert_eq!(let_in(&mut gates), 4);
-        for _ in 0..20 {
-            gates.leave(A, Answer::Answered, s(6));
-        }
-        assert_eq!(let_in(&mut gates), 50, "trusted again");
+        assert_eq!(let_in(&mut gates, s(9)), 50, "trusted again");
     }
 }

@@ -16,7 +16,15 @@ pub struct Starts {
     next: Duration,
     /// When the next one that had to wait may come back.
     booked: Duration,
+    /// How long the bucket was left empty last, because Connect refused a start.
+    paused_for: Duration,
 }
+
+/// A start that Connect refuses, for its rate or for the quota of open chats, leaves the bucket empty for this long at first,
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// and for this long at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Starts {
     /// So many a second.
@@ -27,7 +35,21 @@ impl Starts {
             most: per_second,
             next: Duration::ZERO,
             booked: Duration::ZERO,
+            paused_for: Duration::ZERO,
         }
+    }
+
+    /// Connect took a start.
+    pub fn succeeded(&mut self) {
+        self.paused_for = Duration::ZERO;
+    }
+
+    /// Connect refused a start: the others would be refused, too. Those that were under way together count once.
+    pub fn refused(&mut self, now: Duration) {
+        if self.next <= now + self.interval * self.most {
+            self.paused_for = (self.paused_for * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        }
+        self.next = self.next.max(now + self.paused_for);
     }
 
     /// Takes a start, or says when to ask again. Those who must wait are told different times, in the order in which they ask,
@@ -69,6 +91,26 @@ mod tests {
             let expected = 11 * per_second;
             assert!((expected - 1..=expected).contains(&taken), "{per_second} a second: {taken}");
         }
+    }
+
+    #[test]
+    fn a_refused_start_leaves_the_bucket_empty_for_longer_each_time() {
+        let mut starts = Starts::new(2);
+        let mut now = Duration::from_secs(100);
+        for expected in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(starts.take(now), Ok(()));
+            starts.refused(now);
+            starts.refused(now);
+            let pause = Duration::from_secs(expected);
+            assert!(starts.take(now + pause - Duration::from_secs(1)).is_err(), "{expected}");
+            now += pause;
+        }
+        assert_eq!(starts.take(now), Ok(()));
+        starts.succeeded();
+        now += Duration::from_secs(1);
+        assert_eq!(starts.take(now), Ok(()));
+        starts.refused(now);
+        assert_eq!(starts.take(now + FIRST_PAUSE), Ok(()));
     }
 
     #[test]

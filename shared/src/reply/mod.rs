@@ -65,8 +65,11 @@ pub struct Replies {
     sender: Sender,
     patience: Patience,
     gates: Mutex<Gates>,
-    started: Instant,
+    clock: Clock,
 }
+
+/// The time for the gates, from any moment on.
+type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// A reply that ended before its end.
 #[derive(Default)]
@@ -116,6 +119,7 @@ impl Reply<'_> {
 impl Replies {
     /// Makes the clients; no call is made.
     pub fn new(sdk: &SdkConfig, config: config::SendReply) -> Self {
+        let started = Instant::now();
         Self {
             store: Store::new(sdk, config.conversations_table.as_deref()),
             participants: Participants::new(sdk).with_one_try(),
@@ -123,7 +127,7 @@ impl Replies {
             sender: Sender::new(sdk),
             patience: config.patience,
             gates: Mutex::default(),
-            started: Instant::now(),
+            clock: Box::new(move || started.elapsed()),
         }
     }
 
@@ -131,6 +135,13 @@ impl Replies {
     #[must_use]
     pub fn with_sender(mut self, sender: Sender) -> Self {
         self.sender = sender;
+        self
+    }
+
+    /// With another clock for the accounts that are let be.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
         self
     }
 
@@ -303,12 +314,12 @@ impl Replies {
         let time = deadline.remaining().saturating_sub(RECORD);
         let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
         let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
-        self.gates().leave(&account.name, answer, self.started.elapsed());
+        self.gates().leave(&account.name, answer, (self.clock)());
         outcome.map(drop)
     }
 
     fn enter(&self, account: &Account) -> Entry {
-        self.gates().enter(&account.name, self.started.elapsed())
+        self.gates().enter(&account.name, (self.clock)())
     }
 
     fn gates(&self) -> std::sync::MutexGuard<'_, Gates> {
