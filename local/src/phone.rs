@@ -16,10 +16,10 @@ mod whatsapp;
 pub(crate) mod write;
 
 pub(crate) mod aws_sns;
+mod bandwidth;
 mod bird;
 mod infobip;
 mod messagebird;
-mod bandwidth;
 mod meta;
 mod plivo;
 mod signalwire;

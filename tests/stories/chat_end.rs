@@ -89,7 +89,10 @@ async fn a_chat_that_has_ended_is_ended() {
 async fn no_token_is_needed_where_requests_are_signed() {
     let connect = StandIn::start().await.unwrap();
     let mut environment = environment();
-    environment.push(("BRIDGE_SETTINGS", json!({ "widget": { "signing_keys": ["a key of thirty-two bytes or more"] } }).to_string()));
+    environment.push((
+        "BRIDGE_SETTINGS",
+        json!({ "widget": { "signing_keys": ["a key of thirty-two bytes or more"] } }).to_string(),
+    ));
     let function = start_chat(&environment, connect.url()).await;
     // A beacon carries no headers; who holds the connection token may end the chat in Connect, too.
     assert_ended(&invoke(&function, &end("/chat/end", "token").http_api()).await, "signed");

@@ -33,7 +33,11 @@ fn assert_exception(answer: &Answer, status: u16, exception: &str, label: &str) 
 async fn every_parameter_reaches_connect_and_every_answer_comes_back() {
     let connect = StandIn::start().await.unwrap();
     let mut environment = environment();
-    environment.extend([("UNSIGNED_IDENTITY", "true".to_owned()), ("STREAMING_TOPIC_ARN", TOPIC.to_owned()), ("EXTRA_CONTACT_FLOW_IDS", "sales".to_owned())]);
+    environment.extend([
+        ("UNSIGNED_IDENTITY", "true".to_owned()),
+        ("STREAMING_TOPIC_ARN", TOPIC.to_owned()),
+        ("EXTRA_CONTACT_FLOW_IDS", "sales".to_owned()),
+    ]);
     let function = start_chat(&environment, connect.url()).await;
     let past = invoke(&function, &put(&minimal()).http_api()).await.body["ContactId"].as_str().unwrap().to_owned();
     connect.end(&past).unwrap();

@@ -60,7 +60,10 @@ async fn without_keys_tokens_mean_nothing_and_nothing_is_fetched() {
             assert_eq!(invoke(&function, &request.http_api()).await.status, 200, "{settings:?}");
             let calls = connect.calls();
             assert_eq!(calls.len(), 1, "{settings:?}: Connect, and nothing else");
-            assert_eq!(calls[0].body["Attributes"], json!({ "channel": "web", "tier": "gold", "customerName": "Customer" }));
+            assert_eq!(
+                calls[0].body["Attributes"],
+                json!({ "channel": "web", "tier": "gold", "customerName": "Customer" })
+            );
             assert_eq!(calls[0].body["CustomerId"], "c-1");
         }
     }
@@ -149,8 +152,10 @@ async fn claims_reach_connect_as_they_are_and_the_bodys_attributes_under_another
 #[tokio::test]
 async fn flows_may_believe_the_bridges_own_names() {
     let connect = StandIn::start().await.unwrap();
-    let own = ["channel", "provider", "account", "customerAddress", "businessAddress", "providerMessageId", "profileName"];
-    let typed: Value = own.iter().map(|name| ((*name).to_owned(), json!("typed"))).collect::<serde_json::Map<_, _>>().into();
+    let own =
+        ["channel", "provider", "account", "customerAddress", "businessAddress", "providerMessageId", "profileName"];
+    let typed: Value =
+        own.iter().map(|name| ((*name).to_owned(), json!("typed"))).collect::<serde_json::Map<_, _>>().into();
     let unsigned = start_chat(&environment(), connect.url()).await;
     assert_eq!(invoke(&unsigned, &Http::chat(&json!({ "Attributes": typed })).http_api()).await.status, 200);
     let with_keys = signed_only(&connect).await;
@@ -159,7 +164,10 @@ async fn flows_may_believe_the_bridges_own_names() {
     for name in own {
         let hosted = format!("HostedWidget-{name}");
         let expected = if name == "channel" { json!("web") } else { Value::Null };
-        assert_eq!((&calls[0].body["Attributes"][name], &calls[0].body["Attributes"][&hosted]), (&expected, &json!("typed")));
+        assert_eq!(
+            (&calls[0].body["Attributes"][name], &calls[0].body["Attributes"][&hosted]),
+            (&expected, &json!("typed"))
+        );
         let expected = if name == "channel" { json!("web") } else { json!("typed") };
         assert_eq!(calls[1].body["Attributes"][name], expected, "{name}, signed");
     }

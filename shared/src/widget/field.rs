@@ -108,10 +108,6 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The names of its members.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.members.iter().map(|(name, _)| name)
-    }
 
     /// A token's claims.
     pub(super) fn claims(members: &'a Members) -> Self {

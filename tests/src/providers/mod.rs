@@ -4,8 +4,8 @@
 //! The send APIs of all are served by [`Providers`].
 
 mod aws_sns;
-mod bird;
 mod bandwidth;
+mod bird;
 mod cxml;
 mod infobip;
 mod messagebird;
