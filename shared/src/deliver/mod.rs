@@ -519,6 +519,8 @@ impl Parts {
             missing = !self.parts.contains_key(&number);
         }
         text.trim().clone_into(&mut message.text);
+        // Then it begins with our sign.
+        message.described |= !self.parts.contains_key(&1);
         Some(joined)
     }
 }
