@@ -146,6 +146,8 @@ impl Parts {
             missing = !self.parts.contains_key(&number);
         }
         text.trim().clone_into(&mut message.text);
+        // It then begins with our own sign.
+        message.described |= !self.parts.contains_key(&1);
         Some(joined)
     }
 }
