@@ -135,7 +135,7 @@ def test_settings_with_an_error_are_refused_before_anything_starts(tmp_path):
     status, said = dev(BRIDGE_SETTINGS='{"accounts": [\n  {"provider": "telnyx",}\n]}')
     assert (status, "line 2, column 25" in said) == (1, True), said
     status, said = dev(BRIDGE_SETTINGS='{"accounts": [{"provider": "twillio"}]}')
-    assert status == 1 and "accounts[0].provider" in said and "twilio" in said and "meta" in said, said
+    assert status == 1 and "accounts[0]: provider" in said and "twilio" in said and "meta" in said, said
     document = tmp_path / "settings.json"
     document.write_text("{}")
     status, said = dev(BRIDGE_SETTINGS=str(document))
