@@ -42,13 +42,16 @@ pub(crate) fn customers_words(text: &str) -> Cow<'_, str> {
 
 /// As an agent sees it: letters of other forms and widths, invisible characters and blanks make no difference.
 fn begins_like_a_note(text: &str) -> bool {
-    let beginning: String = text.chars().filter(|c| !is_invisible(*c)).skip_while(|c| c.is_whitespace()).take(LOOKED_AT).collect();
+    let beginning: String =
+        text.chars().filter(|c| !is_invisible(*c)).skip_while(|c| c.is_whitespace()).take(LOOKED_AT).collect();
     let seen = ComposingNormalizerBorrowed::new_nfkc().normalize(&beginning).to_lowercase();
-    let Some(words) = seen.trim_start().strip_prefix(['[', '【', '〔', '⟦', '❲', '〚', '⁅']) else { return false };
+    let Some(words) = seen.trim_start().strip_prefix(['[', '【', '〔', '⟦', '❲', '〚', '⁅']) else {
+        return false;
+    };
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    WORDS.iter().any(|word| {
-        words.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
-    })
+    WORDS
+        .iter()
+        .any(|word| words.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric())))
 }
 
 fn is_invisible(character: char) -> bool {

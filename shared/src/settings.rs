@@ -104,10 +104,7 @@ impl Settings {
         Self::read(json, |_, _| Vec::new())
     }
 
-    fn read(
-        json: &[u8],
-        read_accounts: fn(Option<&Value>, &RefCell<Findings>) -> Vec<Arc<Account>>,
-    ) -> Result<Self> {
+    fn read(json: &[u8], read_accounts: fn(Option<&Value>, &RefCell<Findings>) -> Vec<Arc<Account>>) -> Result<Self> {
         let document: Value = serde_json::from_slice(json).map_err(|error| {
             // Only where it is: the error's own text may quote the document.
             refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])

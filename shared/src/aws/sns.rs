@@ -58,12 +58,7 @@ struct Confirmation {
 impl Sns {
     /// A client; no call is made. `endpoint` is `AWS_ENDPOINT_URL_SNS`.
     pub fn new(config: &SdkConfig, endpoint: Option<String>) -> Self {
-        Self {
-            client: Client::new(config),
-            endpoint,
-            certificates: Mutex::default(),
-            confirmation: Mutex::default(),
-        }
+        Self { client: Client::new(config), endpoint, certificates: Mutex::default(), confirmation: Mutex::default() }
     }
 
     /// Tells SNS that the owner wants this topic's messages (`ConfirmSubscription`). The URL in the message is not

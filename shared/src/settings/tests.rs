@@ -203,8 +203,9 @@ fn what_is_not_json_is_told_by_its_place() {
 
 #[test]
 fn what_has_no_effect_is_a_warning() {
-    let settings =
-        account(json!({"provider": "twilio", "auth_tokens": [TOKEN], "account_sid": "", "api_key_sid": null, "api_key_secret": null}));
+    let settings = account(
+        json!({"provider": "twilio", "auth_tokens": [TOKEN], "account_sid": "", "api_key_sid": null, "api_key_secret": null}),
+    );
     let warnings = settings.warnings().join("; ");
     assert!(warnings.contains("account_sid is empty and counts as absent"), "{warnings}");
     assert!(!warnings.contains(TOKEN), "{warnings}");

@@ -49,9 +49,23 @@ impl<'a> Topic<'a> {
 /// (`software.amazon.awssdk.messagemanager.sns`, `SnsHostProvider`).
 fn owner_of(url: &str) -> Option<String> {
     const REGIONAL: [&str; 17] = [
-        "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
-        "ap-southeast-7", "me-south-1", "me-central-1", "eu-south-1", "eu-south-2", "eu-central-2", "af-south-1",
-        "il-central-1", "ca-west-1", "mx-central-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "me-south-1",
+        "me-central-1",
+        "eu-south-1",
+        "eu-south-2",
+        "eu-central-2",
+        "af-south-1",
+        "il-central-1",
+        "ca-west-1",
+        "mx-central-1",
     ];
     let region = url.strip_prefix("https://sns.")?.split('.').next()?;
     Some(match region {

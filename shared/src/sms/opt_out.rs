@@ -8,8 +8,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use crate::sms::message::{Message, OptOut};
 
 /// What counts as an opt-out where an account names no words.
-pub const DEFAULT_WORDS: [&str; 7] =
-    ["STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "REVOKE", "OPTOUT", "OPT OUT"];
+pub const DEFAULT_WORDS: [&str; 7] = ["STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "REVOKE", "OPTOUT", "OPT OUT"];
 
 /// The longest text that may be a word, in bytes.
 const WORD_BYTES: usize = 200;

@@ -172,7 +172,9 @@ fn check_header(header: &Members) -> Result<()> {
 fn check_times(claims: &Members, now: i64) -> Result<i64> {
     let time = |name: &str, why| match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_number().and_then(serde_json::Number::as_i64).map(Some).ok_or_else(|| unauthenticated(why)),
+        Some(value) => {
+            value.as_number().and_then(serde_json::Number::as_i64).map(Some).ok_or_else(|| unauthenticated(why))
+        }
     };
     let expires_at = time("exp", "exp is not a whole number")?.ok_or_else(|| unauthenticated("exp is missing"))?;
     if expires_at.saturating_add(LEEWAY) <= now {
