@@ -22,7 +22,7 @@ async fn every_parameter_reaches_connect() {
     });
     let body = json!({
         "InstanceId": INSTANCE, "ContactFlowId": "support",
-        "Attributes": { "channel": "web", "page": "/cart", "customerName": "someone else" },
+        "Attributes": { "page": "/cart", "customerName": "someone else" },
         "ParticipantDetails": { "DisplayName": "Zoë 👋" },
         "ParticipantConfiguration": { "ResponseMode": "INCREMENTAL" },
         "InitialMessage": { "ContentType": "text/markdown", "Content": "**Hi**" },
@@ -41,6 +41,7 @@ async fn every_parameter_reaches_connect() {
     asked["SupportedMessagingContentTypes"].as_array_mut().unwrap().push(json!("text/plain"));
     // The owner's default, since the widget named none.
     asked["ChatDurationInMinutes"] = json!(90);
+    asked["Attributes"]["channel"] = json!("web");
     let sent = &connect.calls()[0].body;
     asked["ClientToken"] = sent["ClientToken"].clone();
     assert_eq!(*sent, asked);
