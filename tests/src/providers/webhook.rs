@@ -26,7 +26,7 @@ impl ProviderUnderTest for Webhook {
 
     fn account(&self, secret: &str) -> Value {
         let secret = format!("whsec_{}", base64(&key(secret)));
-        json!({ "signing_secrets": [secret], "send_secrets": [secret] })
+        json!({ "signing_secrets": [secret], "send_secrets": [secret], "send_url": "https://line.example.com/out" })
     }
 
     /// The account names the whole URL; what is not on this machine is https.
