@@ -69,7 +69,7 @@ const TIMESTAMP_LENGTH: usize = 12;
 /// As long as a UUID without its hyphens: the limit is not documented.
 const REFERENCE_LENGTH: usize = 32;
 
-pub(super) const FACTS: Facts = Facts { signs_a_time: true, max_age_seconds: 300, ..Facts::new("bird") };
+pub(super) const FACTS: Facts = Facts { signs_a_time: true, ..Facts::new("bird") };
 
 /// What a Bird workspace has.
 #[derive(Clone, Debug)]

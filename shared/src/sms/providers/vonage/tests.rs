@@ -445,7 +445,7 @@ fn json_is_signed_by_the_text_of_its_values() {
         let request = webhook(Method::POST, URL, &[JSON], body);
         assert_refused(body, receive(&request, &candidates()), Kind::Unverified);
     }
-    for body in [b"{\"a\":\"\xff\"}".to_vec(), b"{\"a\":\"\0\"}".to_vec(), "[".repeat(100_000).into_bytes()] {
+    for body in [b"{\"a\":\"\xff\"}".to_vec(), b"{\"a\":\"\0\"}".to_vec(), "[".repeat(10_000).into_bytes()] {
         let request = webhook(Method::POST, URL, &[JSON], body);
         assert_refused("bytes", receive(&request, &candidates()), Kind::Unverified);
     }
