@@ -2,11 +2,7 @@
 //!
 //! AWS is there twice: its two APIs share an account.
 
-use std::{
-    error::Error as _,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -318,7 +314,7 @@ async fn a_connection_that_was_idle_is_not_used_again() {
         for api in apis {
             let account = account(api.name(), &server.base_url(api.name()));
             let deadline = Deadline::after(BUDGET);
-            Box::pin(sender.send(&account, &outbound(api), deadline, &mut Report::new("test"))).await.unwrap();
+            Box::pin(sender.send(&account, &outbound(api), deadline, &mut Report::new("test"))).await.outcome.unwrap();
         }
     }
     let connections: Vec<_> = server.all_calls().iter().map(|call| call.connection).collect();
@@ -336,7 +332,7 @@ async fn without_credentials_aws_is_not_called() {
     for api in aws() {
         let deadline = Deadline::after(BUDGET);
         let outcome = Box::pin(sender.send(&account, &outbound(api), deadline, &mut Report::new("test"))).await;
-        assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured, "{api:?}");
+        assert_eq!(outcome.outcome.unwrap_err().kind(), Kind::SendMisconfigured, "{api:?}");
     }
     assert_eq!(server.all_calls(), []);
 }
