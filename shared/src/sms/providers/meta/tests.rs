@@ -1028,7 +1028,7 @@ fn answers_are_understood() {
             (400, &error(80_007), Some(Reason::Throttled)),
             (400, &error(130_429), Some(Reason::Throttled)),
             (400, &error(131_048), Some(Reason::Throttled)),
-            (400, &error(131_056), Some(Reason::Throttled)),
+            (400, &error(131_056), Some(Reason::ThrottledHere)),
             (400, &error(133_016), Some(Reason::Throttled)),
             (400, &error(2), Some(Reason::Unavailable)),
             (500, &error(131_000), Some(Reason::Unavailable)),
