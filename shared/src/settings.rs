@@ -242,6 +242,13 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
     if max_age_seconds.is_some_and(|age| age > 0) && !facts.signs_a_time {
         fields.warn("max_age_seconds", "has no effect: this provider signs no time");
     }
+    // Names of the contract whose features are to come.
+    if fields.object("window_template").is_some() {
+        fields.warn("window_template", "has no effect in this version");
+    }
+    if fields.text("configuration_set").is_some() {
+        fields.warn("configuration_set", "has no effect in this version");
+    }
     let send_base_url = fields.url("send_base_url");
     if send_base_url.is_some() && !facts.takes_send_base_url {
         fields.warn("send_base_url", "has no effect: this provider's accounts have a send_url");

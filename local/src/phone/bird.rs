@@ -62,6 +62,7 @@ impl Provider for Bird {
         let field = |place: &str| body.pointer(place).and_then(Value::as_str).map(str::to_owned).ok_or(400_u16);
         Ok(SendRequest {
             from: channel.to_owned(),
+            business: channel.to_owned(),
             to: field("/receiver/contacts/0/identifierValue")?,
             text: field("/body/text/text")?,
             channel: Channel::Sms,

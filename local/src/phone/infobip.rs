@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     contract::{Answer, Call, CustomerText, Post, Provider, SendRequest, Signature, authorised, meaning},
+    text::e164,
     text::{Channel, digits, segments},
 };
 
@@ -51,8 +52,10 @@ impl Provider for Infobip {
         authorised(key.is_some_and(|key| call.authorization() == format!("App {key}")))?;
         let body = call.json();
         let field = |place: &str| body.pointer(place).and_then(Value::as_str).map(str::to_owned).ok_or(400_u16);
+        let from = field("/messages/0/sender")?;
         Ok(SendRequest {
-            from: field("/messages/0/sender")?,
+            business: e164(&from),
+            from,
             to: field("/messages/0/destinations/0/to")?,
             text: field("/messages/0/content/text")?,
             channel: Channel::Sms,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     contract::{Answer, Call, CustomerText, FORM, Post, Provider, SendRequest, Signature, authorised, meaning},
     keys::sha256,
+    text::e164,
     text::{Channel, digits},
 };
 
@@ -66,8 +67,10 @@ impl Provider for Messagebird {
         authorised(is_access_key(call))?;
         let body = call.json();
         let field = |place: &str| body.pointer(place).and_then(Value::as_str).map(str::to_owned).ok_or(400_u16);
+        let from = field("/originator")?;
         Ok(SendRequest {
-            from: field("/originator")?,
+            business: e164(&from),
+            from,
             to: field("/recipients/0")?,
             text: field("/body")?,
             channel: Channel::Sms,

@@ -108,7 +108,6 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Object<'a> {
-
     /// A token's claims.
     pub(super) fn claims(members: &'a Members) -> Self {
         Self { path: Path { parent: None, name: "token", item: None }, members }

@@ -31,7 +31,7 @@ impl ProviderUnderTest for Bird {
         match channel {
             Channel::Sms | Channel::Mms => Limit::Segments(9),
             Channel::Whatsapp => Limit::Characters(4_096),
-            Channel::Rcs => Limit::Characters(3_072),
+            Channel::Rcs | Channel::Own(_) => Limit::Characters(3_072),
         }
     }
 
