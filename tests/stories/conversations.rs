@@ -328,9 +328,9 @@ async fn what_the_table_refuses_is_a_dead_letter_at_once() {
 }
 
 #[tokio::test]
-async fn seven_throttled_tries_do_not_count_for_another_fault() {
+async fn seven_tries_in_an_outage_do_not_count_for_another_fault() {
     let cloud = Cloud::start().await;
-    cloud.connect.fail(StartChatContact, Fault::too_many_requests().times(7));
+    cloud.connect.fail(StartChatContact, Fault::error(500, "InternalServiceException").times(7));
     cloud.connect.fail(StartChatContact, Fault::error(403, "AccessDeniedException"));
     deliver(&cloud, &[text_from(JO, "1", "one")]).await;
     assert_eq!(cloud.dead_letters().await, []);

@@ -100,7 +100,10 @@ impl Work for DeliverMessage {
         let part = Inbound::from_item(body)?;
         // START of who has not opted out is an ordinary message, and takes its turn among them.
         if let Some(ordinary) = self.conversations.ordinary(&part, deadline).await? {
-            self.queues.send(queue, &ordinary, deadline).await?;
+            // Not the id that it came with, where the queue tells repeats over all of its groups.
+            let deduplication = part.client_token(&["ordinary"]);
+            let (body, group) = (ordinary.to_item()?, ordinary.queue_group_id());
+            self.queues.send_item(queue, &body, &group, &deduplication, deadline).await?;
             report.note("an ordinary message");
             return Ok(Done::Yes);
         }

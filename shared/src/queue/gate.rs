@@ -116,7 +116,7 @@ impl Gate {
     /// The next wait that nobody asked for. Calls that were under way together count once.
     fn grow(&mut self, now: Duration) -> Duration {
         if now >= self.until {
-            self.shut_for = (self.shut_for * 2).clamp(FIRST, LONGEST_UNASKED);
+            self.shut_for = self.shut_for.mul_f64(1.2).clamp(FIRST, LONGEST_UNASKED);
         }
         self.shut_for.max(FIRST)
     }
@@ -210,14 +210,19 @@ mod tests {
     fn waits_grow_to_a_minute_and_those_that_are_asked_for_to_a_quarter_of_an_hour() {
         let mut gates = Gates::default();
         let mut now = s(0);
-        for expected in [5, 10, 20, 40, 60, 60] {
+        let mut last = Duration::ZERO;
+        for number in 0..20 {
             gates.leave(A, THROTTLED, now);
             // What was under way at the same time changes nothing.
             gates.leave(A, THROTTLED, now);
-            assert_eq!(gates.enter(A, now), Entry::Shut(s(expected)));
-            now += s(expected);
+            let Entry::Shut(wait) = gates.enter(A, now) else { panic!("{number}: it is not shut") };
+            assert!(wait > last || wait == LONGEST_UNASKED, "{number}: {wait:?} after {last:?}");
+            assert_eq!(wait == FIRST, number == 0);
+            last = wait;
+            now += wait;
             assert_eq!(gates.enter(A, now), Entry::Probe);
         }
+        assert_eq!(last, LONGEST_UNASKED);
         for (asked, expected) in [(90, 90), (86_400, 900)] {
             gates.leave(A, Answer::Throttled { wait: Some(s(asked)) }, now);
             assert_eq!(gates.enter(A, now), Entry::Shut(s(expected)));
