@@ -239,7 +239,11 @@ impl Report {
     /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
     fn metrics(&self, rejected: Option<(&'static str, &'static str)>) -> Option<Value> {
         let mut published = self.counts.iter().map(|(name, _)| *name).chain(rejected.map(|(name, _)| name));
-        debug_assert!(published.all(|name| METRICS.contains(&name)), "METRICS lacks one of {:?} {rejected:?}", self.counts);
+        debug_assert!(
+            published.all(|name| METRICS.contains(&name)),
+            "METRICS lacks one of {:?} {rejected:?}",
+            self.counts
+        );
         let function = ON.get().and_then(Option::as_deref).unwrap_or(self.service);
         let mut line =
             Map::from_iter([("service".to_owned(), json!(self.service)), (FUNCTION.to_owned(), json!(function))]);
