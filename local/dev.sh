@@ -3,9 +3,12 @@
 # functions behind `cargo lambda watch`, which reloads on change. Ctrl-C stops all.
 #
 # LOCAL_PORT (9100) is the page's and the stand-in's port, FUNCTIONS_PORT (9000) the functions', MOTO_PORT (9101) moto's.
+# ALLOWED_ORIGINS (a comma list) is added to the origins that may call: those of http://localhost, on any port.
+# PUBLIC_BASE_URL is the functions' URL as providers call it, which a tunnel changes; else http://localhost:FUNCTIONS_PORT.
 # BRIDGE_SETTINGS is a settings document itself, the JSON, in place of local/settings.json. Its accounts really send texts,
 # at their provider, where they don't have "send_base_url": "http://127.0.0.1:9100/_phone/<the account's name>", the phone.
-# WATCH_OPTIONS goes to `cargo lambda watch` (--ignore-changes: don't reload).
+# LOG=json prints the functions' log lines as they are. WATCH_OPTIONS goes to `cargo lambda watch` (--ignore-changes: don't
+# reload).
 #
 # For bash 3.2, which is macOS's.
 set -euo pipefail
@@ -43,7 +46,7 @@ stop() {
   kill ${pids[@]+"${pids[@]}"} 2>/dev/null || true
   # It has nothing to put in order, and its Python has been seen to swallow what a signal raised.
   kill -KILL "${moto-}" 2>/dev/null || true
-  rm -f "${log-}"
+  rm -rf "${folder-}"
   wait 2>/dev/null || true
 }
 trap stop EXIT
@@ -58,39 +61,47 @@ until_open() {
   done
 }
 
+folder=$(mktemp -d)
+settings=${BRIDGE_SETTINGS:-$(sed "s|http://127.0.0.1:9100|http://127.0.0.1:$local_port|" local/settings.json)}
+BRIDGE_SETTINGS=$settings target/debug/local --check || exit 1
+
 moto_server -H 127.0.0.1 -p "$moto_port" >/dev/null 2>&1 &
 moto=$!
 pids+=("$moto")
 until_open "$moto_port" "$moto" "moto_server (MOTO_PORT)"
 
+# The functions run behind the stand-in, which tells of each request: on a port that nobody has to know.
+watch_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
 # What the functions and the stand-in are told beside the fixed part, which is in Cargo.toml: `cargo lambda watch` hands its
 # own environment on.
 at=http://127.0.0.1:$local_port
-BRIDGE_SETTINGS=${BRIDGE_SETTINGS:-$(sed "s|http://127.0.0.1:9100|$at|" local/settings.json)}
-export BRIDGE_SETTINGS
-# 9100 is also the origin that the requests in events/ come from.
-export ALLOWED_ORIGINS=http://localhost:9100,http://127.0.0.1:9100,http://localhost:$local_port,$at
+export BRIDGE_SETTINGS=$settings
+export PUBLIC_BASE_URL=${PUBLIC_BASE_URL:-http://localhost:$functions_port}
+export ALLOWED_ORIGINS="http://localhost:*,http://127.0.0.1:*${ALLOWED_ORIGINS:+,$ALLOWED_ORIGINS}"
 export AWS_ENDPOINT_URL_CONNECT=$at AWS_ENDPOINT_URL_CONNECTPARTICIPANT=$at AWS_ENDPOINT_URL_SNS=$at
 export LOCAL_AWS=http://127.0.0.1:$moto_port LOCAL_FUNCTIONS=http://localhost:$functions_port
+export LOCAL_WATCH=http://127.0.0.1:$watch_port LOCAL_READY=$folder/ready LOCAL_LOG=$folder/log
+mkfifo "$LOCAL_LOG"
 
-log=$(mktemp)
-target/debug/local --port "$local_port" > >(tee "$log") &
+target/debug/local --port "$local_port" &
 pids+=($!)
-until grep -q '^SQS and DynamoDB at ' "$log"; do
+until [ -s "$LOCAL_READY" ]; do
   kill -0 "${pids[1]}" 2>/dev/null || exit 1
   sleep 0.1
 done
-AWS_ENDPOINT_URL_SQS=$(sed -n 's/^SQS and DynamoDB at //p' "$log")
+AWS_ENDPOINT_URL_SQS=$(cat "$LOCAL_READY")
 export AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_DYNAMODB=$AWS_ENDPOINT_URL_SQS
 
 # shellcheck disable=SC2086  # options are words
-cargo lambda watch --quiet --disable-cors --invoke-port "$functions_port" ${WATCH_OPTIONS-} &
+cargo lambda watch --quiet --disable-cors --invoke-address 127.0.0.1 --invoke-port "$watch_port" ${WATCH_OPTIONS-} \
+  >"$LOCAL_LOG" 2>&1 &
 pids+=($!)
-until_open "$functions_port" $! "cargo lambda watch (FUNCTIONS_PORT)"
+until_open "$watch_port" $! "cargo lambda watch"
 
 cat <<TEXT
 
-  The page       http://localhost:$local_port    a chat widget, a phone, an agent
+  The page       http://localhost:$local_port    a chat widget, a phone, an agent, and what the bridge does
   Start a chat   curl -s -X POST localhost:$functions_port/chat -d '{"ParticipantDetails":{"DisplayName":"Jo"}}'
   End it         curl -s -X POST localhost:$functions_port/chat/end -d '{"ConnectionToken":"…"}'
   What arrived   curl -s localhost:$local_port/_local/calls

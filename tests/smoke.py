@@ -8,13 +8,16 @@ credentials. Exit status: 0 if all went well, 1 if something did not, 2 for a wr
 import argparse
 import json
 import os
+import pathlib
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
 
-PROVIDERS = ["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"]
+# A folder for each provider; a test checks that these are all.
+FOLDERS = pathlib.Path(__file__).resolve().parent.parent / "shared" / "src" / "sms" / "providers"
+PROVIDERS = sorted(folder.name.replace("_", "-") for folder in FOLDERS.iterdir() if folder.is_dir())
 TIMEOUT = 30
 
 

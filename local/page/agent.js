@@ -1,6 +1,6 @@
 // The agent's console: contacts, their transcripts, answers, and the faults to watch the bridge cope with.
 
-import { append, content, control, event, make, sendOnEnter } from "./render.js";
+import { append, content, control, empty, event, make, sendOnEnter } from "./render.js";
 import { PLAIN, SAMPLES } from "./samples.js";
 
 const TYPING = "application/vnd.amazonaws.connect.event.typing";
@@ -26,15 +26,24 @@ const FAULTS = {
   "Provider outage": all(["SendText"], 500, "InternalError"),
 };
 
+const ENDED = {
+  CUSTOMER_DISCONNECT: "left",
+  AGENT_DISCONNECT: "ended by the agent",
+  API: "ended by the bridge",
+  NEVER_CONNECTED: "never connected",
+  IDLE: "ended: idle",
+  EXPIRED: "ended: expired",
+};
+
 export function agent() {
-  const [list, none, pane, title, attributes, log, status, say, text, sample] = [
+  const [list, none, pane, title, attributes, log, failure, say, text, sample] = [
     "contacts",
     "contacts-none",
     "contact",
     "contact-title",
     "contact-attributes",
     "agent-log",
-    "agent-status",
+    "agent-error",
     "agent-say",
     "agent-text",
     "agent-sample",
@@ -43,6 +52,9 @@ export function agent() {
   let chosen = null;
   let drawn = new Set();
   let typingUntil = 0;
+  /** Everything that there was when the page was loaded has come. */
+  let isReady = false;
+  const typing = by("agent-typing");
   const read = new Map();
   /** What is written and not sent, for each contact. */
   const drafts = new Map();
@@ -54,12 +66,12 @@ export function agent() {
   function drawList() {
     const focused = document.activeElement?.dataset?.contact;
     const items = [...contacts.values()].reverse().map((contact) => {
-      const state = contact.ended ? `ended: ${contact.end_reason}` : contact.connected ? "open" : "not connected";
+      const state = contact.ended ? (ENDED[contact.end_reason] ?? "ended") : contact.connected ? "open" : "not connected";
       const id = contact.initial_id;
       const isUnread = !contact.ended && id !== chosen && spoken(contact) > (read.get(id) ?? 0);
       const button = make(
         "button",
-        { type: "button", "data-contact": id, "aria-current": String(id === chosen), click: () => choose(id) },
+        { type: "button", "data-contact": id, "aria-current": String(id === chosen), click: () => choose(id, { byHand: true }) },
         make("span", isUnread ? { class: "unread" } : {}, contact.display_name),
         make("small", {}, `${contact.attributes.channel ?? "web"}, ${state}${isUnread ? ", new" : ""}`),
       );
@@ -70,15 +82,26 @@ export function agent() {
     if (focused) list.querySelector(`[data-contact="${focused}"]`)?.focus();
   }
 
-  function choose(id) {
+  function complain(words) {
+    failure.firstElementChild.textContent = words;
+    failure.hidden = !words;
+  }
+
+  function choose(id, { byHand = false } = {}) {
     if (chosen) drafts.set(chosen, text.value);
     chosen = id;
     text.value = drafts.get(id) ?? "";
     drawn = new Set();
-    log.replaceChildren();
-    status.textContent = "";
+    empty(log);
+    complain("");
+    typing.textContent = "";
     drawContact();
     drawList();
+    const contact = contacts.get(id);
+    if (byHand && contact) {
+      const detail = { ids: contact.ids, name: contact.display_name };
+      document.dispatchEvent(new CustomEvent("contact-chosen", { detail }));
+    }
   }
 
   function drawContact() {
@@ -95,7 +118,19 @@ export function agent() {
       const element = draw(item);
       if (element) append(log, element);
     }
+    const wasHere = say.contains(document.activeElement);
     for (const control of say.querySelectorAll("button, textarea, select")) control.disabled = contact.ended;
+    if (wasHere && contact.ended) list.querySelector(`[data-contact="${chosen}"]`)?.focus();
+    drawTyping(contact);
+  }
+
+  /** A customer's typing, for as long as it is fresh. */
+  function drawTyping(contact) {
+    const age = contact.typing_at ? Date.now() - Date.parse(contact.typing_at) : Infinity;
+    const isTyping = !contact.ended && age < 5000;
+    typing.textContent = isTyping ? `${contact.display_name} is typing …` : "";
+    clearTimeout(typing.timer);
+    if (isTyping) typing.timer = setTimeout(() => (typing.textContent = ""), 5000 - age);
   }
 
   function draw(item) {
@@ -114,11 +149,11 @@ export function agent() {
     const id = chosen;
     try {
       await control(`contacts/${id}/${action}`, body);
-      if (id === chosen) status.textContent = "";
+      if (id === chosen) complain("");
       return true;
     } catch (error) {
       const whose = id === chosen ? "" : ` for ${contacts.get(id)?.display_name ?? id}`;
-      status.textContent = `Not done${whose}: ${error.message}`;
+      complain(`Not done${whose}: ${error.message}`);
       return false;
     }
   }
@@ -174,13 +209,22 @@ export function agent() {
   return {
     reset() {
       contacts = new Map();
+      isReady = false;
       choose(null);
+    },
+    ready() {
+      if (isReady) return;
+      isReady = true;
+      const all = [...contacts.values()];
+      const newest = all.findLast((contact) => !contact.ended) ?? all.at(-1);
+      if (newest) choose(newest.initial_id);
     },
     contact(contact) {
       const isNew = !contacts.has(contact.initial_id);
       contacts.set(contact.initial_id, contact);
       // The first one, and every new one while nobody is being talked to.
       const current = contacts.get(chosen);
+      if (!isReady) return drawList();
       if (!current || (isNew && current.ended && !contact.ended)) choose(contact.initial_id);
       else if (contact.initial_id === chosen) drawContact();
       drawList();

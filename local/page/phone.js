@@ -1,6 +1,7 @@
 // A telephone. Its texts are signed by the stand-in, which has the accounts' secrets, and posted to the bridge.
 
-import { append, change, control, make, sendOnEnter } from "./render.js";
+import { outcome } from "./bridge.js";
+import { append, change, control, empty, make, sendOnEnter, speaker } from "./render.js";
 
 const by = (id) => document.getElementById(`phone-${id}`);
 const STOP = /^\s*(stop|stopall|unsubscribe)\s*$/i;
@@ -19,6 +20,8 @@ export function phone(accounts) {
   const [message, retry] = failure.children;
   let texts = new Map();
   let rows = new Map();
+  /** What the bridge does with a text, by the text's id. */
+  let ways = new Map();
   let last = 0;
 
   for (const { name, provider, channels } of accounts) {
@@ -43,7 +46,7 @@ export function phone(accounts) {
   function draw() {
     rows = new Map();
     last = 0;
-    log.replaceChildren();
+    empty(log);
     for (const one of texts.values()) show(one);
   }
 
@@ -53,27 +56,40 @@ export function phone(accounts) {
     if (one.account !== name || one.channel !== channel || one.phone !== number) return;
     const row = rows.get(one.id);
     if (row) {
-      if (one.from_phone) change(log, () => (row.querySelector("small").textContent = state(one)));
+      if (one.from_phone) change(log, () => restate(row, one));
       return;
     }
     // Those that come are numbered, from the last one that went.
     last = one.from_phone ? 0 : last + 1;
     const element = one.from_phone
-      ? make("li", { class: "mine" }, one.text, make("small", {}, state(one)))
+      ? make("li", { class: "mine" }, speaker("You"), one.text, make("small"))
       : make("li", { class: "theirs" }, make("small", {}, received(one)), one.text);
+    if (one.from_phone) restate(element, one);
     rows.set(one.id, element);
     append(log, element);
   }
 
-  function received(one) {
-    const sms = one.segments > 1 ? ` (${one.segments} SMS)` : "";
-    return `${one.business} · text ${last}${sms}`;
+  function restate(element, one) {
+    const small = element.querySelector("small");
+    small.textContent = state(one);
+    small.className = one.status === 0 || one.status >= 300 || ways.get(one.id)?.standing === "failed" ? "bad" : "";
   }
 
-  function state({ status, channel, text }) {
+  function received(one) {
+    const sms = one.segments > 1 ? ` (${one.segments} SMS)` : "";
+    // An id of Meta's or AWS's says nothing to a reader.
+    const provider = accounts.find(({ name }) => name === one.account)?.provider ?? one.account;
+    const sender = /^\+\d{3,15}$/.test(one.business) ? one.business : provider;
+    return `${sender} · text ${last}${sms}`;
+  }
+
+  function state({ id, status, channel, text }) {
     if (status === null) return "sending …";
     if (status === 0) return "no answer";
     if (status >= 300) return `refused: ${status}`;
+    const way = ways.get(id);
+    if (way?.standing === "waiting") return `waits: ${outcome(way)}`;
+    if (way?.standing === "failed") return `not delivered: ${outcome(way)}`;
     if (channel === "sms" && STOP.test(text)) return "taken. Opted out: the agent's answers are not texted until START.";
     if (channel === "sms" && START.test(text)) return "taken. Opted in again.";
     return "taken";
@@ -124,6 +140,10 @@ export function phone(accounts) {
     button.addEventListener("click", () => send(writing(button.dataset.text)));
   }
   sendOnEnter(text);
+  // The seconds until the next try.
+  setInterval(() => {
+    for (const [id, way] of ways) if (way.standing === "waiting" && texts.has(id)) show(texts.get(id));
+  }, 1000);
   for (const field of [account, from]) field.addEventListener("input", draw);
   for (const field of [from, to]) field.addEventListener("change", () => (field.value = e164(field.value)));
 
@@ -131,7 +151,14 @@ export function phone(accounts) {
     reset() {
       failure.hidden = true;
       texts = new Map();
+      ways = new Map();
       draw();
+    },
+    row(way) {
+      if (!way.text) return;
+      ways.set(way.text, way);
+      const one = texts.get(way.text);
+      if (one) show(one);
     },
     text(one) {
       texts.set(one.id, one);

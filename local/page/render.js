@@ -14,15 +14,45 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Logs whose end is shown: they stay there when they change, or become smaller or larger. */
+const atEnd = new WeakMap();
+const toEnd = (log) => (log.scrollTop = log.scrollHeight);
+const sizes = new ResizeObserver((changed) => {
+  for (const { target } of changed) if (atEnd.get(target)) toEnd(target);
+});
+
+function watch(log) {
+  if (atEnd.has(log)) return;
+  atEnd.set(log, true);
+  let height = log.clientHeight;
+  log.addEventListener("scroll", () => {
+    // A log that became smaller was scrolled by nobody.
+    if (log.clientHeight === height) atEnd.set(log, log.scrollHeight - log.scrollTop - log.clientHeight < 40);
+    height = log.clientHeight;
+  });
+  sizes.observe(log);
+}
+
 /** Changes a log, and shows its end unless its reader has scrolled up. */
 export function change(log, how) {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  watch(log);
   how();
-  if (atEnd) log.scrollTop = log.scrollHeight;
+  if (atEnd.get(log)) toEnd(log);
 }
 
 export function append(log, item) {
   change(log, () => log.append(item));
+}
+
+/** Empties a log, which then shows its end again. */
+export function empty(log) {
+  log.replaceChildren();
+  if (atEnd.has(log)) atEnd.set(log, true);
+}
+
+/** Who speaks, for those who can't see on which side a bubble is. */
+export function speaker(name) {
+  return make("span", { class: "hidden" }, `${name}: `);
 }
 
 /** The content of a message. `choose` is called with what a customer picks; without it, choices can't be picked. */
@@ -41,7 +71,7 @@ function markdown(text) {
     if (item) {
       const tag = item[1] ? "ul" : "ol";
       if (list?.localName !== tag) nodes.push((list = make(tag)));
-      list.append(make("li", { class: "plain" }, ...inline(item[2])));
+      list.append(make("li", {}, ...inline(item[2])));
     } else {
       list = null;
       if (line.trim()) nodes.push(make("p", {}, ...inline(line)));
@@ -93,10 +123,19 @@ function interactive(text, choose) {
   const buttons = [...slots, ...elements].map(({ title, subtitle, value }) => {
     const button = make("button", { type: "button" }, title);
     if (subtitle) button.append(" ", make("small", {}, subtitle));
-    if (choose) button.addEventListener("click", () => choose(value));
+    if (choose) button.addEventListener("click", () => pick(button, value));
     else button.disabled = true;
     return button;
   });
+  /** One pick is all: the message's choices are closed, unless the answer was not sent. */
+  async function pick(picked, value) {
+    const choices = picked.closest(".log > li").querySelectorAll(".choices button");
+    picked.setAttribute("aria-pressed", "true");
+    for (const button of choices) button.disabled = true;
+    if (await choose(value)) return;
+    picked.removeAttribute("aria-pressed");
+    for (const button of choices) button.disabled = false;
+  }
   const group = { class: "choices", role: "group", "aria-label": shown.title ?? "Options" };
   nodes.push(make("div", group, ...buttons));
   return nodes;
@@ -111,7 +150,7 @@ function when(date) {
 const EVENTS = {
   "participant.joined": (item) => `${item.name ?? "Someone"} joined`,
   "participant.left": (item) => `${item.name ?? "Someone"} left`,
-  "transfer.succeeded": () => "The chat was handed on",
+  "transfer.succeeded": () => "The chat was transferred",
   "chat.ended": () => "The chat has ended",
 };
 

@@ -1,6 +1,6 @@
 // A chat widget as a shop would write one: the bridge's endpoint for the start, amazon-connect-chatjs for the rest.
 
-import { append, content, event, make, within } from "./render.js";
+import { append, content, empty, event, make, speaker, within } from "./render.js";
 import { INTERACTIVE, MARKDOWN, PLAIN } from "./samples.js";
 
 const TYPING = "application/vnd.amazonaws.connect.event.typing";
@@ -46,19 +46,21 @@ export function widget(functions) {
     };
   }
 
-  /** Puts the buttons where the chat is. */
+  /** Puts the buttons where the chat is; who was in one that is closed goes on at the start. */
   function set(words, { busy = false, canEnd = open && !busy } = {}) {
+    const wasHere = say.contains(document.activeElement);
     status.textContent = words;
     start.querySelector("button").disabled = busy || open;
     name.disabled = busy || open;
     for (const control of [text, say.querySelector("button")]) control.disabled = !open || busy;
     end.disabled = !canEnd;
+    if (wasHere && !busy && !open) start.querySelector("button").focus();
   }
 
   async function begin() {
     let current = null;
     failure.hidden = true;
-    log.replaceChildren();
+    empty(log);
     shown = new Map();
     set("Starting …", { busy: true });
     try {
@@ -203,7 +205,7 @@ export function widget(functions) {
       : make(
           "li",
           { class: isMine ? "mine" : "theirs" },
-          ...(isMine ? [] : [make("small", {}, item.DisplayName ?? item.ParticipantRole)]),
+          isMine ? speaker("You") : make("small", {}, item.DisplayName ?? item.ParticipantRole),
           ...content(item.ContentType, item.Content, isMine ? undefined : send),
         );
     element.dataset.time = item.AbsoluteTime;

@@ -1,38 +1,14 @@
 //! What the other side of a chat does: the agent, the flow, and a test that breaks things. The library's methods and
 //! the control API are both made of these. A chat is named by any contact id of its chain.
 
-use std::{error::Error, fmt};
-
 use uuid::Uuid;
 
 use crate::{
     contact::{Contact, Participant, Role, Visibility},
+    error::Refused,
     participant,
     state::{ChatKey, Draft, State},
 };
-
-/// Why something can't happen in a chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// No contact has this id.
-    UnknownContact,
-    /// The chat is over.
-    Ended,
-    /// The customer is not connected, so the flow has not started: no agent, no bot.
-    NotConnected,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::UnknownContact => "no contact has this id",
-            Self::Ended => "the chat is over",
-            Self::NotConnected => "the customer is not connected, so the flow has not started",
-        })
-    }
-}
-
-impl Error for Refused {}
 
 /// Something that is said to the customer, or beside them.
 #[derive(Clone, Debug)]

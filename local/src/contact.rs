@@ -210,6 +210,8 @@ pub struct Contact {
     pub ended: bool,
     /// Why: `CUSTOMER_DISCONNECT`, `AGENT_DISCONNECT`, `API`, `NEVER_CONNECTED`, `IDLE` or `EXPIRED`.
     pub end_reason: Option<String>,
+    /// When the customer was last seen typing, where nothing was said since.
+    pub typing_at: Option<String>,
     /// What was said and what happened, in order. Typing and receipts are not kept.
     pub transcript: Vec<Item>,
 }

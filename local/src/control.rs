@@ -15,15 +15,15 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    Refused,
     actions::{self, Line},
     config::Limits,
     contact::{Contact, Role, Visibility},
+    error::Refused,
     events,
     fault::Fault,
     operation::Operation,
-    phone::{self, Writing},
-    server::Service,
+    phone::{text::Writing, webhook},
+    service::Service,
 };
 
 type App = Shared<Arc<Service>>;
@@ -42,6 +42,7 @@ pub(crate) fn router() -> Router<Arc<Service>> {
         .route("/events", get(async |Shared(service): App| events::follow(service)))
         .route("/phone/send", post(write_text))
         .route("/phone/texts", get(texts))
+        .route("/rows", get(rows))
         .fallback(async || Failure(404, "there is no such control".to_owned()))
 }
 
@@ -170,9 +171,10 @@ async fn act(
     Ok(Json(answer))
 }
 
-/// Forgets contacts, texts, calls and faults.
+/// Forgets contacts, texts, rows, calls and faults.
 async fn reset(Shared(service): App) -> Json<Value> {
     service.phone().forget();
+    service.rows().forget();
     service.faults().clear();
     service.record().clear();
     // Last, for it is what a page is told of.
@@ -188,9 +190,15 @@ async fn config(Shared(service): App) -> Json<Value> {
 /// Writes a text on the phone; the answer is the bridge's to its webhook.
 async fn write_text(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
     let writing: Writing = read(&body)?;
-    phone::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
+    webhook::post(&service, writing).await.map(Json).map_err(|error| Failure(422, error))
 }
 
 async fn texts(Shared(service): App) -> Json<Value> {
     Json(json!({ "texts": service.phone().texts() }))
+}
+
+/// What became of each request to the bridge.
+async fn rows(Shared(service): App) -> Json<Value> {
+    let rows = service.rows().changed_since(0);
+    Json(json!({ "rows": rows }))
 }

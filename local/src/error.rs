@@ -1,4 +1,7 @@
-//! Errors in the shape of AWS rest-json: the status, `x-amzn-ErrorType`, and `{"Message": …}`.
+//! Errors: those of an API call in the shape of AWS rest-json (the status, `x-amzn-ErrorType`, and `{"Message": …}`), and
+//! what an agent is refused.
+
+use std::{error::Error, fmt};
 
 use axum::{
     Json,
@@ -75,3 +78,26 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+/// Why something can't happen in a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No contact has this id.
+    UnknownContact,
+    /// The chat is over.
+    Ended,
+    /// The customer is not connected, so the flow has not started: no agent, no bot.
+    NotConnected,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::UnknownContact => "no contact has this id",
+            Self::Ended => "the chat is over",
+            Self::NotConnected => "the customer is not connected, so the flow has not started",
+        })
+    }
+}
+
+impl Error for Refused {}

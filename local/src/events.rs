@@ -1,7 +1,8 @@
 //! What happens, as server-sent events for the page: `GET /_local/events`.
 //!
 //! A follower is told everything that there is, then what changes: `contact` (a contact as it is now), `text` (a text of
-//! the phone), `faults` (all that are still to happen). `reset` comes first, and whenever everything was forgotten.
+//! the phone), `row` (what became of a request to the bridge), `faults` (all that are still to happen). `reset` comes first, and whenever everything was forgotten; `ready` once all is
+//! told that there was then.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::server::Service;
+use crate::service::Service;
 
 /// Changes are told together at most this often.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -52,7 +53,8 @@ impl Follower {
         // Read before the changes are: what changes meanwhile is told twice, and not left out.
         let version = *self.versions.borrow_and_update();
         let (epoch, contacts) = self.service.state().changed_since(self.seen);
-        if self.epoch != Some(epoch) {
+        let is_new = self.epoch != Some(epoch);
+        if is_new {
             self.epoch = Some(epoch);
             self.faults = Value::Null;
             self.tell("reset", &epoch);
@@ -64,10 +66,17 @@ impl Follower {
         for text in texts {
             self.tell("text", &text);
         }
+        let rows = self.service.rows().changed_since(self.seen);
+        for row in rows {
+            self.tell("row", &row);
+        }
         let faults = self.service.faults().listed();
         if self.faults != faults {
             self.tell("faults", &faults);
             self.faults = faults;
+        }
+        if is_new {
+            self.tell("ready", &epoch);
         }
         self.seen = version;
     }

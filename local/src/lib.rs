@@ -30,6 +30,7 @@
 //! ```
 
 mod actions;
+mod bridge;
 mod config;
 mod connect;
 mod connection;
@@ -38,38 +39,50 @@ mod control;
 mod error;
 mod events;
 mod fault;
+mod guard;
+mod integration;
 mod operation;
 mod page;
 mod participant;
 mod phone;
 mod pipeline;
 mod poller;
+mod quota;
 mod record;
 mod server;
+mod service;
+mod session;
 mod sns;
 mod state;
 mod streaming;
 mod transcript;
 mod validate;
+mod versions;
 mod websocket;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tokio::task::JoinHandle;
 
-pub use crate::pipeline::Pipeline;
 pub use crate::{
-    actions::{Line, Refused},
+    actions::Line,
+    bridge::terminal::Terminal,
     config::{Bridge, Config, Limits, Rate},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
+    error::Refused,
     fault::Fault,
     operation::Operation,
-    phone::{Channel, Signed, Text, Writing},
+    phone::{
+        contract::Signed,
+        sign::{sign, webhooks},
+        text::{Channel, Text, Writing},
+    },
+    pipeline::Pipeline,
     poller::{Poller, invoke_over_http},
     record::Call,
     streaming::{MessageAttribute, StreamSubscriber, StreamedItem},
 };
-use crate::{server::Service, state::State};
+use crate::{poller::Observer, service::Service, state::State};
 
 /// A running stand-in. Dropping it stops the server.
 #[derive(Debug)]
@@ -204,7 +217,7 @@ impl StandIn {
     /// The webhooks that a text on the phone becomes: for whoever has the functions at hand instead of their URL. Nothing
     /// is sent and nothing kept.
     pub fn write(&self, writing: &Writing) -> Result<Vec<Signed>, String> {
-        self.service.phone().write(writing)
+        self.service.phone().write(writing).map(|(_, webhooks)| webhooks)
     }
 
     /// Every text that went from the phone or came to it, in order.
@@ -215,6 +228,40 @@ impl StandIn {
     /// Subscribes to what is streamed from now on.
     pub fn stream(&self) -> StreamSubscriber {
         self.state().streams().subscribe()
+    }
+
+    /// Opens the door in front of the functions: requests to this address go on to `cargo lambda watch` at `watch`, and
+    /// are told of on the page and in the terminal. `public_base_url` is what signatures are checked against.
+    pub async fn open_front(
+        &self,
+        address: SocketAddr,
+        watch: &str,
+        public_base_url: &str,
+        terminal: Terminal,
+    ) -> io::Result<()> {
+        bridge::front::serve(address, watch, public_base_url, Arc::clone(&self.service), terminal).await
+    }
+
+    /// Reads what the functions print from a named pipe, for the page and the terminal.
+    pub fn read_log(&self, pipe: PathBuf, terminal: Terminal) {
+        bridge::log::read(pipe, Arc::clone(&self.service), terminal);
+    }
+
+    /// What is told of the messages of queues.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.service) as Arc<dyn Observer>
+    }
+
+    /// Follows a reply from here on: something that was said for a customer who has no widget.
+    pub(crate) fn note_reply(&self, streamed: &StreamedItem) {
+        let item = streamed.item();
+        let text = |name: &str| item.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let is_said = text("Type") == "MESSAGE" && text("ParticipantRole") != "CUSTOMER";
+        let is_for_customer = streamed.attribute("MessageVisibility") != Some("AGENT");
+        let Some(contact) = self.contact(text("InitialContactId")) else { return };
+        if is_said && is_for_customer && contact.attributes.contains_key("account") {
+            self.service.rows().reply(text("Id"), &contact.initial_id, text("DisplayName"));
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

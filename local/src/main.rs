@@ -3,20 +3,24 @@
 use std::{
     env, io,
     net::{IpAddr, SocketAddr},
+    path::Path,
     process::ExitCode,
 };
 
-use local::{Bridge, Config, Pipeline, StandIn};
+use local::{Bridge, Config, Pipeline, StandIn, Terminal};
 use reqwest::Url;
 use serde_json::Value;
+use shared::settings::Settings;
 
 const USAGE: &str = "usage: local [--port PORT]    (or LOCAL_PORT; default 9100, 0 for a free one)
-LOCAL_FUNCTIONS: URL of `cargo lambda watch`, for the page's widget and phone, which then reads
-BRIDGE_SETTINGS and PUBLIC_BASE_URL as the functions do
-LOCAL_AWS: URL of an AWS stand-in; then queues and table are made there, and the queues polled for the functions";
+BRIDGE_SETTINGS and PUBLIC_BASE_URL are read as the functions read them.
+LOCAL_FUNCTIONS: the functions' URL, for the page's widget and phone
+LOCAL_WATCH: the URL of `cargo lambda watch`; then requests to LOCAL_FUNCTIONS are passed on to it from here
+LOCAL_LOG: a named pipe with what the functions print; LOG=json prints it as it is
+LOCAL_AWS: the URL of an AWS stand-in; then queues and table are made there, and the queues polled for the functions
+--check: say whether BRIDGE_SETTINGS can be used, and end
+LOCAL_READY: a file into which the URL of queues and table is written once all is there";
 const DEFAULT_PORT: u16 = 9100;
-/// As in `[workspace.metadata.lambda]` of Cargo.toml.
-const PUBLIC_BASE_URL: &str = "http://localhost:9000";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -30,6 +34,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), String> {
+    if env::args().nth(1).as_deref() == Some("--check") {
+        return settings(&variable("BRIDGE_SETTINGS").unwrap_or_else(|| "{}".to_owned())).map(drop);
+    }
     let Some(port) = port(env::args().skip(1), env::var("LOCAL_PORT").ok())? else {
         println!("{USAGE}");
         return Ok(());
@@ -38,29 +45,29 @@ async fn run() -> Result<(), String> {
     let bridge = functions.as_deref().map(bridge).transpose()?;
     let config =
         Config { address: SocketAddr::from(([127, 0, 0, 1], port)), bridge: bridge.clone(), ..Config::default() };
-    let stand_in = StandIn::start_with(config).await.map_err(|error| {
-        if error.kind() == io::ErrorKind::AddrInUse {
-            format!("port {port} is in use; choose another with --port or LOCAL_PORT")
-        } else {
-            format!("cannot listen on port {port}: {error}")
-        }
-    })?;
+    let stand_in = StandIn::start_with(config).await.map_err(|error| listening(port, "LOCAL_PORT", &error))?;
     println!("Amazon Connect stand-in at {}", stand_in.url());
-    for account in bridge.iter().flat_map(|bridge| sending_elsewhere(&bridge.settings)) {
-        let phone = format!("{}/_phone/{account}", stand_in.url());
-        eprintln!(
-            "local: answers by the account {account} go to its provider, and to real telephones. With \"send_base_url\": \
-             \"{phone}\" in its settings they come to the phone here."
-        );
+    warn_of_real_texts(bridge.as_ref(), stand_in.url());
+    let terminal = Terminal::new();
+    if let (Some(watch), Some(bridge)) = (variable("LOCAL_WATCH"), &bridge) {
+        open_front(&stand_in, bridge, &watch, terminal).await?;
+    }
+    if let Some(pipe) = variable("LOCAL_LOG") {
+        stand_in.read_log(pipe.into(), terminal);
     }
     let pipeline = match (variable("LOCAL_AWS"), &functions) {
         (Some(aws), Some(functions)) => {
-            let pipeline = Pipeline::start(&aws, functions).await?;
+            let watch = variable("LOCAL_WATCH");
+            let pipeline = Pipeline::start(&aws, watch.as_deref().unwrap_or(functions)).await?;
             println!("SQS and DynamoDB at {}", pipeline.endpoint());
             Some(pipeline)
         }
         _ => None,
     };
+    if let Some(file) = variable("LOCAL_READY") {
+        let endpoint = pipeline.as_ref().map(Pipeline::endpoint).unwrap_or_default();
+        std::fs::write(&file, endpoint).map_err(|error| format!("can't write {file}: {error}"))?;
+    }
     let work = async {
         match &pipeline {
             Some(pipeline) => pipeline.run(&stand_in).await,
@@ -79,15 +86,58 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+fn listening(port: u16, variable: &str, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        format!("port {port} is in use; choose another with {variable}")
+    } else {
+        format!("cannot listen on port {port}: {error}")
+    }
+}
+
+/// Requests to the functions' URL come in here.
+async fn open_front(stand_in: &StandIn, bridge: &Bridge, watch: &str, terminal: Terminal) -> Result<(), String> {
+    let port = Url::parse(&bridge.functions).ok().and_then(|url| url.port());
+    let port = port.ok_or("LOCAL_FUNCTIONS has no port")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let opened = stand_in.open_front(address, watch, &bridge.public_base_url, terminal).await;
+    opened.map_err(|error| listening(port, "FUNCTIONS_PORT", &error))
+}
+
 /// The bridge that the page talks to.
 fn bridge(functions: &str) -> Result<Bridge, String> {
-    let settings = variable("BRIDGE_SETTINGS").unwrap_or_else(|| "{}".to_owned());
+    let functions = functions.trim_end_matches('/').to_owned();
     Ok(Bridge {
-        functions: functions.trim_end_matches('/').to_owned(),
-        public_base_url: variable("PUBLIC_BASE_URL").unwrap_or_else(|| PUBLIC_BASE_URL.to_owned()),
-        // Without serde's own words, which may quote a secret.
-        settings: serde_json::from_str(&settings).map_err(|_| "BRIDGE_SETTINGS is not JSON".to_owned())?,
+        public_base_url: variable("PUBLIC_BASE_URL").unwrap_or_else(|| functions.clone()),
+        functions,
+        settings: settings(&variable("BRIDGE_SETTINGS").unwrap_or_else(|| "{}".to_owned()))?,
     })
+}
+
+/// The settings document, as far as the bridge itself takes it.
+fn settings(document: &str) -> Result<Value, String> {
+    let document = document.trim();
+    if !document.starts_with('{') && Path::new(document).exists() {
+        let example = format!("BRIDGE_SETTINGS=\"$(cat {document})\" make dev");
+        return Err(format!("BRIDGE_SETTINGS is the path of a file, and must be what is in it: {example}"));
+    }
+    Settings::from_json(document.as_bytes())
+        .map_err(|error| format!("BRIDGE_SETTINGS can't be used: {}", cause(&error)))?;
+    // It is JSON, as the line above has found.
+    serde_json::from_str(document).map_err(|_| "BRIDGE_SETTINGS is not JSON".to_owned())
+}
+
+/// The cause in full: it names fields, lines and columns, and never quotes a value.
+fn cause(error: &shared::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn warn_of_real_texts(bridge: Option<&Bridge>, url: &str) {
+    for account in bridge.into_iter().flat_map(|bridge| sending_elsewhere(&bridge.settings)) {
+        eprintln!(
+            "local: answers by the account {account} go to its provider, and to real telephones. With \"send_base_url\": \
+             \"{url}/_phone/{account}\" in its settings they come to the phone here."
+        );
+    }
 }
 
 /// The accounts whose texts leave this machine.

@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 
-use crate::server::Service;
+use crate::service::Service;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
 

@@ -8,8 +8,8 @@ use crate::{
     contact::{Item, ItemType, Participant, Visibility, event},
     error::ApiError,
     operation::Operation,
-    state::{ChatKey, Draft, State},
-    transcript::{self, Direction, Query, Start},
+    state::{ChatKey, Direction, Draft, State},
+    transcript::{self, Query, Start},
     validate::{Object, Valid, Violation, bad_parameter, bad_request, bytes, chars, word},
 };
 

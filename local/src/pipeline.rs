@@ -1,15 +1,14 @@
 //! What lies between the functions, on a laptop: queues and table at an AWS stand-in (moto), Connect's SNS topic, and
-//! the event source mappings of `deliver-message` and `send-reply`.
+//! the event source mappings of `deliver-message`, `receive-reply` and `send-reply`.
 
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 use serde_json::{Value, json};
 
 use crate::{
     StandIn,
     poller::{Poller, invoke_over_http},
-    streaming::StreamSubscriber,
 };
 
 /// How many batches of a queue are worked on at once.
@@ -23,12 +22,14 @@ const TABLE: &str = "conversations";
 const ACCOUNT: &str = "123456789012";
 const INBOUND: &str = "inbound.fifo";
 const REPLIES: &str = "replies";
-const DEAD_LETTERS: [&str; 2] = ["inbound-dead-letters.fifo", "replies-dead-letters"];
+const OUTBOUND: &str = "outbound.fifo";
+const DEAD_LETTERS: [&str; 3] = ["inbound-dead-letters.fifo", "replies-dead-letters", "outbound-dead-letters.fifo"];
 
 /// Queues, table, topic and pollers.
 #[derive(Debug)]
 pub struct Pipeline {
     inbound: Poller,
+    outbound: Poller,
     replies: Poller,
     functions: String,
     replies_url: String,
@@ -46,10 +47,12 @@ impl Pipeline {
             "TableName": TABLE, "KeySchema": key, "AttributeDefinitions": attributes, "BillingMode": "PAY_PER_REQUEST",
         });
         moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await?;
-        for name in [INBOUND, REPLIES].into_iter().chain(DEAD_LETTERS) {
+        for name in [INBOUND, REPLIES, OUTBOUND].into_iter().chain(DEAD_LETTERS) {
             let mut attributes = json!({ "VisibilityTimeout": "180" });
             if let Some(attributes) = attributes.as_object_mut().filter(|_| name.ends_with(".fifo")) {
                 attributes.insert("FifoQueue".to_owned(), json!("true"));
+                attributes.insert("DeduplicationScope".to_owned(), json!("messageGroup"));
+                attributes.insert("FifoThroughputLimit".to_owned(), json!("perMessageGroupId"));
             }
             let queue = json!({ "QueueName": name, "Attributes": attributes });
             moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await?;
@@ -58,13 +61,14 @@ impl Pipeline {
             Poller::start(aws, &format!("{aws}/{ACCOUNT}/{name}")).await.map_err(|error| error.to_string())
         };
         let inbound = poller(aws, INBOUND).await?;
-        // Over the other's endpoint, which passes on what it does not keep: so the functions have one endpoint that knows
-        // of both queues, and moto is asked for one thing at a time.
-        let replies = poller(inbound.endpoint(), REPLIES).await?;
+        // Each over the other's endpoint, which passes on what it does not keep: so the functions have one endpoint that knows
+        // of all queues, and moto is asked for one thing at a time.
+        let outbound = poller(inbound.endpoint(), OUTBOUND).await?;
+        let replies = poller(outbound.endpoint(), REPLIES).await?;
         let functions = functions.trim_end_matches('/').to_owned();
         let replies_url = format!("{}/{ACCOUNT}/{REPLIES}", inbound.endpoint());
         let aws = Aws { url: inbound.endpoint().to_owned(), ..moto };
-        Ok(Self { inbound, replies, functions, replies_url, aws })
+        Ok(Self { inbound, outbound, replies, functions, replies_url, aws })
     }
 
     /// The functions' endpoint of SQS and DynamoDB. It must be this and not moto itself: here is seen what visibility a
@@ -75,6 +79,9 @@ impl Pipeline {
 
     /// Publishes what the stand-in streams, and hands the queues' batches to the functions, until it is dropped.
     pub async fn run(&self, stand_in: &StandIn) {
+        for poller in [&self.inbound, &self.replies] {
+            poller.observe(stand_in.observer());
+        }
         let poll = async |poller: &Poller, function: &'static str| {
             let client = reqwest::Client::new();
             let invoke = async |event: Value| {
@@ -87,13 +94,16 @@ impl Pipeline {
             };
             poller.run(WORKERS, invoke, |error| eprintln!("local: the queue of {function}: {error}")).await;
         };
-        let topic = self.publish(stand_in.stream());
-        join3(poll(&self.inbound, "deliver-message"), poll(&self.replies, "send-reply"), topic).await;
+        let topic = self.publish(stand_in);
+        let (inbound, outbound) = (poll(&self.inbound, "deliver-message"), poll(&self.outbound, "send-reply"));
+        join4(inbound, poll(&self.replies, "receive-reply"), outbound, topic).await;
     }
 
     /// Connect's topic, and its subscription: a standard queue without raw delivery.
-    async fn publish(&self, mut items: StreamSubscriber) {
+    async fn publish(&self, stand_in: &StandIn) {
+        let mut items = stand_in.stream();
         while let Some(item) = items.next().await {
+            stand_in.note_reply(&item);
             let message = json!({ "QueueUrl": self.replies_url, "MessageBody": item.notification().to_string() });
             // SNS retries for 23 days.
             while let Err(error) = self.aws.call("sqs", "AmazonSQS.SendMessage", &message).await {

@@ -8,8 +8,8 @@
 
 use std::{
     collections::HashMap,
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,6 +32,16 @@ const INVISIBLE_SECONDS: u32 = 6 * 60 * 60;
 
 /// How long an empty queue is left alone.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Is told what becomes of a queue's messages, by the queue's ids of them.
+pub(crate) trait Observer: Send + Sync + fmt::Debug {
+    /// Somebody has sent a message.
+    fn sent(&self, id: &str, body: &str);
+    /// A message is handed to the function, for the n-th time.
+    fn received(&self, id: &str, body: &str, tries: u32);
+    /// A message goes back to the queue, for this long.
+    fn handed_back(&self, id: &str, wait: Duration);
+}
 
 /// A poller of one queue.
 #[derive(Debug)]
@@ -56,6 +66,7 @@ struct State {
     waiting: Mutex<Vec<Waiting>>,
     /// moto's queues are not safe from two requests at once.
     one_at_a_time: tokio::sync::Mutex<()>,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 /// Messages of one group that are given back at a time.
@@ -86,6 +97,7 @@ impl Poller {
             asked: Mutex::default(),
             waiting: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::default(),
+            observer: OnceLock::new(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
@@ -95,6 +107,11 @@ impl Poller {
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { shared, endpoint, server })
+    }
+
+    /// Has what becomes of the messages told to an observer, which stays the first one.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.shared.observer.set(observer);
     }
 
     /// The function's SQS endpoint.
@@ -114,6 +131,13 @@ impl Poller {
         if messages.is_empty() {
             return Ok(0);
         }
+        if let Some(observer) = state.observer.get() {
+            for message in &messages {
+                let tries = message.pointer("/Attributes/ApproximateReceiveCount").and_then(Value::as_str);
+                let tries = tries.and_then(|tries| tries.parse().ok()).unwrap_or(1);
+                observer.received(text(message, "MessageId"), text(message, "Body"), tries);
+            }
+        }
         let records: Vec<Value> = messages.iter().map(|message| state.record(message)).collect();
         let outcome = function(json!({ "Records": records })).await;
         let failed: Option<Vec<String>> = outcome.ok().as_ref().and_then(failures);
@@ -126,6 +150,10 @@ impl Poller {
             if failed.as_ref().is_some_and(|failed| !failed.iter().any(|failed| failed == id)) {
                 done.push(receipt);
                 continue;
+            }
+            if let Some(observer) = state.observer.get() {
+                let wait = lock(&state.asked).get(&receipt).copied().unwrap_or_default();
+                observer.handed_back(id, wait.div_f64(state.speed));
             }
             let group = message.pointer("/Attributes/MessageGroupId").and_then(Value::as_str).unwrap_or(id);
             match undone.iter_mut().find(|(known, _)| *known == group) {
@@ -359,8 +387,31 @@ async fn pass_on(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: By
     match request.send().await {
         Ok(answer) => {
             let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-            (status, [("content-type", CONTENT_TYPE)], answer.bytes().await.unwrap_or_default()).into_response()
+            let answer = answer.bytes().await.unwrap_or_default();
+            if let Some(observer) = state.observer.get().filter(|_| ours) {
+                tell_sent(observer.as_ref(), &operation, &asked, &answer);
+            }
+            (status, [("content-type", CONTENT_TYPE)], answer).into_response()
         }
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+/// Tells of the messages that a call has sent.
+fn tell_sent(observer: &dyn Observer, operation: &str, asked: &Value, answer: &[u8]) {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    match operation {
+        "AmazonSQS.SendMessage" => observer.sent(text(&answer, "MessageId"), text(asked, "MessageBody")),
+        "AmazonSQS.SendMessageBatch" => {
+            let list =
+                |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+            let entries = list(asked, "Entries");
+            for done in list(&answer, "Successful") {
+                if let Some(entry) = entries.iter().find(|entry| text(entry, "Id") == text(&done, "Id")) {
+                    observer.sent(text(&done, "MessageId"), text(entry, "MessageBody"));
+                }
+            }
+        }
+        _ => (),
     }
 }

@@ -1,22 +1,19 @@
 //! The HTTP side: one port for Connect, the Participant Service, the websocket and the control API. Every API call goes
 //! through [`api`]: record, fault plan, operation.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Request, State as Shared},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
+    routing::MethodRouter,
 };
-use jiff::Timestamp;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::{
@@ -25,107 +22,31 @@ use crate::{
     connection::{NumberedListener, Peer},
     control,
     error::ApiError,
-    fault::{Effect, Fault, Plan},
+    fault::{Effect, Fault},
+    guard, integration,
     operation::Operation,
-    page, participant,
-    phone::{self, Phone},
-    record::{Call, Record, kept},
+    page, participant, phone,
+    service::{MAX_BODY, Service, bearer, call, reset},
     sns,
-    state::{State, Versions},
+    state::State,
     websocket,
 };
-
-/// What is read of a body. The largest valid request (attributes, initial message) is far below.
-pub(crate) const MAX_BODY: usize = 1 << 20;
-
-/// The token of a participant (connectparticipant service model).
-const BEARER_HEADER: &str = "x-amz-bearer";
-
-/// What a running stand-in shares with its requests.
-#[derive(Debug)]
-pub(crate) struct Service {
-    state: Mutex<State>,
-    faults: Mutex<Plan>,
-    record: Mutex<Record>,
-    phone: Mutex<Phone>,
-    versions: Versions,
-    http: reqwest::Client,
-    stop: watch::Sender<bool>,
-}
-
-/// A panic while a lock was held is reported where it happened; what the lock guards stays usable for the next test.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Service {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Plan> {
-        lock(&self.faults)
-    }
-
-    /// The fault that a call meets.
-    pub(crate) fn take_fault(&self, operation: Operation) -> Option<Fault> {
-        let fault = self.faults().take(operation);
-        if fault.is_some() {
-            self.versions.next();
-        }
-        fault
-    }
-
-    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
-        lock(&self.record)
-    }
-
-    pub(crate) fn phone(&self) -> MutexGuard<'_, Phone> {
-        lock(&self.phone)
-    }
-
-    pub(crate) fn versions(&self) -> &Versions {
-        &self.versions
-    }
-
-    /// For the phone's webhooks.
-    pub(crate) fn http(&self) -> &reqwest::Client {
-        &self.http
-    }
-
-    /// Stops accepting and answering.
-    pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
-    }
-
-    /// Returns when the stand-in stops.
-    pub(crate) async fn stopped(&self) {
-        // The sender lives in self, so there is no other way for this to end.
-        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
-    }
-}
 
 /// Binds, and serves in a task.
 pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(config.address).await?;
     let address = listener.local_addr()?;
-    let versions = Versions::default();
-    let service = Arc::new(Service {
-        phone: Mutex::new(Phone::new(config.bridge.clone(), versions.clone())),
-        state: Mutex::new(State::new(config, address.port(), versions.clone())),
-        faults: Mutex::default(),
-        record: Mutex::default(),
-        versions,
-        http: reqwest::Client::new(),
-        stop: watch::Sender::new(false),
-    });
+    let service = Arc::new(Service::new(config, address));
     let router = Router::new()
         .nest("/_local", control::router())
         .merge(websocket::router())
         .merge(sns::router())
         .merge(page::router())
-        .merge(phone::router())
+        .merge(phone::send::router())
+        // Methods that neither the page nor SNS has there.
+        .route("/", MethodRouter::new().fallback(api))
         .fallback(api)
+        .layer(middleware::from_fn(guard::check))
         .with_state(Arc::clone(&service));
     let stopped = Arc::clone(&service);
     let task = tokio::spawn(async move {
@@ -163,7 +84,7 @@ enum Outcome {
 }
 
 /// Every API call, and whatever else comes.
-pub(crate) async fn api(
+async fn api(
     Shared(service): Shared<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
@@ -238,7 +159,7 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
     };
     match operation {
         Operation::StartChatContact => connect::start_chat_contact(state, &body),
-        Operation::SendChatIntegrationEvent => connect::send_chat_integration_event(state, &body),
+        Operation::SendChatIntegrationEvent => integration::send_chat_integration_event(state, &body),
         Operation::StartContactStreaming => connect::start_contact_streaming(state, &body),
         Operation::StopContactStreaming => connect::stop_contact_streaming(state, &body),
         Operation::StopContact => connect::stop_contact(state, &body),
@@ -250,47 +171,6 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
         // Served by `phone`.
         Operation::SendText => Err(ApiError::unknown_operation()),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get(BEARER_HEADER)?.to_str().ok()?.to_owned())
-}
-
-pub(crate) fn call(
-    operation: Option<Operation>,
-    parts: &Parts,
-    body: &[u8],
-    peer: &Peer,
-    fault: Option<&Fault>,
-) -> Call {
-    Call {
-        operation,
-        method: parts.method.to_string(),
-        path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-        bearer: bearer(&parts.headers),
-        headers: kept(&parts.headers),
-        body: serde_json::from_slice(body).unwrap_or_default(),
-        connection: peer.connection,
-        status: None,
-        error: None,
-        fault: fault.map(ToString::to_string),
-        time: Timestamp::now(),
-    }
-}
-
-/// What an error of reqwest's is at bottom, in words: its own text says no more than that there was one.
-pub(crate) fn innermost(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-/// Makes the caller see a reset: hyper writes this response, and the connection breaks on it.
-pub(crate) fn reset(peer: &Peer) -> Response {
-    peer.reset();
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 /// Browsers call the Participant Service from any origin, so it allows all.

@@ -11,16 +11,11 @@ use axum::{
 };
 use serde::Deserialize;
 
-use crate::server::{self, Service};
+use crate::{phone::aws_sns, service::Service};
 
-/// Of the test vectors. Nobody here has its key.
+/// The certificate of the events' signatures: its private key was never kept.
 const CERTIFICATE: &str = include_str!("sns_certificate.pem");
 const CERTIFICATE_PATH: &str = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
-
-/// The phone's.
-pub(crate) const SIGNING_KEY: &str = include_str!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.key.pem");
-const SIGNING_CERTIFICATE: &str = include_str!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.cert.pem");
-pub(crate) const SIGNING_CERTIFICATE_PATH: &str = "/SimpleNotificationService-fedcba9876543210fedcba9876543210.pem";
 
 /// A call of SNS, which speaks the AWS query protocol.
 #[derive(Deserialize)]
@@ -36,8 +31,8 @@ struct Call {
 pub(crate) fn router() -> Router<Arc<Service>> {
     Router::new()
         .route(CERTIFICATE_PATH, get(([(CONTENT_TYPE, "application/x-pem-file")], CERTIFICATE)))
-        .route(SIGNING_CERTIFICATE_PATH, get(([(CONTENT_TYPE, "application/x-pem-file")], SIGNING_CERTIFICATE)))
-        .route("/", post(call).fallback(server::api))
+        .route(aws_sns::CERTIFICATE_PATH, get(([(CONTENT_TYPE, "application/x-pem-file")], aws_sns::CERTIFICATE)))
+        .route("/", post(call))
 }
 
 /// "ConfirmSubscription", Amazon SNS API reference.

@@ -2,6 +2,8 @@
 //!
 //! The rules of what happens in a chat live here; what a request may look like lives in `connect` and `participant`.
 
+mod connections;
+
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -9,46 +11,21 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    Refused,
-    config::{Config, Limits, Rate},
+    config::{Config, Limits},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility, event},
-    error::ApiError,
+    error::{ApiError, Refused},
     operation::Operation,
+    quota::Bucket,
     streaming::{StreamedItem, Streams},
-    transcript::Page,
+    versions::Versions,
 };
 
 /// Topics that one contact may stream to (administrator guide, "Enable real-time chat message streaming").
 const STREAMS_PER_CONTACT: usize = 2;
-
-/// How long a websocket lives, as the answer tells; chatjs opens a new one a minute earlier.
-const WEBSOCKET_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-
-/// Numbers what changes, so that whoever follows the stand-in is told what is new to him. Clones share one count.
-#[derive(Clone, Debug)]
-pub(crate) struct Versions(watch::Sender<u64>);
-
-impl Default for Versions {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
-impl Versions {
-    /// The version of a change that happens now.
-    pub(crate) fn next(&self) -> u64 {
-        self.0.send_modify(|version| *version += 1);
-        *self.0.borrow()
-    }
-
-    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
-    }
-}
 
 /// A chat's place in [`State`]: it outlives transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +49,23 @@ pub(crate) struct Chat {
     active: Instant,
     /// The version of the last change of [`contact`](Self::contact).
     changed: u64,
+}
+
+/// Which way to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Towards the newest.
+    Forward,
+    /// Towards the oldest.
+    Backward,
+}
+
+/// Where a page begins: items before (backward) or from (forward) this index. Items are only ever appended, so an
+/// index keeps its meaning while the chat goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) direction: Direction,
+    pub(crate) edge: usize,
 }
 
 /// An open websocket of the customer.
@@ -114,32 +108,6 @@ impl Draft {
             visibility: Visibility::All,
             metadata: None,
         }
-    }
-}
-
-/// A filled token bucket.
-#[derive(Debug)]
-struct Bucket {
-    rate: Rate,
-    level: f64,
-    at: Instant,
-}
-
-impl Bucket {
-    fn new(rate: Rate) -> Self {
-        Self { rate, level: f64::from(rate.burst), at: Instant::now() }
-    }
-
-    fn take(&mut self) -> bool {
-        let now = Instant::now();
-        let filled = self.level + now.duration_since(self.at).as_secs_f64() * self.rate.per_second;
-        self.level = filled.min(f64::from(self.rate.burst));
-        self.at = now;
-        let allowed = self.level >= 1.0;
-        if allowed {
-            self.level -= 1.0;
-        }
-        allowed
     }
 }
 
@@ -344,6 +312,10 @@ impl State {
         {
             chat.contact.transcript.push(item.clone());
         }
+        if item.participant.as_ref().is_some_and(|author| author.role == Role::Customer) {
+            let is_typing = item.content_type == event::TYPING;
+            chat.contact.typing_at = is_typing.then(|| item.absolute_time.clone());
+        }
         if item.customer_sees() {
             let frame = json!({
                 "topic": "aws/chat",
@@ -419,80 +391,6 @@ impl State {
     fn open_chat(&mut self, key: ChatKey) -> Result<&mut Chat, Refused> {
         let chat = self.chats.get_mut(key.0).ok_or(Refused::UnknownContact)?;
         if chat.contact.ended { Err(Refused::Ended) } else { Ok(chat) }
-    }
-
-    // Connections.
-
-    /// A new connection token: `ConnectionCredentials`.
-    pub(crate) fn connection_credentials(&mut self, key: ChatKey) -> Value {
-        let lifetime = self.config.connection_token_lifetime;
-        let token = opaque_token();
-        self.by_connection_token.insert(token.clone(), key);
-        if let Some(chat) = self.chat_mut(key) {
-            chat.connections.insert(token.clone(), Instant::now() + lifetime);
-        }
-        let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::MAX);
-        json!({ "ConnectionToken": token, "Expiry": in_future(lifetime) })
-    }
-
-    /// A new websocket URL: `Websocket`.
-    pub(crate) fn websocket(&mut self, key: ChatKey) -> Value {
-        let lifetime = self.config.websocket_url_lifetime;
-        let token = opaque_token();
-        self.by_websocket_token.insert(token.clone(), key);
-        if let Some(chat) = self.chat_mut(key) {
-            chat.websocket_tokens.insert(token.clone(), Instant::now() + lifetime);
-        }
-        json!({
-            "Url": format!("{}{token}", self.websocket_base),
-            "ConnectionExpiry": in_future(WEBSOCKET_LIFETIME),
-        })
-    }
-
-    /// Connection tokens of a chat are worth nothing from now on; the participant token is.
-    pub(crate) fn expire_connection_tokens(&mut self, key: ChatKey) {
-        if let Some(chat) = self.chat_mut(key) {
-            chat.connections.clear();
-        }
-    }
-
-    /// A customer's websocket opens. Refused where the URL is unknown or too old, and after the chat's end: chatjs
-    /// takes the 403 for just that.
-    pub(crate) fn open_websocket(
-        &mut self,
-        token: &str,
-    ) -> Result<(ChatKey, Uuid, mpsc::UnboundedReceiver<String>), ApiError> {
-        let key = *self.by_websocket_token.get(token).ok_or_else(ApiError::access_denied)?;
-        let chat = self.chat_mut(key).ok_or_else(ApiError::access_denied)?;
-        let good = chat.websocket_tokens.get(token).is_some_and(|until| Instant::now() < *until);
-        if !good || chat.contact.ended {
-            return Err(ApiError::access_denied());
-        }
-        let (frames, outgoing) = mpsc::unbounded_channel();
-        let id = Uuid::new_v4();
-        chat.sockets.push(Socket { id, frames, subscribed: false });
-        Ok((key, id, outgoing))
-    }
-
-    /// The websocket subscribes to the chat, which connects the customer.
-    pub(crate) fn subscribe_websocket(&mut self, key: ChatKey, id: Uuid) {
-        if let Some(chat) = self.chat_mut(key) {
-            chat.sockets.iter_mut().filter(|socket| socket.id == id).for_each(|socket| socket.subscribed = true);
-        }
-        self.connect(key);
-    }
-
-    pub(crate) fn close_websocket(&mut self, key: ChatKey, id: Uuid) {
-        if let Some(chat) = self.chat_mut(key) {
-            chat.sockets.retain(|socket| socket.id != id);
-        }
-    }
-
-    /// Drops the customer's websockets, as a lost network does.
-    pub(crate) fn drop_websockets(&mut self, key: ChatKey) {
-        if let Some(chat) = self.chat_mut(key) {
-            chat.sockets.clear();
-        }
     }
 
     // Streaming.

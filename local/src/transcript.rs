@@ -2,21 +2,12 @@
 
 use crate::{
     contact::Item,
-    state::{Chat, opaque_token},
+    state::{Chat, Direction, Page, opaque_token},
     validate::{Valid, bad_parameter},
 };
 
 /// Items of a page where `MaxResults` is absent (GetTranscript API reference).
 const DEFAULT_PAGE: usize = 10;
-
-/// Which way to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// Towards the newest.
-    Forward,
-    /// Towards the oldest.
-    Backward,
-}
 
 /// Where to begin.
 #[derive(Clone, Debug)]
@@ -27,14 +18,6 @@ pub(crate) enum Start {
     Time(String),
     /// With the n-th item from the end.
     MostRecent(usize),
-}
-
-/// Where a page begins: items before (backward) or from (forward) this index. Items are only ever appended, so an
-/// index keeps its meaning while the chat goes on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Page {
-    direction: Direction,
-    edge: usize,
 }
 
 /// A GetTranscript request.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::{server::Service, state::ChatKey};
+use crate::{service::Service, state::ChatKey};
 
 pub(crate) fn router() -> Router<Arc<Service>> {
     Router::new().route("/websocket/{token}", get(open))

@@ -36,6 +36,19 @@ pub const SEGMENT_VALUE_CHARS: usize = 1024;
 /// `StreamingEndpointArn`.
 pub const STREAMING_ARN_CHARS: RangeInclusive<usize> = 1..=350;
 
+/// The attribute that says how the customer writes: `web`, `sms`, …
+pub const CHANNEL: &str = "channel";
+/// The attributes that the bridge itself sets, so that flows may believe them.
+pub const OWN_ATTRIBUTES: [&str; 7] = [
+    CHANNEL,
+    "provider",
+    "account",
+    "customerAddress",
+    "businessAddress",
+    "providerMessageId",
+    "profileName",
+];
+
 /// Plain text: every chat supports it.
 pub const TEXT_PLAIN: &str = "text/plain";
 /// Interactive messages (list pickers and their like).

@@ -2,15 +2,25 @@
 //!
 //! The README's table lists every variable; an error names the one at fault. An empty variable counts as unset.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     chat::{self, DURATION_MINUTES},
     error::{Error, Kind, Result},
     origin::Origins,
+    queue::disposition::Patience,
     secret::Secret,
     url::BaseUrl,
 };
+
+/// How long a message is tried that Connect throttles or fails, in seconds.
+const MESSAGE_PATIENCE: u64 = 43_200;
+/// How long a reply is tried,
+const REPLY_PATIENCE: u64 = 14_400;
+/// and when the agent is told that it is delayed.
+const REPLY_DELAY_NOTICE: u64 = 300;
+/// Two workers with this many stay below the five starts a second that Connect allows.
+const STARTS_PER_SECOND: u32 = 2;
 
 /// Where the variables come from: the process's environment, or a table in tests.
 pub struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
@@ -34,11 +44,23 @@ impl<'a> Env<'a> {
         list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
+    fn seconds(&self, name: &str, default: u64) -> Result<Duration> {
+        let seconds = match self.optional(name) {
+            None => default,
+            Some(seconds) => seconds.parse().map_err(|_| wrong(name, "must be a whole number of seconds"))?,
+        };
+        Ok(Duration::from_secs(seconds))
+    }
+
     fn flag(&self, name: &str) -> Result<bool> {
+        Ok(self.flag_if_set(name)?.unwrap_or_default())
+    }
+
+    fn flag_if_set(&self, name: &str) -> Result<Option<bool>> {
         match self.optional(name).as_deref() {
-            None => Ok(false),
-            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            None => Ok(None),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(_) => Err(wrong(name, "must be true or false")),
         }
     }
@@ -125,8 +147,12 @@ pub struct StartChat {
     pub extra_contact_flow_ids: BTreeSet<String>,
     /// `ALLOWED_ORIGINS`: the pages that may call.
     pub origins: Origins,
-    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`: with widget keys in it, requests must be signed.
+    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`: holds the widget's keys.
     pub settings: Option<SettingsLocation>,
+    /// `SIGNED_REQUESTS`: whether every start needs a token. Where it is not set, settings at hand say that it does.
+    pub signed_requests: bool,
+    /// `UNSIGNED_IDENTITY`: whether a request without a token may say who the customer is.
+    pub unsigned_identity: bool,
     /// `CONVERSATIONS_TABLE`: remembers signed tokens, so that each starts one chat.
     pub conversations_table: Option<String>,
 }
@@ -134,12 +160,15 @@ pub struct StartChat {
 impl StartChat {
     /// Reads the environment.
     pub fn read(env: &Env<'_>) -> Result<Self> {
+        let settings = SettingsLocation::read(env)?;
         Ok(Self {
             instance: Instance::read(env)?,
+            signed_requests: env.flag_if_set("SIGNED_REQUESTS")?.unwrap_or(settings.is_some()),
+            unsigned_identity: env.flag("UNSIGNED_IDENTITY")?,
             extra_contact_flow_ids: env.list("EXTRA_CONTACT_FLOW_IDS").iter().map(|flow| flow_id(flow)).collect(),
             origins: Origins::parse(&env.required("ALLOWED_ORIGINS")?)
                 .map_err(|rule| wrong("ALLOWED_ORIGINS", &rule))?,
-            settings: SettingsLocation::read(env)?,
+            settings,
             conversations_table: env.optional("CONVERSATIONS_TABLE"),
         })
     }
@@ -200,12 +229,52 @@ pub struct DeliverMessage {
     pub delivery: Delivery,
     /// `DEAD_LETTER_QUEUE_URL`: where messages go that can never be delivered.
     pub dead_letter_queue_url: Option<String>,
+    /// `MESSAGE_PATIENCE_SECONDS`.
+    pub patience: Patience,
+    /// `CHAT_STARTS_PER_SECOND`: how many chats one worker starts a second at most.
+    pub starts_per_second: u32,
 }
 
 impl DeliverMessage {
     /// Reads the environment.
     pub fn read(env: &Env<'_>) -> Result<Self> {
-        Ok(Self { delivery: Delivery::read(env)?, dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL") })
+        let starts_per_second = match env.optional("CHAT_STARTS_PER_SECOND") {
+            None => STARTS_PER_SECOND,
+            Some(number) => match number.parse() {
+                Ok(number @ 1..) => number,
+                _ => return Err(wrong("CHAT_STARTS_PER_SECOND", "must be a whole number from 1")),
+            },
+        };
+        Ok(Self {
+            delivery: Delivery::read(env)?,
+            dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL"),
+            patience: Patience { end: env.seconds("MESSAGE_PATIENCE_SECONDS", MESSAGE_PATIENCE)?, notice: None },
+            starts_per_second,
+        })
+    }
+
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self> {
+        Self::read(&Env::new(&|name| std::env::var(name).ok()))
+    }
+}
+
+/// What `receive-reply` reads.
+#[derive(Clone, Debug)]
+pub struct ReceiveReply {
+    /// `OUTBOUND_QUEUE_URL`: the FIFO queue that `send-reply` works for.
+    pub outbound_queue_url: String,
+    /// `DEAD_LETTER_QUEUE_URL`: where items go that can't be read.
+    pub dead_letter_queue_url: Option<String>,
+}
+
+impl ReceiveReply {
+    /// Reads the environment.
+    pub fn read(env: &Env<'_>) -> Result<Self> {
+        Ok(Self {
+            outbound_queue_url: env.required("OUTBOUND_QUEUE_URL")?,
+            dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL"),
+        })
     }
 
     /// Reads the process's environment.
@@ -223,6 +292,8 @@ pub struct SendReply {
     pub conversations_table: Option<String>,
     /// `DEAD_LETTER_QUEUE_URL`: where replies go that can never be sent.
     pub dead_letter_queue_url: Option<String>,
+    /// `REPLY_PATIENCE_SECONDS` and `REPLY_DELAY_NOTICE_SECONDS`.
+    pub patience: Patience,
 }
 
 impl SendReply {
@@ -232,6 +303,10 @@ impl SendReply {
             settings: SettingsLocation::required(env)?,
             conversations_table: env.optional("CONVERSATIONS_TABLE"),
             dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL"),
+            patience: Patience {
+                end: env.seconds("REPLY_PATIENCE_SECONDS", REPLY_PATIENCE)?,
+                notice: Some(env.seconds("REPLY_DELAY_NOTICE_SECONDS", REPLY_DELAY_NOTICE)?),
+            },
         })
     }
 
@@ -323,6 +398,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_say_that_requests_are_signed_unless_told_otherwise() {
+        let settings = ("BRIDGE_SETTINGS", "{}");
+        for (more, signed) in [
+            (&[][..], false),
+            (&[settings], true),
+            (&[settings, ("SIGNED_REQUESTS", "false")], false),
+            (&[settings, ("SIGNED_REQUESTS", "true")], true),
+            (&[("SIGNED_REQUESTS", "true")], true),
+            (&[("SIGNED_REQUESTS", "")], false),
+        ] {
+            let config = read(&[&COMPLETE[..], more].concat()).unwrap();
+            assert_eq!(config.signed_requests, signed, "{more:?}");
+            assert!(!config.unsigned_identity);
+        }
+        assert!(read(&[&COMPLETE[..], &[("UNSIGNED_IDENTITY", "true")]].concat()).unwrap().unsigned_identity);
+    }
+
+    #[test]
     fn lists_are_trimmed_and_hold_no_blanks() {
         let mut variables = COMPLETE.to_vec();
         variables.push(("EXTRA_CONTACT_FLOW_IDS", " a, ,b,"));
@@ -350,12 +443,23 @@ mod tests {
         let config = read(&least).unwrap();
         assert!(config.dead_letter_queue_url.is_none() && config.delivery.conversations_table.is_none());
         assert!(!config.delivery.persistent_chat && config.delivery.route == ConnectRoute::Chat);
+        assert_eq!(
+            (config.starts_per_second, config.patience.end.as_secs(), config.patience.notice),
+            (2, 43_200, None)
+        );
         let all = [("PERSISTENT_CHAT", "true"), ("CONVERSATIONS_TABLE", "t"), ("DEAD_LETTER_QUEUE_URL", "u")];
         let config = read(&[&least[..], &all[..]].concat()).unwrap();
         assert!(config.delivery.persistent_chat);
         assert_eq!(config.delivery.conversations_table.as_deref(), Some("t"));
         assert_eq!(config.dead_letter_queue_url.as_deref(), Some("u"));
-        for (name, value) in [("STREAMING_TOPIC_ARN", ""), ("CONNECT_ROUTE", "sms"), ("PERSISTENT_CHAT", "1")] {
+        for (name, value) in [
+            ("STREAMING_TOPIC_ARN", ""),
+            ("CONNECT_ROUTE", "sms"),
+            ("PERSISTENT_CHAT", "1"),
+            ("CHAT_STARTS_PER_SECOND", "0"),
+            ("CHAT_STARTS_PER_SECOND", "2.5"),
+            ("MESSAGE_PATIENCE_SECONDS", "-1"),
+        ] {
             let mut variables: Vec<_> = least.iter().filter(|(key, _)| *key != name).copied().collect();
             variables.push((name, value));
             let error = read(&variables).unwrap_err();
@@ -372,6 +476,13 @@ mod tests {
         };
         let config = read(&[("BRIDGE_SETTINGS", "{}")]).unwrap();
         assert!(config.conversations_table.is_none() && config.dead_letter_queue_url.is_none());
+        let seconds = Duration::from_secs;
+        assert_eq!(config.patience, Patience { end: seconds(14_400), notice: Some(seconds(300)) });
+        let inline = ("BRIDGE_SETTINGS", "{}");
+        let soon = [inline, ("REPLY_PATIENCE_SECONDS", "60"), ("REPLY_DELAY_NOTICE_SECONDS", "5")];
+        assert_eq!(read(&soon).unwrap().patience, Patience { end: seconds(60), notice: Some(seconds(5)) });
+        let error = read(&[inline, ("REPLY_PATIENCE_SECONDS", "1h")]).unwrap_err();
+        assert_eq!(error.message(), "REPLY_PATIENCE_SECONDS must be a whole number of seconds");
         let all = [("BRIDGE_SETTINGS_ARN", "a"), ("CONVERSATIONS_TABLE", "t"), ("DEAD_LETTER_QUEUE_URL", "u")];
         let config = read(&all).unwrap();
         assert_eq!(config.conversations_table.as_deref(), Some("t"));
@@ -393,6 +504,8 @@ mod tests {
             ("CHAT_DURATION_MINUTES", "10081"),
             ("CHAT_DURATION_MINUTES", "an hour"),
             ("FEATURE_ATTACHMENTS", "yes"),
+            ("SIGNED_REQUESTS", "yes"),
+            ("UNSIGNED_IDENTITY", "1"),
         ] {
             let mut variables: Vec<_> = COMPLETE.iter().filter(|(key, _)| *key != name).copied().collect();
             variables.push((name, value));

@@ -8,3 +8,8 @@ pub(crate) fn hash(parts: &[&str]) -> String {
     let list = serde_json::Value::from(parts).to_string();
     hex::encode(digest::digest(&digest::SHA256, list.as_bytes()))
 }
+
+/// Hex SHA-256 of one text.
+pub(crate) fn sha256_hex(text: &str) -> String {
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
+}

@@ -20,8 +20,12 @@ pub enum Kind {
     Validation,
     /// A webhook whose signature or credentials don't prove who sent it.
     Unverified,
+    /// The same, while the settings or certificate at hand may be older than what signed it: it may come again.
+    UnverifiedYet,
     /// A token is missing, expired or wrong.
     Unauthenticated,
+    /// No known key has signed a token, while the settings at hand may be older than the key: it may come again.
+    UnauthenticatedYet,
     /// The browser's origin is not one of `ALLOWED_ORIGINS`.
     OriginNotAllowed,
     /// The request names another Connect instance.
@@ -50,7 +54,7 @@ pub enum Kind {
     ConnectUnavailable,
     /// The time budget is spent.
     Timeout,
-    /// The settings document can't be had, or may be older than the secret that signed the request.
+    /// The settings document can't be had.
     SettingsUnavailable,
     /// A message could be neither queued nor delivered.
     NotStored,
@@ -70,6 +74,14 @@ pub enum Kind {
     SendMisconfigured,
     /// The customer wants no texts.
     OptedOut,
+    /// The table or a queue refuses what it was given, for good.
+    StoreRejected,
+    /// A new chat waits for its start: see `CHAT_STARTS_PER_SECOND`.
+    StartsPaced,
+    /// The provider lets this account wait, so the text was not tried.
+    AccountShut,
+    /// A rate limit that the provider counts for one customer or one sender.
+    ConversationThrottled,
     /// A defect of ours.
     Internal,
 }
@@ -94,8 +106,8 @@ impl Kind {
     pub fn code(self) -> &'static str {
         match self {
             Self::Validation => "VALIDATION_ERROR",
-            Self::Unverified => "UNVERIFIED",
-            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Unverified | Self::UnverifiedYet => "UNVERIFIED",
+            Self::Unauthenticated | Self::UnauthenticatedYet => "UNAUTHENTICATED",
             Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             Self::InstanceNotAllowed => "INSTANCE_NOT_ALLOWED",
             Self::FlowNotAllowed => "FLOW_NOT_ALLOWED",
@@ -120,6 +132,10 @@ impl Kind {
             Self::SendRefused => "SEND_REFUSED",
             Self::SendMisconfigured => "SEND_MISCONFIGURED",
             Self::OptedOut => "OPTED_OUT",
+            Self::StoreRejected => "STORE_REJECTED",
+            Self::StartsPaced => "STARTS_PACED",
+            Self::AccountShut => "ACCOUNT_SHUT",
+            Self::ConversationThrottled => "CONVERSATION_THROTTLED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -127,7 +143,7 @@ impl Kind {
     /// The HTTP status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Validation | Self::ConnectRejected => StatusCode::BAD_REQUEST,
+            Self::Validation | Self::ConnectRejected | Self::StoreRejected => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Unverified
             | Self::OriginNotAllowed
@@ -140,7 +156,9 @@ impl Kind {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ChatQuotaExceeded | Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
             Self::ConnectMisconfigured => StatusCode::BAD_GATEWAY,
-            Self::ConnectUnavailable
+            Self::UnverifiedYet
+            | Self::UnauthenticatedYet
+            | Self::ConnectUnavailable
             | Self::SettingsUnavailable
             | Self::NotStored
             | Self::ChatEnded
@@ -150,7 +168,10 @@ impl Kind {
             | Self::ProviderUnavailable
             | Self::SendRefused
             | Self::SendMisconfigured
-            | Self::OptedOut => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::OptedOut
+            | Self::StartsPaced
+            | Self::AccountShut
+            | Self::ConversationThrottled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -161,7 +182,9 @@ impl Kind {
         match self {
             Self::Validation
             | Self::Unverified
+            | Self::UnverifiedYet
             | Self::Unauthenticated
+            | Self::UnauthenticatedYet
             | Self::OriginNotAllowed
             | Self::InstanceNotAllowed
             | Self::FlowNotAllowed
@@ -182,9 +205,14 @@ impl Kind {
             | Self::ChatEnded
             | Self::OutcomeUnknown
             | Self::StoreUnavailable
-            | Self::UnknownConversation => Fault::Aws,
-            Self::ProviderUnavailable | Self::SendRefused | Self::OptedOut => Fault::Provider,
-            Self::Internal => Fault::Bridge,
+            | Self::UnknownConversation
+            | Self::StartsPaced => Fault::Aws,
+            Self::ProviderUnavailable
+            | Self::SendRefused
+            | Self::OptedOut
+            | Self::AccountShut
+            | Self::ConversationThrottled => Fault::Provider,
+            Self::StoreRejected | Self::Internal => Fault::Bridge,
         }
     }
 

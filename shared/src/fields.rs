@@ -47,12 +47,13 @@ impl<'a> Fields<'a> {
         self.findings.borrow_mut().warnings.push(format!("{}: {name} {rule}", self.place));
     }
 
-    pub(crate) fn warn_of_unknown(&self) {
+    /// A name that nobody reads is most likely a misspelt one, and what its owner meant would silently not be so.
+    pub(crate) fn refuse_unknown(&self) {
         let known = self.known.borrow();
         for name in self.object.keys().filter(|name| !known.contains(&name.as_str())) {
             // A name that is no plain word may be a value in the wrong place.
             let is_word = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-            self.warn(if is_word { name } else { "a field" }, "is unknown and has no effect");
+            self.problem(if is_word { name } else { "a field" }, "is unknown");
         }
     }
 

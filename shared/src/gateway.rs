@@ -146,7 +146,8 @@ struct Unreadable {
 fn read(event: &str) -> Result<(RequestOrigin, Request), Box<Unreadable>> {
     let event = match serde_json::from_str::<LambdaRequest>(event) {
         Ok(event) => event,
-        // One header that `http` can't hold fails the whole event: leave such headers out and look again.
+        // One header that `http` can't hold fails the whole event, and so does a null where none is expected: leave these
+        // out and look again.
         Err(error) => {
             let (head, lenient) = lenient(event);
             let origin = RequestOrigin::ApiGatewayV2;
@@ -257,5 +258,24 @@ fn lenient(event: &str) -> (Head, Value) {
         .or(text("/httpMethod"))
         .and_then(|method| method.parse().ok())
         .unwrap_or_default();
+    let method = event.get("httpMethod").filter(|method| method.is_string()).cloned();
+    if let Some(context) = event.get_mut("requestContext") {
+        without_nulls(context);
+        if let (Some(method), Some(context)) = (method, context.as_object_mut()) {
+            context.entry("httpMethod").or_insert(method);
+        }
+    }
     (head, event)
+}
+
+/// Takes out what is null: absent and null are one to whoever writes events, and not to all who read them.
+pub(crate) fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(without_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

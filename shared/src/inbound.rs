@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Kind, Result},
     settings::Account,
-    sms::{message::Message, number::Number, providers::ProviderId},
+    sms::{
+        message::{Message, OptOut},
+        number::Number,
+        providers::ProviderId,
+    },
 };
 
 /// The version of the item's shape.
@@ -27,7 +31,7 @@ pub struct Inbound {
     #[serde(default, skip_serializing_if = "Number::is_empty")]
     pub number: Number,
     /// Hash of what the provider signed for this message only, where its signature leaves the body out: it must not come
-    /// with another message. See [`Self::signed_once`].
+    /// with another message (see [`Message::signed_once`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<String>,
     /// What replies are sent from, where that is not our address: see [`Message::reply_from`].
@@ -39,23 +43,16 @@ impl Inbound {
     /// A message that the account's secret has proved.
     pub fn new(account: &Account, message: Message) -> Self {
         let number = account.number(&message.to).cloned().unwrap_or_default();
+        let provider = account.provider();
         Self {
             v: VERSION,
             account: account.name.clone(),
-            provider: account.provider(),
+            provider,
             number,
-            once: None,
+            once: message.signed_once.as_deref().map(|nonce| once(provider, nonce)),
             reply_from: message.reply_from.clone(),
             message,
         }
-    }
-
-    /// Notes a nonce or token id that the provider uses once, such as Plivo's, whose V2 signature covers the URL and the
-    /// nonce only. A repeat of the message may carry it again; another message that does is a forgery.
-    #[must_use]
-    pub fn signed_once(mut self, nonce: &str) -> Self {
-        self.once = Some(hash(&[self.provider.as_str(), &self.account, nonce]));
-        self
     }
 
     /// The text of a queue item.
@@ -74,20 +71,30 @@ impl Inbound {
         }
     }
 
-    /// The FIFO queue's `MessageGroupId`: one customer at one of our addresses, whose messages stay in order.
+    /// One customer at one of our addresses, whose messages stay in order. The account's name is not part of it: an owner may
+    /// change that, and conversations and opt-outs must outlive the change.
     pub fn group_id(&self) -> String {
-        hash(&[self.provider.as_str(), &self.account, &self.message.to, &self.message.from])
+        hash(&[self.provider.as_str(), &self.message.to, &self.message.from])
+    }
+
+    /// The FIFO queue's `MessageGroupId`: the customer's group, or beside it that of the customer's opt-outs, which must not
+    /// wait behind earlier messages.
+    pub fn queue_group_id(&self) -> String {
+        match self.message.opt_out {
+            Some(OptOut::Stop | OptOut::Start) => hash(&["opt-out", &self.group_id()]),
+            Some(OptOut::Help) | None => self.group_id(),
+        }
     }
 
     /// The FIFO queue's `MessageDeduplicationId`, and what every other token of this message is derived from: the
     /// provider's id of it. An event's or delivery's id would differ between two deliveries of one message.
     pub fn deduplication_id(&self) -> String {
-        hash(&[self.provider.as_str(), &self.account, &self.message.message_id])
+        hash(&[self.provider.as_str(), &self.message.to, &self.message.message_id])
     }
 
     /// A `ClientToken` of Connect for one purpose: the same whenever the message is delivered again.
     pub fn client_token(&self, purpose: &[&str]) -> String {
-        let id = [self.provider.as_str(), &self.account, &self.message.message_id];
+        let id = [self.provider.as_str(), &self.message.to, &self.message.message_id];
         hash(&[&id, purpose].concat())
     }
 
@@ -97,6 +104,12 @@ impl Inbound {
         let concat = self.message.concat.as_ref().filter(|concat| concat.total > 1)?;
         Some(hash(&[&self.group_id(), &concat.reference, &concat.total.to_string()]))
     }
+}
+
+/// Of a nonce, which a provider uses once, whichever account the message is for. A repeat of the message may carry it again;
+/// another message that does is a forgery.
+fn once(provider: ProviderId, nonce: &str) -> String {
+    hash(&[provider.as_str(), nonce])
 }
 
 /// The queue item, in a group of its own, that comes back for parts of a message: see [`flush_key`].
@@ -166,6 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn a_renamed_account_keeps_its_conversations_and_opt_outs_pass_earlier_messages() {
+        let one = inbound("SM1", "+14155550100");
+        let mut renamed = one.clone();
+        renamed.account = "sales".to_owned();
+        let ids = |inbound: &Inbound| (inbound.group_id(), inbound.deduplication_id(), inbound.client_token(&["chat"]));
+        assert_eq!(ids(&one), ids(&renamed));
+        assert_eq!(one.queue_group_id(), one.group_id());
+        for (wish, apart) in [(OptOut::Stop, true), (OptOut::Start, true), (OptOut::Help, false)] {
+            renamed.message.opt_out = Some(wish);
+            assert_eq!(renamed.queue_group_id() != one.group_id(), apart, "{wish:?}");
+            assert_eq!(renamed.group_id(), one.group_id(), "{wish:?}");
+        }
+    }
+
+    #[test]
     fn a_flush_item_is_no_message_and_no_message_is_one() {
         let item = flush_item("key");
         assert_eq!(flush_key(&item).as_deref(), Some("key"));
@@ -183,8 +211,21 @@ mod tests {
         {
             assert_ne!(one.client_token(&["chat", "0"]), other);
         }
-        let signed = one.clone().signed_once("nonce");
-        assert!(!signed.to_item().unwrap().contains("nonce"));
-        assert_ne!(signed.once, two.signed_once("another").once);
+    }
+
+    #[test]
+    fn a_nonce_is_hashed_and_is_the_same_for_all_accounts() {
+        let signed = |account: &str, nonce: &str| {
+            let settings = json!({ "accounts": [{ "name": account, "provider": "plivo", "auth_tokens": ["t"] }] });
+            let settings = Settings::from_json(settings.to_string().as_bytes()).unwrap();
+            let mut message = Message::new("plivo", Channel::Sms, "1", "+14155550100", "+12025550100");
+            message.signed_once = Some(nonce.to_owned());
+            Inbound::new(&settings.accounts[0], message)
+        };
+        let one = signed("a", "nonce");
+        assert!(!one.to_item().unwrap().contains("nonce"));
+        assert_eq!(one.once, signed("b", "nonce").once);
+        assert_ne!(one.once, signed("a", "another").once);
+        assert_eq!(Inbound::from_item(&one.to_item().unwrap()).unwrap().once, one.once);
     }
 }

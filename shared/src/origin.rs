@@ -3,11 +3,16 @@
 //! An origin is a scheme, a host and a port, compared as such (RFC 6454), lower-cased, with the scheme's default port
 //! left out as browsers leave it out.
 
+/// Hosts whose ports need not be named, for pages under development.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 /// The allowed origins.
 #[derive(Clone, Debug, Default)]
 pub struct Origins {
     any: bool,
     exact: Vec<String>,
+    /// Hosts of the machine itself, whose pages may be on any port: `http://localhost:*`.
+    any_port: Vec<String>,
     /// Scheme, what follows `*.`, and the port.
     below: Vec<Parts>,
 }
@@ -52,7 +57,7 @@ impl Parts {
 }
 
 impl Origins {
-    /// Reads a comma list of exact origins, `https://*.shop.example`, or `*`. The error says which rule is broken.
+    /// Reads a comma list of exact origins, `https://*.shop.example`, `http://localhost:*`, or `*`. The error says which rule is broken.
     pub fn parse(list: &str) -> Result<Self, String> {
         let mut origins = Self::default();
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -61,6 +66,8 @@ impl Origins {
             let parsed = if item == "*" {
                 origins.any = true;
                 Some(())
+            } else if let Some(host) = item.strip_prefix("http://").and_then(|rest| rest.strip_suffix(":*")) {
+                LOOPBACK.contains(&host).then(|| origins.any_port.push(host.to_owned()))
             } else if let Some((scheme, host)) = item.split_once("://*.") {
                 Parts::parse(&format!("{scheme}://{host}")).map(|parts| origins.below.push(parts))
             } else {
@@ -87,6 +94,7 @@ impl Origins {
         }
         let Some(parts) = Parts::parse(origin) else { return false };
         self.exact.contains(&parts.text())
+            || (parts.scheme == "http" && self.any_port.contains(&parts.host))
             || self.below.iter().any(|base| {
                 let labels = parts.host.strip_suffix(&base.host).and_then(|rest| rest.strip_suffix('.'));
                 parts.scheme == base.scheme
@@ -154,8 +162,28 @@ mod tests {
     }
 
     #[test]
+    fn ports_of_the_machine_itself_need_not_be_named() {
+        let origins = Origins::parse("http://localhost:*, http://[::1]:*").unwrap();
+        for (origin, allowed) in [
+            ("http://localhost", true),
+            ("http://localhost:3000", true),
+            ("http://[::1]:3000", true),
+            ("https://localhost:3000", false),
+            ("http://127.0.0.1:3000", false),
+            ("http://localhost.example:3000", false),
+            ("http://a.localhost:3000", false),
+            ("http://localhost:*", false),
+        ] {
+            assert_eq!(origins.allow(origin), allowed, "{origin}");
+        }
+    }
+
+    #[test]
     fn what_is_no_origin_is_refused_at_init() {
         for list in [
+            "http://shop.example:*",
+            "https://localhost:*",
+            "http://*:*",
             "shop.example",
             "https://",
             "https://shop.example/chat",

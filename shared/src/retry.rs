@@ -14,8 +14,18 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// No try is begun with less time than this left.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(50);
 
-/// How many tries at most.
-const ATTEMPTS: u32 = 5;
+/// How many tries a call has at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries(u32);
+
+impl Tries {
+    /// One: what fails is handed back to a queue.
+    pub const ONE: Self = Self(1);
+    /// Two.
+    pub const TWO: Self = Self(2);
+    /// As many as make sense while somebody waits for an answer.
+    pub const SEVERAL: Self = Self(5);
+}
 
 /// The first wait is up to this long, each further one up to twice as long ("full jitter": Exponential Backoff And
 /// Jitter, AWS Architecture Blog).
@@ -26,36 +36,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Calls `attempt` until it succeeds, fails for good, or tries or time run out. The last error is returned, but for a
 /// spent budget: that is [`Kind::Timeout`], unless Connect was throttling, which says more.
 pub async fn until<T>(deadline: Deadline, attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    // While time is short, half of it, so that one hung connection leaves room for another try.
-    let limit = |left: Duration| ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT));
-    run(deadline, SHORTEST_ATTEMPT, limit, |_, tried| jitter(tried), attempt).await
+    up_to(Tries::SEVERAL, deadline, attempt).await
 }
 
-/// As [`until`], for tries that know themselves when to end, and what that means: none is begun with less than `shortest`
-/// left, or before the time that an error names.
-pub async fn in_own_time<T>(
-    deadline: Deadline,
-    shortest: Duration,
-    attempt: impl AsyncFnMut() -> Result<T>,
-) -> Result<T> {
-    let wait = |error: &Error, tried| jitter(tried).max(error.wait().unwrap_or_default());
-    run(deadline, shortest, |_| Duration::MAX, wait, attempt).await
-}
-
-async fn run<T>(
-    deadline: Deadline,
-    shortest: Duration,
-    limit: impl Fn(Duration) -> Duration,
-    wait: impl Fn(&Error, u32) -> Duration,
-    mut attempt: impl AsyncFnMut() -> Result<T>,
-) -> Result<T> {
+/// As [`until`], with so many tries.
+pub async fn up_to<T>(tries: Tries, deadline: Deadline, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut tried = 0;
     loop {
         let left = deadline.remaining();
-        if left < shortest {
+        if left < SHORTEST_ATTEMPT {
             return Err(Error::new(Kind::Timeout, "No time was left for the call"));
         }
-        let limit = limit(left);
+        // While time is short, half of it, so that one hung connection leaves room for another try.
+        let limit = ATTEMPT.min((left / 2).max(SHORTEST_ATTEMPT));
         let (hung, error) = match tokio::time::timeout(limit, attempt()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => (false, error),
@@ -65,10 +58,10 @@ async fn run<T>(
         if !error.kind().is_retryable() || error.wait().is_some_and(|wait| wait > LONGEST_WAIT) {
             return Err(error);
         }
-        let wait = if hung { Duration::ZERO } else { wait(&error, tried) };
-        let no_time = deadline.remaining() < wait + shortest;
+        let wait = if hung { Duration::ZERO } else { jitter(tried) };
+        let no_time = deadline.remaining() < wait + SHORTEST_ATTEMPT;
         match error.kind() {
-            _ if tried < ATTEMPTS && !no_time => tokio::time::sleep(wait).await,
+            _ if tried < tries.0 && !no_time => tokio::time::sleep(wait).await,
             Kind::ConnectUnavailable if hung || no_time => {
                 return Err(Error::new(Kind::Timeout, "Amazon Connect did not answer in time").caused_by(error));
             }
@@ -125,7 +118,7 @@ mod tests {
     async fn gives_up_with_the_last_error() {
         for kind in [Kind::Throttled, Kind::ConnectUnavailable] {
             let (result, calls, _) = run(28_000, |_| fail(kind)).await;
-            assert_eq!((result.unwrap_err().kind(), calls), (kind, ATTEMPTS));
+            assert_eq!((result.unwrap_err().kind(), calls), (kind, Tries::SEVERAL.0));
         }
     }
 

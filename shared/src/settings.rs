@@ -8,8 +8,8 @@
 //!
 //! It is read by hand and not by derive, since serde's errors quote the value that they reject, and the values here are
 //! secrets. So an error names accounts and fields, all of them at once, and never a value. A document with an error is
-//! refused whole: its reader keeps the last good one. What does no harm is a warning ([`Settings::warnings`]): an
-//! unknown field (a misspelt one, mostly), and a public key that can't be used beside others that can.
+//! refused whole: its reader keeps the last good one. What does no harm is a warning ([`Settings::warnings`]), such as a
+//! public key that can't be used beside others that can.
 
 use std::{
     cell::RefCell,
@@ -33,10 +33,13 @@ use crate::{
     url::BaseUrl,
 };
 
+/// The shortest key that signs the widget's requests: as long as an HS256 tag (RFC 7518, 3.2).
+const WIDGET_KEY_BYTES: usize = 32;
+
 /// The whole document.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Absent: requests of the widget are not signed.
+    /// Absent: there are no keys that could sign the widget's requests.
     pub widget: Option<Widget>,
     /// In the order of the document, which decides ties.
     pub accounts: Vec<Arc<Account>>,
@@ -93,16 +96,28 @@ impl fmt::Debug for Account {
 impl Settings {
     /// Reads the document.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let document: Value = serde_json::from_slice(json).map_err(|error| {
-            // Only where it is: the error's own text may quote the document.
-            refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
-        })?;
+        Self::read(json, read_accounts)
+    }
+
+    /// Reads what web chats need: the names at the top and `widget`. A mistake in an account never stops them.
+    pub fn of_widget(json: &[u8]) -> Result<Self> {
+        Self::read(json, |_, _| Vec::new())
+    }
+
+    fn read(
+        json: &[u8],
+        read_accounts: fn(Option<&Value>, &RefCell<Findings>) -> Vec<Arc<Account>>,
+    ) -> Result<Self> {
+        let document: Value = serde_json::from_slice(json).map_err(not_json)?;
         let Value::Object(document) = document else {
             return Err(refused(&["it must be a JSON object".to_owned()]));
         };
         let findings = RefCell::default();
-        let widget = document.get("widget").map(|value| read_widget(value, &findings));
-        let accounts = read_accounts(document.get("accounts"), &findings);
+        let fields = Fields::new(&document, "the document".to_owned(), &findings);
+        let widget = fields.get("widget").map(|value| read_widget(value, &findings));
+        let accounts = read_accounts(fields.get("accounts"), &findings);
+        fields.refuse_unknown();
+        drop(fields);
         let Findings { problems, warnings } = findings.into_inner();
         if !problems.is_empty() {
             return Err(refused(&problems));
@@ -120,6 +135,17 @@ impl Settings {
         self.accounts.iter().find(|account| account.name == name)
     }
 
+    /// The account that a conversation goes on with: the one of its name, else, after a rename, the one of the provider that
+    /// lists our address, else the provider's only one.
+    pub fn account_for(&self, provider: ProviderId, name: &str, our_address: &str) -> Option<&Arc<Account>> {
+        let of_provider = || self.accounts.iter().filter(|account| account.provider() == provider);
+        let only = || of_provider().next().filter(|_| of_provider().count() == 1);
+        of_provider()
+            .find(|account| account.name == name)
+            .or_else(|| of_provider().find(|account| account.number(our_address).is_some()))
+            .or_else(only)
+    }
+
     /// The accounts that a webhook may belong to: the one that its path names, else all of the provider.
     pub fn candidates(&self, provider: ProviderId, name: Option<&str>) -> Result<Vec<Arc<Account>>> {
         let candidates: Vec<_> = self
@@ -130,6 +156,12 @@ impl Settings {
             .collect();
         if candidates.is_empty() { Err(Error::new(Kind::NotFound, "No such account")) } else { Ok(candidates) }
     }
+}
+
+/// Only where it is: the error's own text may quote the document.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn not_json(error: serde_json::Error) -> Error {
+    refused(&[format!("it is not JSON: see line {}, column {}", error.line(), error.column())])
 }
 
 fn refused(problems: &[String]) -> Error {
@@ -145,8 +177,11 @@ fn read_widget(value: &Value, findings: &RefCell<Findings>) -> Widget {
         return Widget { signing_keys: Vec::new() };
     }
     let signing_keys = fields.secrets("signing_keys");
+    for (index, _) in signing_keys.iter().enumerate().filter(|(_, key)| key.expose().len() < WIDGET_KEY_BYTES) {
+        fields.problem(&format!("signing_keys[{index}]"), "must be at least 32 bytes long");
+    }
     fields.require_one_of(&["signing_keys"]);
-    fields.warn_of_unknown();
+    fields.refuse_unknown();
     Widget { signing_keys }
 }
 
@@ -198,7 +233,8 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         Some(provider) => match provider.parse::<ProviderId>() {
             Ok(provider) => provider,
             Err(_) => {
-                fields.problem("provider", "is unknown");
+                let known: Vec<_> = ProviderId::ALL.iter().map(|provider| provider.as_str()).collect();
+                fields.problem("provider", &format!("must be one of {}", known.join(", ")));
                 return None;
             }
         },
@@ -209,6 +245,10 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
     if max_age_seconds.is_some_and(|age| age > 0) && !facts.signs_a_time {
         fields.warn("max_age_seconds", "has no effect: this provider signs no time");
     }
+    let send_base_url = fields.url("send_base_url");
+    if send_base_url.is_some() && !facts.takes_send_base_url {
+        fields.warn("send_base_url", "has no effect: this provider's accounts have a send_url");
+    }
     let account = Account {
         name: name.unwrap_or_else(|| provider.as_str().to_owned()),
         credentials,
@@ -217,9 +257,9 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         opt_out_words: fields
             .texts("opt_out_words")
             .unwrap_or_else(|| opt_out::DEFAULT_WORDS.map(str::to_owned).to_vec()),
-        send_base_url: fields.url("send_base_url"),
+        send_base_url: send_base_url.filter(|_| facts.takes_send_base_url),
     };
-    fields.warn_of_unknown();
+    fields.refuse_unknown();
     Some(account)
 }
 
@@ -246,7 +286,7 @@ fn read_numbers(fields: &Fields<'_>) -> BTreeMap<String, Number> {
             display_name: of_number.text("display_name"),
             attributes: read_attributes(&of_number),
         };
-        of_number.warn_of_unknown();
+        of_number.refuse_unknown();
         let address = plus(address.trim());
         if address.is_empty() {
             of_number.refuse("has an empty address");

@@ -70,8 +70,8 @@ pub fn init() {
         .ok()
         .and_then(|level| level.parse::<LevelFilter>().ok())
         .unwrap_or(LevelFilter::INFO);
-    let ours =
-        ["shared", "start_chat", "receive_message", "deliver_message", "send_reply"].map(|target| (target, level));
+    let ours = ["shared", "start_chat", "receive_message", "deliver_message", "receive_reply", "send_reply"]
+        .map(|target| (target, level));
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -102,6 +102,8 @@ pub struct Report {
     pub provider_calls: u32,
     /// How old a webhook's signature was, in seconds, where the provider signs a time.
     pub signature_age_s: Option<i64>,
+    /// The queue's id of the item.
+    pub item_id: Option<String>,
     /// How long a queue item had waited when its work began.
     pub queued: Option<Duration>,
     counts: Vec<(&'static str, u64)>,
@@ -120,6 +122,7 @@ impl Report {
             provider_latency: None,
             provider_calls: 0,
             signature_age_s: None,
+            item_id: None,
             queued: None,
             counts: Vec::new(),
             notes: Vec::new(),
@@ -163,9 +166,10 @@ impl Report {
         let service = self.service;
         let signature_age_s = self.signature_age_s;
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
+        let field = error.and_then(Error::field).map(loggable);
         macro_rules! line {
             ($level:ident, $($more:tt)*) => {
-                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, notes, $($more)*)
+                tracing::$level!(service, request_id, contact_id, code, status, duration_ms, connect_ms, connect_calls = calls, signature_age_s, field, notes, $($more)*)
             };
         }
         match error {
@@ -203,6 +207,7 @@ impl Report {
         let provider_ms = self.provider_latency.map(milliseconds);
         let provider_calls = self.provider_latency.map(|_| self.provider_calls);
         let queued_ms = self.queued.map(milliseconds);
+        let item_id = self.item_id.as_deref();
         let notes = (!self.notes.is_empty()).then(|| self.notes.join(", "));
         let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
         macro_rules! line {
@@ -210,6 +215,7 @@ impl Report {
                 tracing::$level!(
                     service,
                     request_id,
+                    item_id,
                     contact_id,
                     code,
                     outcome,
@@ -285,6 +291,15 @@ impl Report {
     }
 }
 
+/// A field's path; its first name only where the rest, which is the caller's, may be more than a name.
+fn loggable(field: &str) -> &str {
+    let is_name =
+        |part: &str| part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_:".contains(&byte));
+    let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+    let first = first.split('[').next().unwrap_or_default();
+    if rest.split('.').all(is_name) && is_name(first) { field } else { first }
+}
+
 /// What is behind an error, outermost first.
 fn cause(error: &Error) -> Option<String> {
     let sources = std::iter::successors(std::error::Error::source(error), |source| source.source());
@@ -340,6 +355,20 @@ mod tests {
                 "service": "start-chat", "FunctionName": "start-chat", "code": "THROTTLED", "ChatRejected": 1,
             })
         );
+    }
+
+    #[test]
+    fn of_a_field_no_more_than_names_is_logged() {
+        for (field, logged) in [
+            ("body", "body"),
+            ("Attributes.page", "Attributes.page"),
+            ("ParticipantDetails.DisplayName", "ParticipantDetails.DisplayName"),
+            ("Attributes.+14155550123", "Attributes"),
+            ("Attributes.Jane Doe", "Attributes"),
+            ("SupportedMessagingContentTypes[0]", "SupportedMessagingContentTypes[0]"),
+        ] {
+            assert_eq!(loggable(field), logged);
+        }
     }
 
     #[test]

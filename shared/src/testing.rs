@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     sms::{
         certificate::Certificate,
         contract::Answer,
-        message::{Channel, Event, Message},
+        message::{Channel, Event, Ignored, Message},
         providers::ProviderId,
         send::{ApiCall, Outbound, Reason},
         webhook::{Arrival, Webhook},
@@ -34,6 +35,7 @@ pub(crate) const TEXT: Outbound<'static> = Outbound {
     from_id: None,
     to: "+14133881111",
     text: "Hello & bye",
+    contact_id: "9f6d3b1e",
     key: "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f",
 };
 
@@ -82,6 +84,36 @@ pub(crate) fn warnings(account: Value) -> Vec<String> {
 pub(crate) fn accounts(accounts: Value) -> Vec<Arc<Account>> {
     let document = json!({ "accounts": accounts }).to_string();
     Settings::from_json(document.as_bytes()).unwrap_or_else(|error| panic!("{error:?}")).accounts
+}
+
+/// Any JSON for the content of a message, with names that some provider knows and others, and without blank texts.
+pub(crate) fn any_content() -> impl Strategy<Value = Value> {
+    let names = "text|body|title|id|name|url|type|caption|payload|latitude|longitude|lat|long|link|product_items|quantity|\
+                 response_json|nfm_reply|button_reply|phones|user_file|suggestion_response|location|[a-z]{1,6}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[a-z]{1,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((names, inner), 0..5).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+/// Checks that something of what was accepted reaches the agent, or is left out for a reason that the documentation lists.
+pub(crate) fn assert_tells_the_agent(events: &[Event]) {
+    assert!(!events.is_empty());
+    for event in events {
+        match event {
+            Event::Message(message) => assert!(!message.is_blank(), "nothing of {message:?} is left"),
+            Event::Ignored { reason } => assert!(Ignored::ALL.contains(reason)),
+            Event::SubscriptionConfirmation { .. } | Event::Challenge(_) => panic!("{event:?}"),
+        }
+    }
 }
 
 /// A webhook of `method` at a public URL; `path` begins at `/sms/`.
@@ -198,9 +230,8 @@ fn account_of(provider: ProviderId, config: &Value) -> Map<String, Value> {
     account.insert("provider".to_owned(), provider.as_str().into());
     for (name, value) in config.as_object().unwrap() {
         let (name, value) = match name.as_str() {
-            "auth_token" | "signing_key" | "public_key" | "signature_secret" | "app_secret" | "password" => {
-                (format!("{name}s"), json!([value]))
-            }
+            "auth_token" | "signing_key" | "signing_secret" | "public_key" | "signature_secret" | "app_secret"
+            | "password" => (format!("{name}s"), json!([value])),
             "secret" => ("webhook_secrets".to_owned(), json!([value])),
             "scheme" => ("signature_version".to_owned(), value.clone()),
             "cert_pem_by_url" => continue,

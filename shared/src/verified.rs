@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Kind, Result},
     settings::Account,
     sms::{
-        message::{Event, Message},
+        message::{Event, Ignored, Message},
         opt_out,
         webhook::{Proved, Rejection, Webhook},
     },
@@ -57,7 +57,9 @@ impl Webhook {
         candidates
             .iter()
             .filter(|account| self.body.len() <= account.provider().facts().max_body)
-            .find_map(|account| account.credentials.certificate_url(self))
+            .filter_map(|account| Some((account, account.credentials.certificate_url(self)?)))
+            .find(|(account, (_, proof))| !proof.is_stale(self.now, account.max_age_seconds))
+            .map(|(_, (url, _))| url)
     }
 }
 
@@ -116,7 +118,7 @@ fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
         let Event::Message(message) = event else { continue };
         match message.finish() {
             Ok(()) => {}
-            Err(_) if is_batch => *event = Event::ignored("malformed message"),
+            Err(_) if is_batch => *event = Event::ignored(Ignored::Malformed),
             Err(error) => return Err(error),
         }
     }
@@ -126,14 +128,14 @@ fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
 #[cfg(test)]
 mod tests {
     use super::finish;
-    use crate::sms::message::{Channel, Event, Message};
+    use crate::sms::message::{Channel, Event, Ignored, Message};
 
     #[test]
     fn a_malformed_message_holds_up_no_other() {
         let message =
             |id: &str| Event::from(Message::new("meta", Channel::Whatsapp, id, "+14155550100", "+12025550100"));
         let events = finish(vec![message("1"), message(""), message("3")]).unwrap();
-        assert_eq!(events, [message("1"), Event::ignored("malformed message"), message("3")]);
+        assert_eq!(events, [message("1"), Event::ignored(Ignored::Malformed), message("3")]);
         assert!(finish(vec![message("")]).is_err());
         assert!(finish(Vec::new()).unwrap().is_empty());
     }

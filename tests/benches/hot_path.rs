@@ -3,13 +3,14 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use divan::Bencher;
-use local::StandIn;
+use jiff::Timestamp;
+use local::{StandIn, Writing};
 use serde_json::{Value, json};
 use shared::{
     reply::streamed::Streamed,
     sms::segments::{self, Limit},
 };
-use tests::{environment, invoke, receive_message, sqs::Sqs, start_chat};
+use tests::{Http, environment, invoke, providers, receive_message, sqs::Sqs, start_chat};
 use tokio::runtime::Runtime;
 
 fn main() {
@@ -45,26 +46,60 @@ fn start_chat_refused(bencher: Bencher<'_, '_>) {
 }
 
 /// A whole invocation of `receive-message`, `SendMessageBatch` included.
-#[divan::bench(args = ["twilio", "telnyx", "vonage", "vonage-messages", "meta", "wrong-signature"])]
-fn receive_message_stored(bencher: Bencher<'_, '_>, name: &str) {
+#[divan::bench(args = providers())]
+fn receive_message_stored(bencher: Bencher<'_, '_>, provider: &str) {
     let runtime = Runtime::new().unwrap();
     let queue = runtime.block_on(Sqs::start());
-    let secret = "ABCDEfghij1234567890KLMNOPqrstuvwxyz0123456789abcd";
-    let accounts = json!([
-        { "provider": "twilio", "auth_tokens": ["12345678901234567890123456789012"] },
-        { "provider": "telnyx", "public_keys": ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="], "max_age_seconds": 0 },
-        { "provider": "vonage", "signature_method": "sha256", "signature_secrets": [secret] },
-        { "provider": "vonage-messages", "signature_secrets": [secret], "max_age_seconds": 0 },
-        { "provider": "meta", "app_secrets": ["0123456789abcdef0123456789abcdef"] },
-    ]);
-    let environment = [
-        ("BRIDGE_SETTINGS", json!({ "accounts": accounts }).to_string()),
-        ("PUBLIC_BASE_URL", "http://localhost:9000".to_owned()),
-        ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
-    ];
-    let function = runtime.block_on(receive_message(&environment, queue.url()));
-    let event = event(&format!("receive-message/{name}"));
+    let (account, webhook) = webhook(provider);
+    let function = runtime.block_on(receive_message(&receiving(&account, &queue), queue.url()));
+    let event = webhook.http_api();
+    assert_eq!(runtime.block_on(invoke(&function, &event)).status, 200);
     bencher.bench_local(|| runtime.block_on(invoke(&function, &event)));
+}
+
+/// A webhook that anyone may have sent.
+#[divan::bench]
+fn receive_message_refused(bencher: Bencher<'_, '_>) {
+    let runtime = Runtime::new().unwrap();
+    let queue = runtime.block_on(Sqs::start());
+    let (account, webhook) = webhook("twilio");
+    let function = runtime.block_on(receive_message(&receiving(&account, &queue), queue.url()));
+    let event = webhook.body("From=%2B14155550123").http_api();
+    assert_eq!(runtime.block_on(invoke(&function, &event)).status, 403);
+    bencher.bench_local(|| runtime.block_on(invoke(&function, &event)));
+}
+
+/// Those whose webhooks come over HTTP with all that verifies them: SNS's need a certificate.
+fn providers() -> Vec<&'static str> {
+    providers::names().into_iter().filter(|name| *name != "aws-sns").collect()
+}
+
+const BASE: &str = "http://localhost:9000";
+
+/// An account, and a text to it as its provider posts it.
+fn webhook(provider: &str) -> (Value, Http) {
+    let account = providers::account(provider, "https://api.example");
+    let writing = Writing {
+        account: provider.to_owned(),
+        channel: None,
+        from: "+14155550123".to_owned(),
+        to: "+12025550100".to_owned(),
+        text: "Hello agent".to_owned(),
+    };
+    let [signed] = local::webhooks(&account, &writing, BASE, Timestamp::now()).unwrap().try_into().unwrap();
+    let request = Http::new("POST", &signed.path).body(signed.body);
+    (account, signed.headers.iter().fold(request, |request, (name, value)| request.header(name, value)))
+}
+
+fn receiving(account: &Value, queue: &Sqs) -> [(&'static str, String); 3] {
+    let mut account = account.clone();
+    // Signed once, however long it is measured.
+    account["max_age_seconds"] = json!(0);
+    [
+        ("BRIDGE_SETTINGS", json!({ "accounts": [account] }).to_string()),
+        ("PUBLIC_BASE_URL", BASE.to_owned()),
+        ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
+    ]
 }
 
 /// What `send-reply` does before its first call: an item is read and put into words.

@@ -24,6 +24,14 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def until_open(port):
+    """Waits until something listens on a port of this machine."""
+    deadline = time.monotonic() + 30
+    while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+        assert time.monotonic() < deadline, f"nothing listens on port {port}"
+        time.sleep(0.05)
+
+
 def request(url, method="POST", body=None, headers=None):
     """Status, headers and JSON body; an error status is an answer like any other."""
     data = None if body is None else json.dumps(body).encode()

@@ -1,12 +1,12 @@
 // The page of `make dev` in a real browser: `node --test browser.mjs`.
 // PAGE and OTHER are the page at an origin that may call the bridge and at one that may not, ALONE is one without a bridge,
-// LOCAL the stand-in of PAGE, CHROMIUM the browser, SCREENSHOTS a folder.
+// OWN is the page of docs/widget.md at an origin of its own, LOCAL the stand-in of PAGE, CHROMIUM the browser, SCREENSHOTS a folder.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { chromium } from "playwright-core";
 
-const { PAGE, OTHER, ALONE, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
+const { PAGE, OTHER, ALONE, OWN, LOCAL, CHROMIUM, SCREENSHOTS } = process.env;
 const LONG = { timeout: 45_000 };
 const OUTAGE = { status: 500, type: "InternalServerException" };
 
@@ -92,7 +92,11 @@ async function say(pane, label, text) {
   await field.press("Enter");
 }
 
-const texts = (log) => page.locator(`#${log} > li:not(.event)`).allInnerTexts();
+/** What a log shows, without what only a screen reader is told. */
+const texts = async (log) => {
+  const all = await page.locator(`#${log} > li:not(.event)`).allInnerTexts();
+  return all.map((text) => text.replace(/^You:\s*/, ""));
+};
 
 test("a chat from start to end", async () => {
   await connect("Jo");
@@ -118,7 +122,7 @@ test("a chat from start to end", async () => {
   await page.locator("#agent-log > li.theirs", { hasText: "Orange" }).waitFor();
 
   await page.getByRole("button", { name: "Transfer" }).click();
-  await item("agent-log", "The chat was handed on").waitFor();
+  await item("agent-log", "The chat was transferred").waitFor();
   await say("#agent", "Answer", "Now it is me");
   await item("widget-log", "Now it is me").waitFor();
 
@@ -233,11 +237,17 @@ test("every interactive message can be answered", async () => {
   }
   const choices = page.locator("#widget-log .choices button");
   const disabled = () => choices.evaluateAll((all) => all.map((button) => button.disabled));
+  // One pick is all.
   const before = await disabled();
-  assert.ok(before.length > 8 && !before.includes(true));
+  assert.ok(before.length > 8 && !before.includes(false));
+  const picked = await page.locator("#widget-log .choices [aria-pressed=true]").allInnerTexts();
+  assert.deepEqual(picked.slice(1), ["Talk to an agent", "Cancellation", "Book hotels"]);
+  await page.getByLabel("Sample").selectOption("Panel");
+  await page.getByRole("button", { name: "Send sample" }).click();
+  await page.locator("#widget-log .choices button:enabled").first().waitFor();
   await page.locator("#agent-end").click();
   await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
-  assert.deepEqual(await disabled(), before.map(() => true));
+  assert.ok(!(await disabled()).includes(false));
   assert.deepEqual(complaints, []);
 });
 
@@ -636,9 +646,195 @@ test("long names and ids, and all faults, stay in their panes", async () => {
   }
 });
 
-// Last, since it is the picture of the README.
-test("all three panes", LONG, async () => {
-  await page.setViewportSize({ width: 1200, height: 800 });
+const rows = (text) => page.locator("#bridge-rows > li", { hasText: text });
+
+test("the bridge is seen at work: a text that is throttled, then delivered", { timeout: 90_000 }, async () => {
+  await fault("Throttle chat starts");
+  await page.getByLabel("My number").fill("+14155550140");
+  await say("#phone", "Text", "Hello");
+  const row = rows("POST /sms/").first();
+  await row.getByText("verified").waitFor();
+  await row.getByText("queued").waitFor();
+  await row.getByText("delivery waits").waitFor({ timeout: 30_000 });
+  await row.getByText(/THROTTLED.* · next try (in \d+ s|now)/).waitFor();
+  const bubble = page.locator("#phone-log > li.mine small");
+  await bubble.getByText(/^waits: THROTTLED/).waitFor();
+  await page.getByRole("button", { name: "Clear all" }).click();
+  await row.getByText("delivered", { exact: false }).waitFor({ timeout: 60_000 });
+  await row.getByText(/\d tries/).waitFor();
+  await bubble.getByText("taken", { exact: true }).waitFor();
+  assert.match(await row.locator(".steps").innerText(), /verified \d+ ms[\s→]+queued[\s→]+delivered \d+ ms/);
+
+  // A reply, and a chat of another customer; the rows of one contact alone.
+  await say("#agent", "Answer", "Hi there");
+  await rows("Reply by Agent").first().getByText("sent").waitFor({ timeout: 30_000 });
+  await start("Jo");
+  await page.getByText("Connected", { exact: true }).waitFor();
+  await rows("POST /chat").first().waitFor();
+  await listed("+14155550140").click();
+  await page.getByText("only +14155550140").waitFor();
+  assert.equal(await rows("POST /chat").count(), 0);
+  assert.ok((await rows("Reply by Agent").count()) >= 1);
+  assert.equal(await rows("POST /sms/").count(), 1);
+  await page.getByRole("button", { name: "Show all" }).click();
+  await rows("POST /chat").first().waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+test("an own page at another origin talks to the agent", async () => {
+  await page.context().close();
+  const context = await browser.newContext();
+  page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(OWN);
+  await page.getByRole("button", { name: "Chat with us" }).click();
+  await page.getByText("Connected", { exact: true }).waitFor();
+  await page.getByLabel("Message").fill("Hello from my own page");
+  await page.getByLabel("Message").press("Enter");
+  const contact = await until(async () => {
+    const { contacts } = await control("contacts");
+    return contacts.find(({ transcript }) => transcript.some(({ content }) => content === "Hello from my own page"));
+  });
+  await control(`contacts/${contact.id}/say`, { content: "Welcome" });
+  await page.getByText("Agent: Welcome").waitFor();
+  await control(`contacts/${contact.id}/end`, {});
+  await page.getByText("The chat has ended").waitFor();
+  assert.deepEqual(errors, []);
+});
+
+test("chatjs that was pointed at the bridge is told so", async () => {
+  const { functions } = await control("config");
+  const before = (await control("contacts")).contacts.length;
+  const response = await fetch(`${functions}/participant/connection`, { method: "POST", body: "{}" });
+  assert.equal(response.status, 404);
+  assert.match((await response.json()).error.message, /setGlobalConfig/);
+  assert.equal((await control("contacts")).contacts.length, before);
+});
+
+const atTheEnd = (log) => page.locator(`#${log}`).evaluate((one) => one.scrollHeight - one.clientHeight - one.scrollTop < 2);
+
+test("the newest words stay in view whatever takes their room", async () => {
+  await connect();
+  for (let number = 0; number < 12; number += 1) {
+    await say("#agent", "Answer", `Sentence ${number} that takes some room`);
+    await item("widget-log", `Sentence ${number} `).waitFor();
+  }
+  const log = page.locator("#agent-log");
+  const height = () => log.evaluate((one) => one.clientHeight);
+  const before = await height();
+  await page.locator("#contact details summary").click();
+  await until(async () => (await height()) < before);
+  await until(() => atTheEnd("agent-log"));
+  await page.setViewportSize({ width: 1200, height: 640 });
+  for (const one of ["agent-log", "widget-log"]) await until(() => atTheEnd(one));
+  // Who has scrolled up stays there.
+  await log.evaluate((one) => (one.scrollTop = 0));
+  await page.setViewportSize({ width: 1200, height: 820 });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.equal(await log.evaluate((one) => one.scrollTop), 0);
+});
+
+test("a list inside a bubble is a list", async () => {
+  await connect();
+  await page.getByLabel("Sample").selectOption("Markdown");
+  await page.getByRole("button", { name: "Send sample" }).click();
+  for (const log of ["widget-log", "agent-log"]) {
+    const entry = page.locator(`#${log} li li`).first();
+    await entry.waitFor();
+    assert.deepEqual(
+      await entry.evaluate((one) => [getComputedStyle(one).backgroundColor, getComputedStyle(one).padding]),
+      ["rgba(0, 0, 0, 0)", "0px"],
+    );
+  }
+});
+
+test("after a reload the newest contact is shown", LONG, async () => {
+  await texter(FIRST);
+  await texter(SECOND);
+  await isChosen(FIRST);
+  await page.reload();
+  await page.locator("#contact-title", { hasText: SECOND }).waitFor();
+  await isChosen(SECOND);
+});
+
+test("customers and senders have names that say something", LONG, async () => {
+  for (const [provider, number] of [
+    ["Meta, WhatsApp", "+14155550151"],
+    ["AWS End User Messaging, WhatsApp", "+14155550152"],
+  ]) {
+    await page.getByLabel("Provider").selectOption({ label: provider });
+    await page.getByLabel("My number").fill(number);
+    await say("#phone", "Text", "Hello");
+    await page.locator("#contacts button", { hasText: `Customer ${number.slice(-4)}` }).click();
+    await say("#agent", "Answer", "Welcome");
+    const sender = page.locator("#phone-log > li.theirs small").first();
+    await sender.waitFor({ timeout: 30_000 });
+    assert.match(await sender.innerText(), new RegExp(`^${provider.split(",")[0]} · text 1`));
+  }
+});
+
+test("errors look alike, and a chat's end leaves the focus where one goes on", async () => {
+  await connect();
+  await page.route("**/participant/message", (route) => route.abort());
+  await page.route("**/_local/phone/send", (route) => route.abort());
+  await page.route("**/say", (route) => route.abort());
+  await say("#widget", "Message", "Hello");
+  await say("#phone", "Text", "Hello");
+  await say("#agent", "Answer", "Hello");
+  const looks = [];
+  for (const pane of ["widget", "phone", "agent"]) {
+    await page.locator(`#${pane}-error`).waitFor();
+    const look = page.locator(`#${pane}-error`);
+    looks.push(await look.evaluate((one) => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor].join()));
+  }
+  assert.equal(new Set(looks).size, 1);
+  await page.locator("#widget-text").focus();
+  const { contacts } = await control("contacts");
+  await control(`contacts/${contacts[0].id}/end`, {});
+  await page.locator("#widget-status", { hasText: "The chat has ended" }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Start a chat");
+});
+
+test("who speaks and who types is told", async () => {
+  await connect("Jo");
+  await page.locator("#widget-text").pressSequentially("Hel");
+  await page.locator("#agent-typing", { hasText: "Jo is typing …" }).waitFor();
+  await say("#widget", "Message", "Hello");
+  await item("agent-log", "Hello").waitFor();
+  await page.locator("#agent-typing:empty").waitFor({ state: "attached" });
+  const mine = page.locator("#widget-log > li.mine", { hasText: "Hello" });
+  assert.equal(await mine.evaluate((one) => one.textContent), "You: Hello");
+});
+
+for (const [name, viewport, colorScheme] of [
+  ["1280x800", { width: 1280, height: 800 }, "light"],
+  ["1280x800-dark", { width: 1280, height: 800 }, "dark"],
+  ["1024x768", { width: 1024, height: 768 }, "light"],
+  ["390x844", { width: 390, height: 844 }, "light"],
+]) {
+  test(`the page at ${name}`, LONG, async () => {
+    await page.context().close();
+    await open(PAGE, { viewport, colorScheme });
+    await furnish();
+    const narrow = await page.evaluate(() =>
+      [...document.querySelectorAll(".log")].filter((log) => log.clientHeight < 180).map(({ id }) => `${id} is low`),
+    );
+    const wide = await page.evaluate(() =>
+      [document.documentElement, ...document.querySelectorAll("section, button:not([hidden])")]
+        .filter(({ scrollWidth, clientWidth }) => clientWidth && scrollWidth > clientWidth + 1)
+        .map(({ id, textContent }) => id || textContent),
+    );
+    assert.deepEqual([...narrow, ...wide], []);
+    await page.evaluate(() => document.activeElement.blur());
+    await page.screenshot({ path: `${SCREENSHOTS}/page-${name}.png`, fullPage: viewport.width < 900 });
+    assert.deepEqual(complaints, []);
+  });
+}
+
+/** A chat, a text, and answers to both. */
+async function furnish() {
   await connect("Jane");
   await say("#widget", "Message", "Hello, is my order on its way?");
   await item("agent-log", "is my order on its way?").waitFor();
@@ -647,12 +843,10 @@ test("all three panes", LONG, async () => {
   await page.getByLabel("My number").fill("+14155550106");
   await say("#phone", "Text", "Hi, can I move my appointment?");
   await page.locator("#contacts button", { hasText: "sms" }).click();
+  await page.getByRole("button", { name: "Show all" }).click();
   await item("agent-log", "can I move my appointment?").waitFor();
-  await page.locator("#contact details summary").click();
   await page.getByLabel("Sample").selectOption("Time picker");
   await page.getByRole("button", { name: "Send sample" }).click();
   await item("phone-log", "Schedule appointment").waitFor({ timeout: 30_000 });
-  await page.evaluate(() => document.activeElement.blur());
-  await page.screenshot({ path: `${SCREENSHOTS}/page.png` });
-  assert.deepEqual(complaints, []);
-});
+  await rows("Reply by Agent").first().getByText("sent").waitFor();
+}

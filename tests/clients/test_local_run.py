@@ -5,11 +5,13 @@ Every request goes to 127.0.0.1. The binaries are those of `cargo build --worksp
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -20,7 +22,8 @@ from bridge import CARGO_LAMBDA, PAGE, ROOT, free_port, request, running
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("dev")) as bridge:
+    # The base that the webhooks in events/ are signed for.
+    with running(tmp_path_factory.mktemp("dev"), PUBLIC_BASE_URL="http://localhost:9000") as bridge:
         yield bridge
 
 
@@ -76,7 +79,6 @@ def test_cargo_lambda_invoke(bridge, event):
 
 @pytest.mark.parametrize("event", sorted(path.name for path in (ROOT / "events" / "receive-message").glob("*.json")))
 def test_webhooks_of_every_provider_and_trigger(bridge, event):
-    """Signed once for http://localhost:9000: the base that `make dev` is told, whatever port it runs on."""
     answer = invoke(bridge, "receive-message", ROOT / "events" / "receive-message" / event)
     if event.startswith(("sqs-", "sns")):
         assert answer == {"batchItemFailures": []}
@@ -120,6 +122,78 @@ def test_a_port_in_use_is_said_in_one_line(bridge):
     assert done.stderr.startswith(f"Port {bridge.functions} is in use.") and done.stderr.count("\n") == 1
 
 
+def dev(**variables):
+    """`local/dev.sh` that does not get far: what it says last, and its status."""
+    environment = os.environ | {name: str(free_port()) for name in ["FUNCTIONS_PORT", "LOCAL_PORT", "MOTO_PORT"]}
+    command = [ROOT / "local" / "dev.sh"]
+    done = subprocess.run(command, env=environment | variables, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stderr.splitlines()[-1]
+
+
+def test_settings_with_an_error_are_refused_before_anything_starts(tmp_path):
+    status, said = dev(BRIDGE_SETTINGS='{"accounts": [\n  {"provider": "telnyx",}\n]}')
+    assert (status, "line 2, column 25" in said) == (1, True), said
+    status, said = dev(BRIDGE_SETTINGS='{"accounts": [{"provider": "twillio"}]}')
+    assert status == 1 and "accounts[0].provider" in said and "twilio" in said and "meta" in said, said
+    document = tmp_path / "settings.json"
+    document.write_text("{}")
+    status, said = dev(BRIDGE_SETTINGS=str(document))
+    assert status == 1 and f'BRIDGE_SETTINGS="$(cat {document})"' in said, said
+
+
+def logged(bridge, words):
+    """The lines of the terminal that have these words, once there is one."""
+    deadline = time.monotonic() + 10
+    while True:
+        lines = [line for line in Path(bridge.log.name).read_text().splitlines() if words in line]
+        if lines or time.monotonic() > deadline:
+            return lines
+        time.sleep(0.1)
+
+
+def test_a_tunnel_and_an_own_page(tmp_path):
+    """What providers sign is the tunnel's URL; and a page that is elsewhere may call."""
+    variables = {"PUBLIC_BASE_URL": "https://tunnel.example", "ALLOWED_ORIGINS": "https://shop.test,https://*.app.test"}
+    with running(tmp_path, **variables) as bridge:
+        text = {"account": "twilio", "from": "+14155550123", "to": "+12025550100", "text": "Hello"}
+        assert bridge.control("phone/send", "POST", text)["status"] == 200
+        event = json.loads((ROOT / "events" / "receive-message" / "twilio.json").read_text())
+        url = bridge.url("/sms/twilio/")
+        signed = urllib.request.Request(url, data=event["body"].encode(), method="POST", headers=event["headers"])
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(signed, timeout=60)
+        assert refused.value.code == 403, "signed for localhost"
+        [said] = logged(bridge, "The signature was checked against")
+        assert "https://tunnel.example/sms/twilio/." in said and event["headers"]["x-twilio-signature"] not in said
+
+        for origin in ["https://shop.test", "https://a.app.test", "http://localhost:3000", "http://127.0.0.1:5173"]:
+            status, headers, _ = request(bridge.url("/chat"), body={}, headers={"Origin": origin})
+            assert (status, headers["access-control-allow-origin"]) == (200, origin)
+        assert request(bridge.url("/chat"), body={}, headers={"Origin": "https://other.test"})[0] == 403
+        [said] = logged(bridge, "ALLOWED_ORIGINS=https://other.test make dev")
+        assert "https://other.test is not allowed" in said
+        [line] = logged(bridge, "POST /sms/twilio/ 403")
+        assert "UNVERIFIED" in line
+
+
+def test_the_terminal_has_one_readable_line_a_request(bridge):
+    result = request(bridge.url("/chat?line"), body={})[2]["data"]["startChatResult"]
+    [line] = logged(bridge, f"contact {result['ContactId'].split('-')[0]}")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d POST /chat 200 \d+ ms · contact [0-9a-f]{8}", line), line
+    log = Path(bridge.log.name).read_text()
+    assert "AWS_LAMBDA_MAX_CONCURRENCY" not in log and "\x1b" not in log and "ForceStop" not in log
+
+
+def test_log_lines_as_they_are_on_request(tmp_path):
+    with running(tmp_path, LOG="json") as bridge:
+        assert request(bridge.url("/chat"), body={"Atributes": {"page": "x"}})[0] == 200
+        [line] = logged(bridge, "request answered")
+        assert json.loads(line)["notes"] == "a name looks like Attributes, misspelt"
+        assert request(bridge.url("/chat"), body={"Attributes": {"page": {}}})[0] == 400
+        [line] = logged(bridge, "request refused")
+        assert json.loads(line)["field"] == "Attributes.page"
+
+
 def test_a_missing_c_compiler_is_said_in_one_line(tmp_path):
     for tool in ["bash", "dirname", "cargo"]:
         (tmp_path / tool).symlink_to(shutil.which(tool))
@@ -157,8 +231,11 @@ def test_one_of_them_ending_ends_all(tmp_path, name, said):
 
 
 def test_accounts_whose_texts_leave_this_machine_are_named():
-    accounts = [{"provider": "twilio"}, {"provider": "meta", "name": "shop", "send_base_url": "https://graph.example"}]
     local = json.loads((ROOT / "local" / "settings.json").read_text())["accounts"]
+    [twilio] = [dict(account) for account in local if account["provider"] == "twilio"]
+    [meta] = [dict(account) for account in local if account["provider"] == "meta"]
+    del twilio["send_base_url"]
+    accounts = [twilio | {"name": "real"}, meta | {"name": "shop", "send_base_url": "https://graph.example"}]
     environment = os.environ | {"LOCAL_FUNCTIONS": "http://127.0.0.1:1", "LOCAL_PORT": "0"}
     environment["BRIDGE_SETTINGS"] = json.dumps({"accounts": accounts + local})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -171,7 +248,7 @@ def test_accounts_whose_texts_leave_this_machine_are_named():
         stand_in.terminate()
         said = stand_in.communicate(timeout=10)[1].splitlines()
     assert len(said) == 2
-    for line, account in zip(said, ["twilio", "shop"], strict=True):
+    for line, account in zip(said, ["real", "shop"], strict=True):
         assert line.startswith(f"local: answers by the account {account} go to its provider, and to real telephones.")
         assert f'"send_base_url": "{url}/_phone/{account}"' in line
 

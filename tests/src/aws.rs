@@ -252,6 +252,8 @@ pub async fn create_queue(name: &str) -> String {
     let mut attributes = json!({ "VisibilityTimeout": "180" });
     if name.ends_with(".fifo") {
         attributes["FifoQueue"] = json!("true");
+        attributes["DeduplicationScope"] = json!("messageGroup");
+        attributes["FifoThroughputLimit"] = json!("perMessageGroupId");
     }
     let created = call("sqs", "CreateQueue", &json!({ "QueueName": name, "Attributes": attributes })).await;
     let url = created["QueueUrl"].as_str().unwrap();
@@ -382,7 +384,7 @@ impl Cloud {
                 .enumerate()
                 .map(|(number, (message, suffix))| {
                     json!({ "Id": number.to_string(), "MessageBody": message.to_item().unwrap(),
-                            "MessageGroupId": message.group_id(),
+                            "MessageGroupId": message.queue_group_id(),
                             "MessageDeduplicationId": format!("{}{suffix}", message.deduplication_id()) })
                 })
                 .collect();

@@ -8,7 +8,10 @@ mod input;
 mod sign;
 mod templates;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use arbitrary::{Arbitrary as _, Unstructured};
 use aws_lambda_events::sqs::SqsMessage;
@@ -22,7 +25,6 @@ use shared::{
     reply::streamed::{Content, Streamed},
     settings::{Account, Settings},
     sms::{
-        certificate::Certificate,
         contract::Answer,
         message::{Event, FromKind, Media, Message},
         providers::{ProviderId, aws_sns},
@@ -34,20 +36,18 @@ use shared::{
     widget::request,
 };
 
+pub use self::input::{Document, Input, Shape, Signer, Template};
+pub(crate) use self::sign::{hmac_of, is_timely, pairs, set, sha1, sha256, sha256_of};
 use self::{
-    input::{Document, Input, Shape, Signer, Template},
-    sign::{KEY_ID, SECRET, STRANGERS, VONAGE_METHODS, sign, telnyx_public_key},
-    templates::{
-        AWS_SMS, CANARY, ENVELOPE, META, META_ENTRY, SETTINGS, SIGNALWIRE, STREAMED, TELNYX, TOPIC, TWILIO, VONAGE,
-        VONAGE_MESSAGES, WIDGET,
-    },
+    sign::{SECRET, STRANGERS},
+    templates::{CANARY, SETTINGS, STREAMED, WIDGET},
 };
+use crate::providers::{self, PROVIDERS, of_name};
 
 /// Unix seconds.
-const NOW: i64 = 1_790_000_000;
-/// A time at which the test certificate, which is younger than that, is valid.
-const CLOCK: i64 = 1_800_000_000;
-const CERTIFICATE: &[u8] = include_bytes!("../../shared/src/sms/providers/aws_sns/fixtures/test-only.cert.pem");
+pub(crate) const NOW: i64 = 1_790_000_000;
+/// The topic of the accounts at AWS.
+pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:two-way-sms";
 
 /// How far an input came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,125 +67,56 @@ pub enum Outcome {
 pub type Target = fn(&[u8]) -> Outcome;
 
 /// All of them, by the names of libFuzzer's targets.
-pub const TARGETS: [(&str, Target); 11] = [
-    ("twilio", twilio),
-    ("signalwire", signalwire),
-    ("telnyx", telnyx),
-    ("vonage", vonage),
-    ("vonage_messages", vonage_messages),
-    ("meta", meta),
-    ("aws_sns", aws_sns),
-    ("aws_social", aws_social),
-    ("settings", settings),
-    ("widget_request", widget_request),
-    ("streamed", streamed),
-];
+pub const TARGETS: [(&str, Target); 4] =
+    [("webhook", webhook), ("settings", settings), ("widget_request", widget_request), ("streamed", streamed)];
 
-/// A webhook of Twilio.
-pub fn twilio(data: &[u8]) -> Outcome {
-    receive(ProviderId::Twilio, data)
-}
-
-/// A webhook of SignalWire.
-pub fn signalwire(data: &[u8]) -> Outcome {
-    receive(ProviderId::Signalwire, data)
-}
-
-/// A webhook of Telnyx.
-pub fn telnyx(data: &[u8]) -> Outcome {
-    receive(ProviderId::Telnyx, data)
-}
-
-/// A webhook of Vonage's SMS API.
-pub fn vonage(data: &[u8]) -> Outcome {
-    receive(ProviderId::Vonage, data)
-}
-
-/// A webhook of Vonage's Messages API.
-pub fn vonage_messages(data: &[u8]) -> Outcome {
-    receive(ProviderId::VonageMessages, data)
-}
-
-/// A webhook of Meta.
-pub fn meta(data: &[u8]) -> Outcome {
-    receive(ProviderId::Meta, data)
-}
-
-/// An SMS that SNS carries.
-pub fn aws_sns(data: &[u8]) -> Outcome {
-    receive_event(data, |document| String::from_utf8_lossy(&document.bytes(&AWS_SMS)).into_owned())
-}
-
-/// WhatsApp that SNS carries: one JSON text within another.
-pub fn aws_social(data: &[u8]) -> Outcome {
-    receive_event(data, |document| {
-        json!({ "whatsAppWebhookEntry": String::from_utf8_lossy(&document.bytes(&META_ENTRY)) }).to_string()
-    })
+/// A webhook of the provider that the first byte picks.
+pub fn webhook(data: &[u8]) -> Outcome {
+    let Some((first, rest)) = data.split_first() else { return PROVIDERS[0].fuzz(data) };
+    PROVIDERS[usize::from(*first) % PROVIDERS.len()].fuzz(rest)
 }
 
 // ---- Webhooks over HTTP ---------------------------------------------------------------------------------------------
 
-/// Several accounts of one secret each, so that they are told apart too.
+/// Several accounts of one secret at each provider, so that they are told apart too.
 static ACCOUNTS: LazyLock<Settings> = LazyLock::new(|| {
-    let secrets = [SECRET];
-    let numbers = json!({ "+12028831111": { "contact_flow_id": "sales" }, "+17735550003": {}, "+447700900000": {},
-                          "+12125550101": {} });
-    let mut accounts = vec![
-        json!({ "name": "t1", "provider": "twilio", "auth_tokens": secrets, "shared_keys": { KEY_ID: SECRET } }),
-        json!({ "name": "t2", "provider": "twilio", "auth_tokens": secrets, "shared_keys": { KEY_ID: SECRET },
-                "account_sid": "AC00000000000000000000000000000001", "numbers": numbers }),
-        json!({ "name": "s1", "provider": "signalwire", "signing_keys": secrets, "numbers": numbers }),
-        json!({ "name": "s2", "provider": "signalwire", "signing_keys": secrets, "project_id": "720796a0" }),
-        json!({ "name": "x1", "provider": "telnyx", "public_keys": [telnyx_public_key()] }),
-        json!({ "name": "x2", "provider": "telnyx", "public_keys": [telnyx_public_key()], "numbers": numbers }),
-        json!({ "name": "v1", "provider": "vonage-messages", "signature_secrets": secrets }),
-        json!({ "name": "v2", "provider": "vonage-messages", "signature_secrets": secrets, "api_key": "abcd1234",
-                "application_id": "aaaaaaaa-bbbb-cccc-dddd-0123456789ab", "numbers": numbers }),
-        json!({ "name": "m1", "provider": "meta", "app_secrets": secrets, "verify_token": SECRET }),
-        json!({ "name": "m2", "provider": "meta", "app_secrets": secrets, "phone_number_ids": ["106540352242922"] }),
-        json!({ "name": "a1", "provider": "aws-sns", "topic_arns": [TOPIC] }),
-        json!({ "name": "a2", "provider": "aws-sns", "topic_arns": [TOPIC], "numbers": numbers }),
-    ];
-    for method in VONAGE_METHODS {
-        accounts.push(json!({ "name": method, "provider": "vonage", "signature_secrets": secrets,
-                              "signature_method": method, "api_key": "abcd1234", "numbers": numbers }));
+    let mut accounts = Vec::new();
+    for provider in providers::names() {
+        for (number, mut account) in of_name(provider).fuzz_accounts(SECRET).into_iter().enumerate() {
+            account["provider"] = json!(provider);
+            if account["name"].is_null() {
+                account["name"] = json!(format!("{provider}-{number}"));
+            }
+            accounts.push(account);
+        }
     }
     let settings = Settings::from_json(json!({ "accounts": accounts }).to_string().as_bytes()).unwrap();
     assert_eq!(settings.warnings(), [""; 0]);
     settings
 });
 
-fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
+/// What the accounts list.
+pub(crate) fn numbers() -> Value {
+    json!({ "+12028831111": { "contact_flow_id": "sales" }, "+17735550003": {}, "+447700900000": {},
+            "+12125550101": {} })
+}
+
+pub(crate) fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
     ACCOUNTS.candidates(provider, None).unwrap()
 }
 
-fn template(provider: ProviderId) -> &'static Template {
-    match provider {
-        ProviderId::Twilio => &TWILIO,
-        ProviderId::Signalwire => &SIGNALWIRE,
-        ProviderId::Telnyx => &TELNYX,
-        ProviderId::Vonage => &VONAGE,
-        ProviderId::VonageMessages => &VONAGE_MESSAGES,
-        ProviderId::Meta => &META,
-        provider => unreachable!("{provider} is not fuzzed"),
-    }
-}
+/// The templates of the providers that post webhooks, by their names.
+static TEMPLATES: LazyLock<BTreeMap<&str, Template>> =
+    LazyLock::new(|| PROVIDERS.iter().rev().map(|provider| (provider.name(), provider.template())).collect());
 
 /// What a webhook may be signed with, and what changes how one is read.
-const HEADERS: [&str; 12] = [
-    "content-type",
-    "x-twilio-signature",
-    "x-twilio-webhooks-signature-settings",
-    "x-signalwire-signature",
-    "x-signalwire-sha256-signature",
-    "telnyx-signature-ed25519",
-    "telnyx-timestamp",
-    "authorization",
-    "x-vonage-webhook-auth-token",
-    "x-hub-signature-256",
-    "x-amz-sns-rawdelivery",
-    "x-amz-sns-message-type",
-];
+static HEADERS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let own = PROVIDERS.iter().flat_map(|provider| provider.headers()).copied();
+    let mut headers: Vec<_> = own.chain(["content-type"]).collect();
+    headers.sort_unstable();
+    headers.dedup();
+    headers
+});
 
 /// Makes a webhook of the bytes, verifies it and reads it.
 pub fn receive(provider: ProviderId, data: &[u8]) -> Outcome {
@@ -193,9 +124,9 @@ pub fn receive(provider: ProviderId, data: &[u8]) -> Outcome {
     let mut webhook = unsigned(provider, &input);
     let candidates = candidates(provider);
     let is_to_verify = match input.signer {
-        Signer::Provider => sign(provider, &mut webhook, SECRET, &input),
+        Signer::Provider => of_name(provider.as_str()).sign(&mut webhook, SECRET, &input),
         Signer::Stranger => {
-            sign(provider, &mut webhook, STRANGERS, &input);
+            of_name(provider.as_str()).sign(&mut webhook, STRANGERS, &input);
             false
         }
         Signer::Nobody => {
@@ -220,15 +151,13 @@ pub fn receive(provider: ProviderId, data: &[u8]) -> Outcome {
 }
 
 fn unsigned(provider: ProviderId, input: &Input<'_>) -> Webhook {
-    let takes_forms = matches!(provider, ProviderId::Twilio | ProviderId::Signalwire | ProviderId::Vonage);
+    let takes_forms = of_name(provider.as_str()).takes_forms();
+    let template = &TEMPLATES[provider.as_str()];
     let is_query = input.shape == Shape::Query;
     let parameters = if takes_forms && input.shape != Shape::Json {
-        input
-            .document
-            .raw()
-            .map_or_else(|| form(&input.document.edited(template(provider)), &input.pairs), <[u8]>::to_vec)
+        input.document.raw().map_or_else(|| form(&input.document.edited(template), &input.pairs), <[u8]>::to_vec)
     } else {
-        input.document.bytes(template(provider))
+        input.document.bytes(template)
     };
     let (query, body) = if takes_forms && is_query {
         (Some(String::from_utf8_lossy(&parameters).into_owned()), Vec::new())
@@ -269,62 +198,16 @@ fn form(document: &Value, more: &[(&str, &str)]) -> Vec<u8> {
     form.extend_pairs(more).finish().into_bytes()
 }
 
-fn headers<'i>(input: &'i Input<'_>) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'i {
+pub(crate) fn headers<'i>(input: &'i Input<'_>) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'i {
     input.headers.iter().filter_map(|(name, value)| {
         let name = HeaderName::from_static(HEADERS[usize::from(*name) % HEADERS.len()]);
         Some((name, HeaderValue::from_bytes(value).ok()?))
     })
 }
 
-// ---- Events of AWS --------------------------------------------------------------------------------------------------
-
-static SNS_CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::read(CERTIFICATE, CLOCK).unwrap());
-
-/// Of a queue or topic that the owner connected, which needs no signature; nobody's comes over HTTP and does.
-fn receive_event(data: &[u8], message: fn(&Document<'_>) -> String) -> Outcome {
-    let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) else { return Outcome::Refused };
-    let candidates = candidates(ProviderId::AwsSns);
-    let message = message(&input.document);
-    let envelope = |topic: &str| {
-        json!({ "Type": "Notification", "MessageId": "22b80b92", "TopicArn": topic, "Message": message,
-                "Timestamp": "2026-09-21T14:13:19.012Z" })
-    };
-    let (body, is_to_verify) = match (input.signer, input.way % 3) {
-        (Signer::Provider, 0) => (envelope(TOPIC).to_string().into_bytes(), Some(true)),
-        // What it is taken for depends on the names in it.
-        (Signer::Provider, 1) => (message.into_bytes(), None),
-        (Signer::Provider | Signer::Nobody, _) => (input.document.bytes(&ENVELOPE), None),
-        (Signer::Stranger, _) => (envelope(&TOPIC.replace("1234", "4321")).to_string().into_bytes(), Some(false)),
-    };
-    let mut webhook = aws_sns::from_event(body, NOW);
-    if input.signer == Signer::Nobody {
-        webhook = Webhook { arrival: Arrival::Http, headers: headers(&input).collect(), ..webhook };
-        let url = webhook.certificate_url(&candidates);
-        assert!(url.is_none_or(|url| url.starts_with("https://sns.us-east-1.amazonaws.com/")));
-        assert!(webhook.verify(&candidates).is_err());
-    } else {
-        assert_eq!(webhook.certificate_url(&candidates), None);
-    }
-    check_debug_of(&webhook);
-    webhook.certificate = Some(SNS_CERTIFICATE.clone());
-    match webhook.verify(&candidates) {
-        Ok(verified) => {
-            assert_ne!(is_to_verify, Some(false), "another's topic is verified");
-            assert_ne!(input.signer, Signer::Nobody, "a webhook without SNS's signature is verified");
-            read(ProviderId::AwsSns, &verified)
-        }
-        Err(error) => {
-            assert_ne!(is_to_verify, Some(true), "an event of our topic is refused: {error:?}");
-            assert_eq!(error.kind(), Kind::Unverified);
-            check_error(&error);
-            Outcome::Refused
-        }
-    }
-}
-
 // ---- What holds for all ---------------------------------------------------------------------------------------------
 
-fn read(provider: ProviderId, verified: &Verified<'_>) -> Outcome {
+pub(crate) fn read(provider: ProviderId, verified: &Verified<'_>) -> Outcome {
     match verified.parse() {
         Ok(events) => {
             let mut messages = 0;
@@ -414,7 +297,7 @@ fn check_debug<T: std::fmt::Debug>(one: &T, other: &T) {
     assert_eq!(format!("{one:?} {one:#?}"), format!("{other:?} {other:#?}"));
 }
 
-fn check_debug_of(webhook: &Webhook) {
+pub(crate) fn check_debug_of(webhook: &Webhook) {
     let other = Webhook {
         path: String::new(),
         query: None,
@@ -426,7 +309,7 @@ fn check_debug_of(webhook: &Webhook) {
 }
 
 /// It is made of fixed words, so there is no number of a customer in it.
-fn check_error(error: &Error) {
+pub(crate) fn check_error(error: &Error) {
     let shown = format!("{error} {error:?}");
     let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
     assert!(!shown.as_bytes().windows(4).any(is_number), "{shown}");

@@ -1,9 +1,10 @@
 //! What the stories of replies work with: a chat that came in by a text, Connect's stream, the queue that the topic feeds,
-//! `send-reply`, and the providers.
+//! `receive-reply`, the outbound queue, `send-reply`, and the providers.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use local::{Poller, StreamSubscriber, StreamedItem};
+use receive_reply::ReceiveReply;
 use send_reply::SendReply;
 use serde_json::{Value, json};
 use shared::{
@@ -11,64 +12,14 @@ use shared::{
     inbound::Inbound,
     sender::Sender,
     settings::Settings,
-    sms::message::{Channel, Message, OptOut},
+    sms::message::{Message, OptOut},
 };
 
+pub use crate::providers::{Line, TWILIO, lines};
 use crate::{
-    aws::{Cloud, OURS, call, create_queue, drain, invoke_within, letters_in, moto},
+    aws::{Cloud, call, create_queue, drain, invoke_within, letters_in, moto},
     providers::{Call, Providers, account},
 };
-
-/// Whose texts a story is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Line {
-    /// What it is called by where a story fails.
-    pub label: &'static str,
-    /// The provider, which is also the account's name.
-    pub provider: &'static str,
-    /// The network.
-    pub channel: Channel,
-    /// Our address.
-    pub ours: &'static str,
-    /// The provider's own id of it.
-    pub ours_id: Option<&'static str>,
-    /// The customer's address.
-    pub customer: &'static str,
-}
-
-/// A line to each provider, and to each network that is addressed in a way of its own.
-pub const LINES: [Line; 11] = {
-    const SMS: Line =
-        Line { label: "", provider: "", channel: Channel::Sms, ours: OURS, ours_id: None, customer: "+14155550101" };
-    const WHATSAPP: Line = Line { channel: Channel::Whatsapp, ..SMS };
-    [
-        Line { label: "twilio", provider: "twilio", ..SMS },
-        Line { label: "twilio whatsapp", provider: "twilio", ..WHATSAPP },
-        Line { label: "twilio rcs", provider: "twilio", channel: Channel::Rcs, ours: "acme_agent", ..SMS },
-        Line { label: "signalwire", provider: "signalwire", ..SMS },
-        Line { label: "telnyx", provider: "telnyx", ..SMS },
-        Line { label: "vonage", provider: "vonage", ..SMS },
-        Line { label: "vonage-messages", provider: "vonage-messages", ..SMS },
-        Line { label: "meta", provider: "meta", ours_id: Some("106540352242922"), ..WHATSAPP },
-        Line {
-            label: "meta, no number",
-            provider: "meta",
-            ours_id: Some("106540352242922"),
-            customer: "US.13491208655302741918",
-            ..WHATSAPP
-        },
-        Line { label: "aws-sns", provider: "aws-sns", ..SMS },
-        Line {
-            label: "aws-sns whatsapp",
-            provider: "aws-sns",
-            ours_id: Some("arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/0001"),
-            ..WHATSAPP
-        },
-    ]
-};
-
-/// Twilio's SMS.
-pub const TWILIO: Line = LINES[0];
 
 /// A contact centre that texts: one of a story's own.
 pub struct Desk {
@@ -84,7 +35,11 @@ pub struct Desk {
     pub time: Duration,
     /// How long a provider is waited for.
     pub patience: Duration,
-    queue_url: String,
+    /// The queue that the topic feeds.
+    topic_queue_url: String,
+    topic_dead_letter_url: String,
+    topic_poller: Poller,
+    outbound_url: String,
     dead_letter_url: String,
     poller: Poller,
     stream: Mutex<StreamSubscriber>,
@@ -95,8 +50,11 @@ impl Desk {
     pub async fn start(line: Line) -> Self {
         let cloud = Cloud::start().await;
         let name = cloud.queue_url.rsplit('/').next().unwrap().trim_end_matches(".fifo").to_owned();
-        let queue_url = create_queue(&format!("{name}-replies")).await;
-        let dead_letter_url = create_queue(&format!("{name}-replies-dead")).await;
+        let topic_queue_url = create_queue(&format!("{name}-replies")).await;
+        let topic_dead_letter_url = create_queue(&format!("{name}-replies-dead")).await;
+        let outbound_url = create_queue(&format!("{name}-outbound.fifo")).await;
+        let dead_letter_url = create_queue(&format!("{name}-outbound-dead.fifo")).await;
+        let poller = Poller::start_with(moto(), &outbound_url, 40.0).await.unwrap();
         let providers = Providers::start().await;
         let account = account(line.provider, &providers.base_url(line.provider));
         let stream = Mutex::new(cloud.connect.stream());
@@ -106,8 +64,11 @@ impl Desk {
             line,
             time: Duration::from_secs(10),
             patience: Duration::from_secs(5),
-            poller: Poller::start_with(moto(), &queue_url, 40.0).await.unwrap(),
-            queue_url,
+            topic_poller: Poller::start_with(poller.endpoint(), &topic_queue_url, 40.0).await.unwrap(),
+            poller,
+            topic_queue_url,
+            topic_dead_letter_url,
+            outbound_url,
             dead_letter_url,
             stream,
             cloud,
@@ -169,10 +130,51 @@ impl Desk {
         self.put(&item.message, &json!(attributes)).await;
     }
 
-    /// Anything that is put into the queue.
+    /// Anything that is put into the queue that the topic feeds.
     pub async fn put(&self, body: &str, attributes: &Value) {
-        let asked = json!({ "QueueUrl": self.queue_url, "MessageBody": body, "MessageAttributes": attributes });
+        let asked = json!({ "QueueUrl": self.topic_queue_url, "MessageBody": body, "MessageAttributes": attributes });
         call("sqs", "SendMessage", &asked).await;
+    }
+
+    /// Anything that is put into the outbound queue.
+    pub async fn put_outbound(&self, body: &str, attributes: &Value) {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let asked = json!({ "QueueUrl": self.outbound_url, "MessageBody": body, "MessageAttributes": attributes,
+                            "MessageGroupId": "put", "MessageDeduplicationId": format!("put-{number}") });
+        call("sqs", "SendMessage", &asked).await;
+    }
+
+    /// What `receive-reply` is told.
+    pub fn receive_environment(&self) -> Vec<(&'static str, String)> {
+        let own = [
+            ("OUTBOUND_QUEUE_URL", self.outbound_url.clone()),
+            ("DEAD_LETTER_QUEUE_URL", self.topic_dead_letter_url.clone()),
+        ];
+        own.into_iter().chain(self.cloud.endpoints(self.topic_poller.endpoint())).collect()
+    }
+
+    /// A new process of `receive-reply`, with this endpoint of SQS instead of the queue's own.
+    pub async fn receiver(&self, sqs: Option<&str>) -> ReceiveReply {
+        let environment = self.receive_environment();
+        let lookup = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+        let config = config::ReceiveReply::read(&config::Env::new(&lookup)).unwrap();
+        let sqs = sqs.unwrap_or_else(|| self.topic_poller.endpoint());
+        ReceiveReply::new(config, &self.cloud.sdk_with_queue(sqs).await)
+    }
+
+    /// What the topic has brought goes through `receive-reply`, until there is none left.
+    pub async fn receive(&self) {
+        let function = self.receiver(None).await;
+        self.receive_by(async |event| {
+            invoke_within(self.time, event, async |event| function.handle(event).await).await
+        })
+        .await;
+    }
+
+    /// The same, by any function.
+    pub async fn receive_by(&self, function: impl AsyncFn(Value) -> Result<Value, String>) {
+        drain(&self.topic_poller, function).await;
     }
 
     /// What `send-reply` is told.
@@ -210,13 +212,15 @@ impl Desk {
         self.drain_by(async |event| self.invoke(&function, event).await).await;
     }
 
-    /// Polls, by any function, until the queue is empty.
+    /// Polls, by any function, until both queues are empty.
     pub async fn drain_by(&self, function: impl AsyncFn(Value) -> Result<Value, String>) {
+        self.receive().await;
         drain(&self.poller, function).await;
     }
 
-    /// Receives one batch, if there is one.
+    /// Receives one batch of the outbound queue, if there is one.
     pub async fn poll_by(&self, function: impl AsyncFn(Value) -> Result<Value, String>) -> usize {
+        self.receive().await;
         self.poller.poll_once(&function).await.unwrap()
     }
 
@@ -236,7 +240,9 @@ impl Desk {
 
     /// The dead letters: reason and body.
     pub async fn dead_letters(&self) -> Vec<(String, String)> {
-        letters_in(&self.dead_letter_url).await
+        let mut letters = letters_in(&self.topic_dead_letter_url).await;
+        letters.extend(letters_in(&self.dead_letter_url).await);
+        letters
     }
 
     /// The owner moves all dead letters back ("Start message move task"): their number.
@@ -246,7 +252,7 @@ impl Desk {
         let received = call("sqs", "ReceiveMessage", &asked).await;
         let messages = received["Messages"].as_array().cloned().unwrap_or_default();
         for message in &messages {
-            self.put(message["Body"].as_str().unwrap(), &message["MessageAttributes"]).await;
+            self.put_outbound(message["Body"].as_str().unwrap(), &message["MessageAttributes"]).await;
             let asked = json!({ "QueueUrl": self.dead_letter_url, "ReceiptHandle": message["ReceiptHandle"] });
             call("sqs", "DeleteMessage", &asked).await;
         }
@@ -256,7 +262,7 @@ impl Desk {
     /// The owner puts dead letters back, with their reasons.
     pub async fn redrive(&self, letters: &[(String, String)]) {
         for (reason, body) in letters {
-            self.put(body, &json!({ "reason": { "DataType": "String", "StringValue": reason } })).await;
+            self.put_outbound(body, &json!({ "reason": { "DataType": "String", "StringValue": reason } })).await;
         }
     }
 }

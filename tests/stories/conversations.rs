@@ -232,9 +232,10 @@ async fn opt_outs_are_recorded_and_told_in_an_open_chat() {
     assert!(opted_out().await);
     deliver(&cloud, &[wish("2", "START", OptOut::Start)]).await;
     assert!(!opted_out().await);
-    deliver(&cloud, &[wish("3", "HELP", OptOut::Help)]).await;
     assert!(cloud.connect.calls().is_empty());
 
+    // Who has not opted out says nothing special.
+    deliver(&cloud, &[wish("3", "HELP", OptOut::Help), wish("9", "Start", OptOut::Start)]).await;
     deliver(&cloud, &[text_from(JO, "4", "Hello"), wish("5", "STOP", OptOut::Stop)]).await;
     assert!(opted_out().await);
     // Whoever opted out may write.
@@ -242,7 +243,7 @@ async fn opt_outs_are_recorded_and_told_in_an_open_chat() {
     assert!(opted_out().await);
     deliver(&cloud, &[wish("7", "Start", OptOut::Start)]).await;
     assert!(!opted_out().await);
-    assert_eq!(cloud.said_by(JO), ["Hello", "[opted out] STOP", "One more thing", "[opted in] Start"]);
+    assert_eq!(cloud.said_by(JO), ["HELP", "Start", "Hello", "[opted out] STOP", "One more thing", "[opted in] Start"]);
 
     // A chat that has ended gets no note, and a repeat changes nothing.
     cloud.connect.end(&cloud.connect.contacts()[0].initial_id).unwrap();
@@ -306,8 +307,13 @@ async fn a_part_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn a_nonce_that_comes_with_another_message_is_a_forgery() {
     let cloud = Cloud::start().await;
-    let first = text_from(JO, "1", "one").signed_once("nonce");
-    deliver(&cloud, &[first.clone(), text_from(JO, "2", "forged").signed_once("nonce")]).await;
+    let signed = |id, text| {
+        let mut message = text_from(JO, id, text);
+        message.once = Some("hash of a nonce".to_owned());
+        message
+    };
+    let first = signed("1", "one");
+    deliver(&cloud, &[first.clone(), signed("2", "forged")]).await;
     cloud.send_as(&[first], "again").await;
     deliver(&cloud, &[]).await;
     assert_eq!(cloud.said_by(JO), ["one"]);

@@ -4,7 +4,10 @@
 use std::{cell::Cell, path::Path};
 
 use proptest::prelude::*;
-use tests::fuzz::{Outcome, TARGETS};
+use tests::{
+    fuzz::{Outcome, TARGETS, webhook},
+    providers::PROVIDERS,
+};
 
 /// Kinds of bytes: as they come, and with the many zeros that most choices of an input stay at their first with.
 fn any_input() -> impl Strategy<Value = Vec<u8>> {
@@ -17,9 +20,21 @@ fn any_input() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// The targets; `webhook` once for each provider.
+fn targets() -> Vec<(&'static str, Box<dyn Fn(&[u8]) -> Outcome>)> {
+    let mut targets: Vec<(_, Box<dyn Fn(&[u8]) -> Outcome>)> = Vec::new();
+    for (number, provider) in (0..).zip(PROVIDERS) {
+        targets.push((provider.label(), Box::new(move |data| webhook(&[&[number], data].concat()))));
+    }
+    for (name, target) in TARGETS.into_iter().filter(|(name, _)| *name != "webhook") {
+        targets.push((name, Box::new(target)));
+    }
+    targets
+}
+
 #[test]
 fn the_whole_documents_are_read() {
-    for (name, target) in TARGETS {
+    for (name, target) in targets() {
         let messages = usize::from(!matches!(name, "settings" | "widget_request"));
         assert_eq!(target(&[]), Outcome::Read { messages }, "{name}");
     }
@@ -27,7 +42,7 @@ fn the_whole_documents_are_read() {
 
 #[test]
 fn any_input_keeps_the_promises() {
-    for (name, target) in TARGETS {
+    for (name, target) in targets() {
         let (read, refused) = (Cell::new(0), Cell::new(0));
         proptest!(ProptestConfig::with_cases(400), |(data in any_input())| {
             match target(&data) {

@@ -78,6 +78,26 @@ async fn events_that_would_panic_elsewhere() {
 }
 
 #[tokio::test]
+async fn nulls_in_a_rest_event_count_as_absent() {
+    let connect = StandIn::start().await.unwrap();
+    let function = start_chat(&environment(), connect.url()).await;
+    let good = Http::chat(&json!({})).rest_api();
+    for (label, name, value) in [
+        ("no method", "httpMethod", None),
+        ("a null method", "httpMethod", Some(json!(null))),
+        ("a null identity", "identity", Some(json!(null))),
+        ("a null time", "requestTimeEpoch", Some(json!(null))),
+    ] {
+        let mut event = good.clone();
+        let context = event["requestContext"].as_object_mut().unwrap();
+        context.remove(name);
+        context.extend(value.map(|value| (name.to_owned(), value)));
+        assert_eq!(invoke(&function, &event).await.status, 200, "{label}");
+    }
+    assert_eq!(connect.calls().len(), 4);
+}
+
+#[tokio::test]
 async fn an_event_of_another_kind_is_answered() {
     let connect = StandIn::start().await.unwrap();
     let function = start_chat(&environment(), connect.url()).await;

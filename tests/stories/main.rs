@@ -4,6 +4,7 @@
 mod chat_end;
 mod connect_faults;
 mod connect_shaped;
+mod content;
 mod conversations;
 mod delivery_faults;
 mod delivery_load;

@@ -3,7 +3,7 @@
 //!
 //! Each part reaches the provider once, in order, and the conversation's next reply after them: this queue hands items
 //! over again within a second, so that nobody's right to go first runs out. Where it is not known whether a part did, a
-//! provider that knows repeats is asked again with the same key; any other is not, the agent reads the rest, and the reply
+//! provider that supports idempotency is asked again with the same key; any other is not, the agent reads the rest, and the reply
 //! is a dead letter.
 
 use std::{
@@ -16,8 +16,8 @@ use serde_json::Value;
 use shared::{settings::Settings, sms::segments};
 use tests::{
     aws::TableFault,
-    providers::{Call, Reply},
-    replies::{Desk, LINES, Line},
+    providers::{Call, PROVIDERS, ProviderUnderTest, Reply},
+    replies::{Desk, Line},
 };
 
 /// What goes wrong with a call.
@@ -58,7 +58,7 @@ enum Arrives {
 }
 
 /// What the provider answers, and what that means.
-fn fault(name: &str, provider: &str) -> (Reply, Arrives) {
+fn fault(name: &str, api: &dyn ProviderUnderTest) -> (Reply, Arrives) {
     match name {
         "429" => (Reply::status(429), Arrives::No),
         "429 later" => (Reply::status(429).header("retry-after", "30"), Arrives::No),
@@ -69,8 +69,8 @@ fn fault(name: &str, provider: &str) -> (Reply, Arrives) {
         "504" => (Reply::status(504), Arrives::Perhaps),
         "hang" => (Reply::hang(), Arrives::Perhaps),
         "reset" => (Reply::reset(), Arrives::Perhaps),
-        // Its status says that the part was taken, but at Vonage, which says that in the body.
-        "cut short" if provider == "vonage" => (Reply::cut_short(200), Arrives::Perhaps),
+        // The status says that the part was taken, unless the provider says that in the body.
+        "cut short" if api.tells_failures_by_2xx() => (Reply::cut_short(200), Arrives::Perhaps),
         "cut short" => (Reply::cut_short(200), Arrives::Yes),
         _ => panic!("{name}"),
     }
@@ -78,11 +78,14 @@ fn fault(name: &str, provider: &str) -> (Reply, Arrives) {
 
 fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
-    for label in ["twilio", "telnyx", "vonage", "meta", "aws-sns"] {
-        let line = LINES.into_iter().find(|line| line.label == label).unwrap();
+    // The table does not know the provider, but for whether it supports idempotency: one of each kind is enough there.
+    let first = |supports| PROVIDERS.iter().find(|api| api.supports_idempotency() == supports).unwrap().label();
+    let (without_keys, with_keys) = (first(false), first(true));
+    for api in PROVIDERS {
+        let (line, label) = (api.line(), api.label());
         let parts = match label {
-            "twilio" => 0..3,
-            "telnyx" => 1..2,
+            label if label == without_keys => 0..3,
+            label if label == with_keys => 1..2,
             _ => 0..1,
         };
         for crash in [false, true] {
@@ -90,8 +93,7 @@ fn cells() -> Vec<Cell> {
                 let wrong = PROVIDER_FAULTS.map(|name| Wrong::Provider(name, part));
                 cells.extend(wrong.map(|wrong| Cell { line, wrong, crash }));
             }
-            // The table does not know the provider, but for whether it knows repeats.
-            if ["twilio", "telnyx"].contains(&label) {
+            if [without_keys, with_keys].contains(&label) {
                 for (operation, count) in [("BatchGetItem", 1), ("TransactWriteItems", 4)] {
                     for call in 0..count {
                         let wrong = TABLE_FAULTS.map(|fault| Wrong::Table(operation, call, fault));
@@ -125,15 +127,15 @@ async fn run(cell: &Cell) -> Outcome {
     // On a busy machine an answer may take its time, too.
     let hangs = matches!(cell.wrong, Wrong::Provider("hang", _));
     desk.patience = Duration::from_millis(if hangs { 700 } else { 4_000 });
-    let provider = cell.line.provider;
+    let (api, provider) = (cell.line.api(), cell.line.provider);
     desk.cloud.connect.agent_says(&chat, "text/plain", &long_text()).unwrap();
     desk.cloud.dynamo.forget_calls();
     // Who dies does so before there is an answer.
     let takes = Duration::from_millis(if cell.crash { 20 } else { 0 });
-    let taken = |parts| std::iter::repeat_n(Reply::taken(provider), parts);
+    let taken = |parts| std::iter::repeat_n(api.taken(), parts);
     match cell.wrong {
         Wrong::Provider(name, part) => {
-            desk.providers.script(provider, taken(part).chain([fault(name, provider).0.after(takes)]));
+            desk.providers.script(provider, taken(part).chain([fault(name, api).0.after(takes)]));
         }
         Wrong::Table(operation, call, wrong) => {
             for _ in 0..call {
@@ -141,9 +143,7 @@ async fn run(cell: &Cell) -> Outcome {
             }
             desk.cloud.dynamo.fail(operation, wrong);
         }
-        Wrong::Nothing(part) => {
-            desk.providers.script(provider, taken(part).chain([Reply::taken(provider).after(takes)]))
-        }
+        Wrong::Nothing(part) => desk.providers.script(provider, taken(part).chain([api.taken().after(takes)])),
     }
     desk.hand_over().await;
     let mut function = desk.function().await;
@@ -186,10 +186,10 @@ async fn run(cell: &Cell) -> Outcome {
 
 /// What is wrong with what became of it, if anything.
 fn judge(cell: &Cell, outcome: &Outcome) -> Result<&'static str, String> {
-    let knows_repeats = cell.line.provider == "telnyx";
+    let supports_idempotency = cell.line.api().supports_idempotency();
     let (refused, in_doubt) = match cell.wrong {
         Wrong::Provider(name, part) => {
-            let arrives = fault(name, cell.line.provider).1;
+            let arrives = fault(name, cell.line.api()).1;
             (Some(part).filter(|_| arrives == Arrives::No), arrives == Arrives::Perhaps)
         }
         Wrong::Table(..) | Wrong::Nothing(_) => (None, false),
@@ -200,7 +200,7 @@ fn judge(cell: &Cell, outcome: &Outcome) -> Result<&'static str, String> {
         .iter()
         .enumerate()
         .filter(|(number, _)| Some(*number) != refused)
-        .filter(|(_, call)| call.headers.get("idempotency-key").is_none_or(|key| keys.insert(key.clone())))
+        .filter(|(_, call)| !supports_idempotency || keys.insert(call.key()))
         .map(|(_, call)| call.text())
         .collect();
     let Some((next, parts)) = arrived.split_last() else { return Err("nothing arrived".to_owned()) };
@@ -209,8 +209,10 @@ fn judge(cell: &Cell, outcome: &Outcome) -> Result<&'static str, String> {
     }
     let is_whole = parts.len() == outcome.parts.len();
     match (outcome.letters.as_slice(), outcome.told.as_slice()) {
-        ([], []) if is_whole && (knows_repeats || !in_doubt) => Ok("all sent"),
-        ([reason], [told]) if reason == "may_have_been_delivered" && !knows_repeats && (in_doubt || cell.crash) => {
+        ([], []) if is_whole && (supports_idempotency || !in_doubt) => Ok("all sent"),
+        ([reason], [told])
+            if reason == "may_have_been_delivered" && !supports_idempotency && (in_doubt || cell.crash) =>
+        {
             // The rest, from the part in doubt on: that is the last one that arrived, or the one after it.
             let rest = |from: usize| {
                 let words = outcome.parts.get(from..).unwrap_or_default().join(" ");
@@ -236,7 +238,7 @@ async fn every_call_of_a_reply_may_fail_in_every_way() {
     let started = Instant::now();
     let cells = cells();
     let outcomes: Vec<_> = stream::iter(&cells).map(async |cell| (cell, run(cell).await)).buffered(12).collect().await;
-    println!("{:9} {:95} {:5} {:>5} {:>5} {:>6}  came to", "line", "fault", "crash", "calls", "parts", "ms");
+    println!("{:16} {:95} {:5} {:>5} {:>5} {:>6}  came to", "line", "fault", "crash", "calls", "parts", "ms");
     let mut wrong = Vec::new();
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (cell, outcome) in &outcomes {
@@ -246,7 +248,7 @@ async fn every_call_of_a_reply_may_fail_in_every_way() {
             Err(why) => why.as_str(),
         };
         println!(
-            "{:9} {:95} {:5} {:>5} {:>5} {:>6}  {came_to}",
+            "{:16} {:95} {:5} {:>5} {:>5} {:>6}  {came_to}",
             cell.line.label,
             format!("{:?}", cell.wrong),
             cell.crash,
@@ -261,7 +263,7 @@ async fn every_call_of_a_reply_may_fail_in_every_way() {
     }
     println!("\n{} cells in {:?}", outcomes.len(), started.elapsed());
     for ((label, came_to), count) in counts {
-        println!("{label:9} {came_to:20} {count:>4}");
+        println!("{label:16} {came_to:20} {count:>4}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

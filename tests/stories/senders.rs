@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     Error, Kind, Result,
     deadline::Deadline,
@@ -22,12 +22,10 @@ use shared::{
     telemetry::Report,
 };
 use tests::{
-    base64,
-    providers::{self, Call, PRIVATE_KEY, Providers, Reply, SECRET},
+    providers::{self, Call, Line, PROVIDERS, ProviderUnderTest, Providers, Reply, SECRET, line},
     sdk_config, sdk_config_for,
 };
 
-const NUMBER_ARN: &str = "arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/976c72a7";
 const KEY: &str = "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f";
 const WORDS: &str = "Grüße & bye";
 
@@ -40,37 +38,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// An invocation's: more than any sender wants to have left before it begins.
 const BUDGET: Duration = Duration::from_secs(20);
 
-/// An API.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Api {
-    provider: &'static str,
-    channel: Channel,
+type Api = &'static dyn ProviderUnderTest;
+
+fn api(label: &str) -> Api {
+    line(label).api()
 }
 
-const TWILIO: Api = Api { provider: "twilio", channel: Channel::Sms };
-const SIGNALWIRE: Api = Api { provider: "signalwire", channel: Channel::Sms };
-const TELNYX: Api = Api { provider: "telnyx", channel: Channel::Sms };
-const VONAGE: Api = Api { provider: "vonage", channel: Channel::Sms };
-const VONAGE_MESSAGES: Api = Api { provider: "vonage-messages", channel: Channel::Sms };
-const META: Api = Api { provider: "meta", channel: Channel::Whatsapp };
-const AWS_SMS: Api = Api { provider: "aws-sns", channel: Channel::Sms };
-const AWS_SOCIAL: Api = Api { provider: "aws-sns", channel: Channel::Whatsapp };
-const APIS: [Api; 8] = [TWILIO, SIGNALWIRE, TELNYX, VONAGE, VONAGE_MESSAGES, META, AWS_SMS, AWS_SOCIAL];
+/// AWS's two APIs, for SMS and for WhatsApp.
+fn aws() -> [Api; 2] {
+    ["aws-sns", "aws-sns whatsapp"].map(api)
+}
 
-impl Api {
-    fn is_aws(self) -> bool {
-        self.provider == "aws-sns"
-    }
-
-    /// Whether a text that may have been sent may be sent again.
-    fn knows_repeats(self) -> bool {
-        self == TELNYX
-    }
-
-    fn text(self) -> Outbound<'static> {
-        let from_id = (self == AWS_SOCIAL).then_some(NUMBER_ARN);
-        Outbound { channel: self.channel, from: "+12028831111", from_id, to: "+14133881111", text: WORDS, key: KEY }
-    }
+fn outbound(api: Api) -> Outbound<'static> {
+    let Line { channel, ours: from, ours_id: from_id, customer: to, .. } = api.line();
+    Outbound { channel, from, from_id, to, text: WORDS, contact_id: "c", key: KEY }
 }
 
 fn account(provider: &str, send_base_url: &str) -> Arc<Account> {
@@ -94,9 +75,9 @@ impl Sent {
 /// Sends one text by an API that does what `replies` say, on a server of its own.
 async fn send(api: Api, replies: impl IntoIterator<Item = Reply>, timeout: Duration) -> Sent {
     let server = Providers::start().await;
-    server.script(api.provider, replies);
-    let result = send_to(api, &server.base_url(api.provider), timeout).await;
-    Sent { result, calls: server.calls(api.provider) }
+    server.script(api.name(), replies);
+    let result = send_to(api, &server.base_url(api.name()), timeout).await;
+    Sent { result, calls: server.calls(api.name()) }
 }
 
 async fn send_to(api: Api, send_base_url: &str, timeout: Duration) -> Result<Taken> {
@@ -104,8 +85,8 @@ async fn send_to(api: Api, send_base_url: &str, timeout: Duration) -> Result<Tak
     let sender = Sender::new(&sdk_config("http://127.0.0.1:1").await).with_timeout(timeout);
     let mut report = Report::new("test");
     let deadline = Deadline::after(BUDGET);
-    let account = account(api.provider, send_base_url);
-    let result = Box::pin(sender.send(&account, &api.text(), deadline, &mut report)).await;
+    let account = account(api.name(), send_base_url);
+    let result = Box::pin(sender.send(&account, &outbound(api), deadline, &mut report)).await;
     if let Err(error) = &result {
         assert_tells_nothing(api, error);
     }
@@ -120,7 +101,10 @@ fn assert_tells_nothing(api: Api, error: &Error) {
         shown.push_str(&format!(" {cause} {cause:?}"));
         source = cause.source();
     }
-    for hidden in ["4133881111", "2028831111", "Gr", "bye", SECRET, KEY, "976c72a7", "can't be texted", "http://"] {
+    let number_id = api.line().ours_id.unwrap_or(KEY);
+    let [ours, customer] = [api.line().ours, api.line().customer].map(|number| number.trim_start_matches('+'));
+    let in_answers = "4133881111";
+    for hidden in [ours, customer, in_answers, "Gr", "bye", SECRET, KEY, number_id, "can't be texted", "http://"] {
         assert!(!shown.contains(hidden), "{api:?}: {hidden} in {shown}");
     }
 }
@@ -134,116 +118,16 @@ async fn each<R: IntoIterator<Item = Reply>>(
     join_all(apis.iter().map(async |api| (*api, send(*api, script(*api), timeout).await))).await
 }
 
-/// The headers but for those that only say how the request travels.
-fn headers(call: &Call) -> Vec<(&str, &str)> {
-    let is_ours = |name: &&String| !["host", "accept", "content-length"].contains(&name.as_str());
-    call.headers.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (name.as_str(), value.as_str())).collect()
-}
-
 #[tokio::test]
 async fn each_api_gets_the_request_that_its_documentation_asks_for() {
-    for (api, sent) in each(&APIS, TIMEOUT, |_| []).await {
+    for (api, sent) in each(PROVIDERS, TIMEOUT, |_| []).await {
         sent.result.unwrap_or_else(|error| panic!("{api:?}: {error:?}"));
         let [call] = sent.calls.as_slice() else { panic!("{api:?}: {:?}", sent.calls) };
-        assert_eq!((call.method.as_str(), call.query.as_str()), ("POST", ""), "{api:?}");
-        assert_eq!((call.text(), call.to().trim_start_matches('+')), (WORDS.to_owned(), "14133881111"), "{api:?}");
-        match api {
-            TWILIO => assert_form(
-                call,
-                "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages.json",
-                "AC00000000000000000000000000000001:s3cret-1",
-            ),
-            SIGNALWIRE => {
-                assert_form(call, "/api/laml/2010-04-01/Accounts/720796a0-8ee9/Messages.json", "720796a0-8ee9:s3cret")
-            }
-            TELNYX => {
-                let expected = [
-                    ("authorization", "Bearer s3cret"),
-                    ("content-type", "application/json"),
-                    ("idempotency-key", KEY),
-                ];
-                assert_eq!((call.path.as_str(), headers(call)), ("/v2/messages", expected.to_vec()));
-                let body = json!({"from": "+12028831111", "to": "+14133881111", "text": WORDS, "type": "SMS"});
-                assert_eq!(call.json(), body);
-            }
-            VONAGE => {
-                let expected = vec![("content-type", "application/json")];
-                assert_eq!((call.path.as_str(), headers(call)), ("/sms/json", expected));
-                let body = json!({"api_key": "abcd1234", "api_secret": "s3cret", "from": "12028831111",
-                                  "to": "14133881111", "text": WORDS, "type": "text", "client-ref": KEY});
-                assert_eq!(call.json(), body);
-            }
-            VONAGE_MESSAGES => {
-                assert_eq!(call.path, "/v1/messages");
-                let [("authorization", token), ("content-type", "application/json")] = headers(call)[..] else {
-                    panic!("{call:?}")
-                };
-                assert_is_signed(token.strip_prefix("Bearer ").unwrap());
-                let body = json!({"channel": "sms", "message_type": "text", "from": "12028831111",
-                                  "to": "14133881111", "text": WORDS, "client_ref": KEY});
-                assert_eq!(call.json(), body);
-            }
-            META => {
-                let expected = vec![("authorization", "Bearer s3cret"), ("content-type", "application/json")];
-                assert_eq!((call.path.as_str(), headers(call)), ("/v25.0/106540352242922/messages", expected));
-                assert_eq!(call.json(), whatsapp());
-            }
-            AWS_SMS => {
-                assert_eq!(call.path, "/");
-                assert_eq!(call.headers["x-amz-target"], "PinpointSMSVoiceV2.SendTextMessage");
-                assert_eq!(call.headers["content-type"], "application/x-amz-json-1.0");
-                assert_is_signed_by_aws(call, "sms-voice");
-                let body = json!({"DestinationPhoneNumber": "+14133881111", "OriginationIdentity": "+12028831111",
-                                  "MessageBody": WORDS, "MessageType": "TRANSACTIONAL"});
-                assert_eq!(call.json(), body);
-            }
-            _ => {
-                assert_eq!(call.path, "/v1/whatsapp/send");
-                assert_is_signed_by_aws(call, "social-messaging");
-                let body = json!({"originationPhoneNumberId": NUMBER_ARN, "metaApiVersion": "v20.0",
-                                  "message": base64(whatsapp().to_string().as_bytes())});
-                assert_eq!(call.json(), body);
-            }
-        }
+        assert_eq!(call.whole(), api.request(&api.line(), WORDS), "{api:?}");
+        assert_eq!(call.text(), WORDS, "{api:?}");
+        assert!(call.key().is_none_or(|key| key == KEY), "{api:?}");
+        api.assert_signed(call);
     }
-}
-
-fn assert_form(call: &Call, path: &str, credentials: &str) {
-    let authorization = format!("Basic {}", base64(credentials.as_bytes()));
-    let expected =
-        vec![("authorization", authorization.as_str()), ("content-type", "application/x-www-form-urlencoded")];
-    assert_eq!((call.path.as_str(), headers(call)), (path, expected));
-    assert_eq!(call.body, "To=%2B14133881111&From=%2B12028831111&Body=Gr%C3%BC%C3%9Fe+%26+bye");
-}
-
-fn whatsapp() -> Value {
-    json!({"messaging_product": "whatsapp", "recipient_type": "individual", "to": "14133881111", "type": "text",
-           "text": {"body": WORDS, "preview_url": false}})
-}
-
-/// By the application's key; what the token says is asserted beside the code that makes it.
-fn assert_is_signed(token: &str) {
-    use ::base64::{
-        Engine,
-        prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-    };
-    use aws_lc_rs::{
-        rsa,
-        signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
-    };
-    let pem = PRIVATE_KEY.split("-----").nth(2).unwrap().replace('\n', "");
-    let pair = rsa::KeyPair::from_pkcs8(&BASE64_STANDARD.decode(pem).unwrap()).unwrap();
-    let (signed, signature) = token.rsplit_once('.').unwrap();
-    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
-    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key())
-        .verify(signed.as_bytes(), &signature)
-        .unwrap();
-}
-
-fn assert_is_signed_by_aws(call: &Call, service: &str) {
-    let authorization = &call.headers["authorization"];
-    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=test/"), "{authorization}");
-    assert!(authorization.contains(&format!("/us-east-1/{service}/aws4_request")), "{authorization}");
 }
 
 /// `AWS_ENDPOINT_URL_<SERVICE>` is the SDK's own variable, by which moto and the laptop stand in for AWS.
@@ -255,10 +139,10 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     let mut settings = providers::account("aws-sns", "");
     settings.as_object_mut().unwrap().remove("send_base_url");
     let settings = Settings::from_json(json!({ "accounts": [settings] }).to_string().as_bytes()).unwrap();
-    for api in [AWS_SMS, AWS_SOCIAL] {
+    for api in aws() {
         let mut report = Report::new("test");
         let deadline = Deadline::after(BUDGET);
-        Box::pin(sender.send(&settings.accounts[0], &api.text(), deadline, &mut report)).await.unwrap();
+        Box::pin(sender.send(&settings.accounts[0], &outbound(api), deadline, &mut report)).await.unwrap();
         assert_eq!(report.provider_calls, 1);
     }
     let paths: Vec<_> = server.all_calls().into_iter().map(|call| call.path).collect();
@@ -268,9 +152,9 @@ async fn aws_is_found_by_the_services_own_endpoint() {
                                           "topic_arns": ["arn:aws:sns:eu-west-1:123456789012:two-way-sms"] }] });
     let abroad = Settings::from_json(document.to_string().as_bytes()).unwrap();
     let mut report = Report::new("test");
-    for text in
-        [AWS_SMS.text(), Outbound { from_id: Some(&NUMBER_ARN.replace("us-east-1", "eu-west-1")), ..AWS_SOCIAL.text() }]
-    {
+    let [by_sms, by_whatsapp] = aws().map(outbound);
+    let number_id = by_whatsapp.from_id.map(|id| id.replace("us-east-1", "eu-west-1"));
+    for text in [by_sms, Outbound { from_id: number_id.as_deref(), ..by_whatsapp }] {
         Box::pin(sender.send(&abroad.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
     }
     let calls = server.all_calls().split_off(2);
@@ -280,10 +164,10 @@ async fn aws_is_found_by_the_services_own_endpoint() {
     }
     // An SMS may be sent from a pool or by an ARN; WhatsApp only by the number's id.
     let mut report = Report::new("test");
-    let text = Outbound { from_id: Some("pool-1"), ..AWS_SMS.text() };
+    let text = Outbound { from_id: Some("pool-1"), ..by_sms };
     Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await.unwrap();
     assert_eq!(server.all_calls()[4].json()["OriginationIdentity"], "pool-1");
-    let text = Outbound { from_id: None, ..AWS_SOCIAL.text() };
+    let text = Outbound { from_id: None, ..by_whatsapp };
     let outcome = Box::pin(sender.send(&settings.accounts[0], &text, Deadline::after(BUDGET), &mut report)).await;
     assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured);
     assert_eq!(server.all_calls().len(), 5);
@@ -297,23 +181,21 @@ async fn what_is_refused_is_not_sent_again() {
         ("401", (|_| Reply::status(401)) as fn(Api) -> Reply, Kind::SendMisconfigured),
         ("403", |_| Reply::status(403), Kind::SendMisconfigured),
         ("404", |_| Reply::status(404), Kind::SendMisconfigured),
-        ("refused", |api| Reply::refused(api.provider), Kind::SendRefused),
+        ("refused", |api| api.refused(), Kind::SendRefused),
     ] {
-        for (api, sent) in each(&APIS, TIMEOUT, |api| [reply(api)]).await {
+        for (api, sent) in each(PROVIDERS, TIMEOUT, |api| [reply(api)]).await {
             assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 1), "{api:?}, {label}: {:?}", sent.result);
         }
     }
-    for (api, sent) in each(&[AWS_SMS, AWS_SOCIAL], TIMEOUT, |_| [aws_denied()]).await {
+    for (api, sent) in each(&aws(), TIMEOUT, |_| [aws_denied()]).await {
         assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::SendMisconfigured), 1), "{api:?}");
     }
 }
 
 #[tokio::test]
 async fn an_opted_out_customer_is_not_texted_again() {
-    let says_so: Vec<_> =
-        APIS.into_iter().filter(|api| *api != AWS_SOCIAL && Reply::opted_out(api.provider).is_some()).collect();
-    assert_eq!(says_so, [TWILIO, SIGNALWIRE, TELNYX, META, AWS_SMS]);
-    for (api, sent) in each(&says_so, TIMEOUT, |api| Reply::opted_out(api.provider)).await {
+    let says_so: Vec<_> = PROVIDERS.iter().copied().filter(|api| api.opted_out().is_some()).collect();
+    for (api, sent) in each(&says_so, TIMEOUT, |api| api.opted_out()).await {
         assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::OptedOut), 1), "{api:?}: {:?}", sent.result);
     }
 }
@@ -321,23 +203,17 @@ async fn an_opted_out_customer_is_not_texted_again() {
 /// What was surely not sent is sent once the provider can.
 #[tokio::test]
 async fn a_throttle_or_an_outage_passes() {
-    let throttle = |api: Api| if api == VONAGE { Reply::refusal("vonage", 200, "1") } else { Reply::status(429) };
-    let outage = |api: Api| match api {
-        VONAGE => Reply::refusal("vonage", 200, "5"),
-        AWS_SMS => Reply::exception(500, "InternalServerException", &json!({})),
-        AWS_SOCIAL => Reply::exception(500, "InternalServiceException", &json!({})),
-        _ => Reply::status(500),
-    };
-    for (api, sent) in each(&APIS, TIMEOUT, |api| [throttle(api), outage(api), Reply::status(503)]).await {
+    let script = |api: Api| [api.throttled(), api.unavailable(), Reply::status(503)];
+    for (api, sent) in each(PROVIDERS, TIMEOUT, script).await {
         sent.result.unwrap_or_else(|error| panic!("{api:?}: {error:?}"));
         assert_eq!(sent.calls.len(), 4, "{api:?}");
         assert!(sent.calls.iter().all(|call| call.body == sent.calls[0].body), "{api:?}");
     }
     let named = |api: Api| {
-        let name = if api == AWS_SMS { "ThrottlingException" } else { "ThrottledRequestException" };
+        let name = if api.line().channel == Channel::Sms { "ThrottlingException" } else { "ThrottledRequestException" };
         [Reply::exception(400, name, &json!({}))]
     };
-    for (api, sent) in each(&[AWS_SMS, AWS_SOCIAL], TIMEOUT, named).await {
+    for (api, sent) in each(&aws(), TIMEOUT, named).await {
         assert!(sent.result.is_ok() && sent.calls.len() == 2, "{api:?}: {:?}", sent.result);
     }
 }
@@ -345,7 +221,7 @@ async fn a_throttle_or_an_outage_passes() {
 #[tokio::test]
 async fn what_does_not_pass_is_told() {
     for (status, kind) in [(429, Kind::Throttled), (500, Kind::ProviderUnavailable), (503, Kind::ProviderUnavailable)] {
-        for (api, sent) in each(&APIS, TIMEOUT, |_| vec![Reply::status(status); 9]).await {
+        for (api, sent) in each(PROVIDERS, TIMEOUT, |_| vec![Reply::status(status); 9]).await {
             assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 5), "{api:?}, {status}: {:?}", sent.result);
         }
     }
@@ -354,7 +230,7 @@ async fn what_does_not_pass_is_told() {
 /// A provider that asks for more than a few seconds is left alone; the queue comes back.
 #[tokio::test]
 async fn retry_after_is_kept() {
-    let over_http: Vec<_> = APIS.into_iter().filter(|api| !api.is_aws()).collect();
+    let over_http: Vec<_> = PROVIDERS.iter().copied().filter(|api| !api.is_called_by_sdk()).collect();
     for status in [429, 503] {
         let script = |_| [Reply::status(status).header("retry-after", "17")];
         for (api, sent) in each(&over_http, TIMEOUT, script).await {
@@ -370,7 +246,7 @@ async fn retry_after_is_kept() {
     }
 }
 
-/// What may have been sent is sent again only where the provider knows the repeat by its key.
+/// What may have been sent is sent again only where the provider supports idempotency keys.
 #[tokio::test]
 async fn an_unknown_outcome_is_not_repeated_but_by_key() {
     type Fault = (&'static str, Duration, fn() -> Reply);
@@ -383,14 +259,14 @@ async fn an_unknown_outcome_is_not_repeated_but_by_key() {
         ("an answer cut short", TIMEOUT, || Reply::cut_short(200)),
     ];
     for (label, timeout, fault) in faults {
-        for (api, sent) in each(&APIS, timeout, |_| [fault()]).await {
+        for (api, sent) in each(PROVIDERS, timeout, |_| [fault()]).await {
             let calls = sent.calls.len();
-            if api != VONAGE && label == "an answer cut short" {
+            if !api.tells_failures_by_2xx() && label == "an answer cut short" {
                 // The status alone says that it was taken.
                 assert!(sent.result.is_ok() && calls == 1, "{api:?}, {label}: {:?}", sent.result);
-            } else if api.knows_repeats() {
+            } else if api.supports_idempotency() {
                 assert!(sent.result.is_ok(), "{api:?}, {label}: {:?}", sent.result);
-                let keys: Vec<_> = sent.calls.iter().map(|call| call.headers["idempotency-key"].as_str()).collect();
+                let keys: Vec<_> = sent.calls.iter().filter_map(Call::key).collect();
                 assert_eq!(keys, [KEY, KEY], "{api:?}, {label}");
                 assert_eq!(sent.calls[0].body, sent.calls[1].body);
             } else {
@@ -404,32 +280,34 @@ async fn an_unknown_outcome_is_not_repeated_but_by_key() {
         }
     }
     let behind = Reply::exception(502, "DependencyException", &json!({}));
-    let sent = send(AWS_SOCIAL, [behind], TIMEOUT).await;
+    let sent = send(api("aws-sns whatsapp"), [behind], TIMEOUT).await;
     assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::OutcomeUnknown), 1));
     let partly = json!({"message-count": "2", "messages": [{"status": "0"}, {"status": "1"}]});
-    let sent = send(VONAGE, [Reply::new(200, partly)], TIMEOUT).await;
+    let sent = send(api("vonage"), [Reply::new(200, partly)], TIMEOUT).await;
     assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::OutcomeUnknown), 1));
 }
 
-/// Telnyx, too, is not asked for ever.
 #[tokio::test]
 async fn a_repeat_by_key_ends() {
-    let sent = send(TELNYX, vec![Reply::status(502); 9], TIMEOUT).await;
-    assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::ProviderUnavailable), 5));
+    let with_keys: Vec<_> = PROVIDERS.iter().copied().filter(|api| api.supports_idempotency()).collect();
+    for (api, sent) in each(&with_keys, TIMEOUT, |_| vec![Reply::status(502); 9]).await {
+        assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::ProviderUnavailable), 5), "{api:?}");
+    }
 }
 
 #[tokio::test]
 async fn where_no_connection_is_made_nothing_was_sent() {
     let (_kept, nobody) = providers::nobody();
-    let outcomes = join_all(APIS.into_iter().map(async |api| {
-        let base = format!("{nobody}/{}", api.provider);
+    let outcomes = join_all(PROVIDERS.iter().copied().map(async |api| {
+        let base = format!("{nobody}/{}", api.name());
         (api, send_to(api, &base, TIMEOUT).await)
     }));
     for (api, outcome) in outcomes.await {
         assert_eq!(outcome.unwrap_err().kind(), Kind::ProviderUnavailable, "{api:?}");
     }
-    let unknown_host =
-        join_all(APIS.into_iter().map(async |api| (api, send_to(api, "http://no-such-host.invalid", TIMEOUT).await)));
+    let unknown_host = join_all(
+        PROVIDERS.iter().copied().map(async |api| (api, send_to(api, "http://no-such-host.invalid", TIMEOUT).await)),
+    );
     for (api, outcome) in unknown_host.await {
         assert_eq!(outcome.unwrap_err().kind(), Kind::ProviderUnavailable, "{api:?}");
     }
@@ -439,7 +317,7 @@ async fn where_no_connection_is_made_nothing_was_sent() {
 async fn no_redirect_is_followed() {
     let other = Providers::start().await;
     for status in [301, 302, 303, 307, 308] {
-        for (api, sent) in each(&APIS, TIMEOUT, |_| [Reply::redirect(status, other.url())]).await {
+        for (api, sent) in each(PROVIDERS, TIMEOUT, |_| [Reply::redirect(status, other.url())]).await {
             assert_eq!((sent.kind(), sent.calls.len()), (Some(Kind::SendMisconfigured), 1), "{api:?}, {status}");
         }
     }
@@ -451,13 +329,13 @@ async fn no_redirect_is_followed() {
 async fn a_connection_that_was_idle_is_not_used_again() {
     let server = Providers::start().await;
     let sender = Sender::new(&sdk_config("http://127.0.0.1:1").await);
-    let apis = [TWILIO, AWS_SMS, AWS_SOCIAL];
+    let apis = ["twilio", "aws-sns", "aws-sns whatsapp"].map(api);
     for wait in [0, 0, 5_500] {
         tokio::time::sleep(Duration::from_millis(wait)).await;
         for api in apis {
-            let account = account(api.provider, &server.base_url(api.provider));
+            let account = account(api.name(), &server.base_url(api.name()));
             let deadline = Deadline::after(BUDGET);
-            Box::pin(sender.send(&account, &api.text(), deadline, &mut Report::new("test"))).await.unwrap();
+            Box::pin(sender.send(&account, &outbound(api), deadline, &mut Report::new("test"))).await.unwrap();
         }
     }
     let connections: Vec<_> = server.all_calls().iter().map(|call| call.connection).collect();
@@ -472,9 +350,9 @@ async fn without_credentials_aws_is_not_called() {
     let failing = aws_credential_types::provider::SharedCredentialsProvider::new(NoCredentials);
     let sender = Sender::new(&sdk.credentials_provider(failing).build());
     let account = account("aws-sns", &server.base_url("aws-sns"));
-    for api in [AWS_SMS, AWS_SOCIAL] {
+    for api in aws() {
         let deadline = Deadline::after(BUDGET);
-        let outcome = Box::pin(sender.send(&account, &api.text(), deadline, &mut Report::new("test"))).await;
+        let outcome = Box::pin(sender.send(&account, &outbound(api), deadline, &mut Report::new("test"))).await;
         assert_eq!(outcome.unwrap_err().kind(), Kind::SendMisconfigured, "{api:?}");
     }
     assert_eq!(server.all_calls(), []);
@@ -505,16 +383,17 @@ async fn conflicts_at_aws_are_told_apart() {
         ("A_REASON_OF_TOMORROW", Kind::SendMisconfigured),
     ] {
         let sent =
-            send(AWS_SMS, [Reply::exception(400, "ConflictException", &json!({ "Reason": reason }))], TIMEOUT).await;
+            send(api("aws-sns"), [Reply::exception(400, "ConflictException", &json!({ "Reason": reason }))], TIMEOUT)
+                .await;
         assert_eq!((sent.kind(), sent.calls.len()), (Some(kind), 1), "{reason}");
     }
     for name in ["ServiceQuotaExceededException", "ResourceNotFoundException", "ExpiredTokenException"] {
-        let sent = send(AWS_SMS, [Reply::exception(400, name, &json!({}))], TIMEOUT).await;
+        let sent = send(api("aws-sns"), [Reply::exception(400, name, &json!({}))], TIMEOUT).await;
         let error = sent.result.unwrap_err();
         assert_eq!((error.kind(), sent.calls.len()), (Kind::SendMisconfigured, 1), "{name}");
         assert_eq!(error.source().unwrap().to_string(), format!("SendTextMessage: HTTP 400, code {name}"));
     }
     // What the SDK can't read was taken all the same.
-    let sent = send(AWS_SMS, [Reply::new(200, "<html>")], TIMEOUT).await;
+    let sent = send(api("aws-sns"), [Reply::new(200, "<html>")], TIMEOUT).await;
     assert!(sent.result.is_ok() && sent.calls.len() == 1, "{:?}", sent.result);
 }

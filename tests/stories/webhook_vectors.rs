@@ -1,41 +1,68 @@
 //! Webhooks signed with the providers' own SDKs, through the front door: each gets its expected answer, and what is
 //! stored is its normal form, whole.
 
+use std::path::Path;
+
 use axum::{Router, routing::get};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use tests::{Http, invoke, receive_message, sqs::Sqs};
+use shared::sms::providers::ProviderId;
+use tests::{Http, invoke, providers::of_name, receive_message, sqs::Sqs};
 
-const FILES: [&str; 7] = ["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"];
-
-fn vectors(file: &str) -> Vec<Value> {
-    let folder = file.replace('-', "_");
-    let path = format!("{}/../shared/src/sms/providers/{folder}/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    file["vectors"].as_array().unwrap().clone()
+/// The vectors of every provider, by the files in their folders.
+fn vectors() -> Vec<Value> {
+    let providers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/src/sms/providers");
+    let folder = |provider: &&ProviderId| providers.join(provider.as_str().replace('-', "_")).join("vectors");
+    let mut vectors = Vec::new();
+    for provider in ProviderId::ALL {
+        let files = std::fs::read_dir(folder(&provider)).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|name| name == "json")).collect();
+        files.sort();
+        assert!(!files.is_empty(), "{provider} has no vectors");
+        for file in files {
+            let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+            for vector in document["vectors"].as_array().unwrap() {
+                let mut vector = vector.clone();
+                vector["provider"] = json!(provider);
+                vectors.push(vector);
+            }
+        }
+    }
+    vectors
 }
 
-/// The account that a vector's `config` means: a rotation list has the plural as its name.
+/// The account that a vector's `config` means.
 fn account(vector: &Value) -> Value {
+    let provider = vector["provider"].as_str().unwrap();
+    let under_test = of_name(provider);
+    let complete = under_test.account("unused");
     // The vectors were signed at a time of their own.
-    let mut account = json!({ "provider": vector["provider"], "max_age_seconds": 0 });
+    let mut account = json!({ "provider": provider, "max_age_seconds": 0 });
     for (name, value) in vector["config"].as_object().unwrap() {
-        match name.as_str() {
-            "auth_token" | "signing_key" | "public_key" | "signature_secret" | "app_secret" => {
-                account[format!("{name}s")] = json!([value]);
-            }
+        let name = under_test.field_of(name);
+        let plural = format!("{name}s");
+        match name {
             "cert_pem_by_url" => {}
+            _ if complete[&plural].is_array() => account[plural] = json!([value]),
             _ => account[name] = value.clone(),
         }
     }
-    if vector["provider"] == "meta" && account["app_secrets"].is_null() {
-        account["app_secrets"] = json!(["unused"]);
+    // Secrets that an account must have, though a handshake needs none of them.
+    for (name, value) in complete.as_object().unwrap().iter().filter(|(_, value)| value.is_array()) {
+        if account[name].is_null() {
+            account[name] = value.clone();
+        }
     }
     account
 }
 
+/// The public URL before the route.
+fn base(vector: &Value) -> &str {
+    vector["url"].as_str().unwrap().split_once("/sms/").unwrap().0
+}
+
 fn request(vector: &Value) -> Http {
-    let url = vector["url"].as_str().unwrap().strip_prefix("https://sms.example.com").unwrap();
+    let url = vector["url"].as_str().unwrap().strip_prefix(base(vector)).unwrap();
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let mut request = Http::new(vector["method"].as_str().unwrap(), path)
         .body(BASE64_STANDARD.decode(vector["body_b64"].as_str().unwrap_or_default()).unwrap());
@@ -63,12 +90,12 @@ async fn sns(vector: &Value) -> String {
 #[tokio::test]
 async fn every_vector_has_its_answer_and_normal_form() {
     let mut counts = (0, 0);
-    for vector in FILES.into_iter().flat_map(vectors) {
+    for vector in vectors() {
         let id = vector["id"].as_str().unwrap();
         let queue = Sqs::start().await;
         let environment = [
             ("BRIDGE_SETTINGS", json!({ "accounts": [account(&vector)] }).to_string()),
-            ("PUBLIC_BASE_URL", "https://sms.example.com".to_owned()),
+            ("PUBLIC_BASE_URL", base(&vector).to_owned()),
             ("INBOUND_QUEUE_URL", format!("{}/123456789012/inbound.fifo", queue.url())),
             ("AWS_ENDPOINT_URL_SNS", sns(&vector).await),
         ];

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::inbound::Inbound;
 use tests::{
-    Answer, Http, TOPIC, environment, invoke, receive_message,
+    Answer, Http, TOPIC, environment, invoke, providers, receive_message,
     secrets::{SECRET_ARN, SecretsManager},
     sqs::Sqs,
 };
@@ -489,7 +489,7 @@ proptest! {
     /// Whatever arrives at any provider's route: an answer that is no 2xx, no panic, and nothing in the queue.
     #[test]
     fn no_webhook_breaks_it(
-        provider in prop::sample::select(vec!["twilio", "signalwire", "telnyx", "vonage", "vonage-messages", "meta", "aws-sns"]),
+        provider in prop::sample::select(providers::names()),
         method in prop::sample::select(vec!["POST", "GET", "PUT"]),
         query in "[ -~]{0,60}",
         content_type in prop::sample::select(vec!["application/x-www-form-urlencoded", "application/json", "text/plain", ""]),
@@ -499,17 +499,11 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let queue = Sqs::start().await;
-            let accounts = json!([
-                { "provider": "twilio", "auth_tokens": ["t"] }, { "provider": "signalwire", "signing_keys": ["t"] },
-                { "provider": "telnyx", "public_keys": ["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="] },
-                { "provider": "vonage", "signature_secrets": ["t"] }, { "provider": "vonage-messages", "signature_secrets": ["t"] },
-                { "provider": "meta", "app_secrets": ["t"], "verify_token": "t" },
-                { "provider": "aws-sns", "topic_arns": ["arn:aws:sns:us-east-1:123456789012:t"] },
-            ]);
-            let function = receive_message(&queued(&queue, accounts.as_array().unwrap()), queue.url()).await;
+            let accounts = providers::names().into_iter().map(|name| providers::account(name, "https://api.example")).collect::<Vec<_>>();
+            let function = receive_message(&queued(&queue, &accounts), queue.url()).await;
             let mut request = Http::new(method, &format!("/sms/{provider}")).header("content-type", content_type).body(body);
             request.query = query;
-            for name in ["x-twilio-signature", "x-signalwire-signature", "telnyx-signature-ed25519", "telnyx-timestamp", "authorization", "x-hub-signature-256"] {
+            for name in providers::PROVIDERS.iter().flat_map(|provider| provider.headers()) {
                 request = request.header(name, &signature);
             }
             let answer = invoke(&function, &request.http_api()).await;

@@ -13,9 +13,11 @@ use shared::{
     deliver::{Collected, Conversations, Flush},
     inbound::{self, Inbound},
     queue::{
-        batch::{self, Done, Failed, Place, Turn, Work},
+        batch::{self, Done, Failed, Receipt, Work},
+        disposition::Patience,
         sqs::Queues,
     },
+    store::conversations::Store,
     telemetry::Report,
 };
 
@@ -23,6 +25,7 @@ use shared::{
 pub struct DeliverMessage {
     conversations: Conversations,
     queues: Queues,
+    patience: Patience,
 }
 
 /// What a message was made of that could not be delivered.
@@ -39,7 +42,8 @@ impl DeliverMessage {
     pub fn new(config: config::DeliverMessage, sdk: &aws_config::SdkConfig) -> Self {
         Self {
             queues: Queues::new(sdk, config.dead_letter_queue_url),
-            conversations: Conversations::new(sdk, config.delivery),
+            conversations: Conversations::new(sdk, config.delivery).behind_a_queue(config.starts_per_second),
+            patience: config.patience,
         }
     }
 
@@ -64,17 +68,18 @@ impl DeliverMessage {
 impl Work for DeliverMessage {
     const SERVICE: &'static str = "deliver-message";
     const FAILED: &'static str = "DeliveryFailed";
-    const LETS_BY: bool = false;
     type Left = Joined;
 
     fn queues(&self) -> &Queues {
         &self.queues
     }
 
-    fn place(&self, item: &SqsMessage) -> Place {
-        // A standard queue has no groups; then every item is one.
-        let group = item.attributes.get("MessageGroupId").or(item.message_id.as_ref()).cloned().unwrap_or_default();
-        Place { group, ..Place::default() }
+    fn store(&self) -> &Store {
+        self.conversations.store()
+    }
+
+    fn patience(&self) -> Patience {
+        self.patience
     }
 
     async fn work(&self, item: &SqsMessage, deadline: Deadline, report: &mut Report) -> Result<Done, Failed<Joined>> {
@@ -93,6 +98,12 @@ impl Work for DeliverMessage {
             });
         }
         let part = Inbound::from_item(body)?;
+        // START of who has not opted out is an ordinary message, and takes its turn among them.
+        if let Some(ordinary) = self.conversations.ordinary(&part, deadline).await? {
+            self.queues.send(queue, &ordinary, deadline).await?;
+            report.note("an ordinary message");
+            return Ok(Done::Yes);
+        }
         let (message, parts) = match self.conversations.collect(&part, deadline).await? {
             Collected::Whole(message, parts) => (message, parts),
             Collected::Duplicate => {
@@ -110,8 +121,8 @@ impl Work for DeliverMessage {
                 return Ok(Done::Yes);
             }
         };
-        let turn = Turn::of(item);
-        if let Err(error) = self.conversations.deliver_in_turn(&message, turn, deadline, report).await {
+        let receipt = Receipt::of(item);
+        if let Err(error) = self.conversations.deliver_in_turn(&message, receipt, deadline, report).await {
             let body = if parts.is_some() { Some(message.to_item()?) } else { None };
             return Err(Failed { left: Joined { body, parts }, ..error.into() });
         }

@@ -2,14 +2,14 @@
 
 use deliver_message::DeliverMessage;
 use lambda_runtime::service_fn;
-use shared::{aws, config, gateway, telemetry};
+use shared::{aws, config, gateway, queue::event, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     gateway::quiet_panics();
     let function = start().await.inspect_err(|error| tracing::error!(cause = error.message(), "cannot start"))?;
-    lambda_runtime::run(service_fn(|event| function.handle(event))).await
+    lambda_runtime::run(service_fn(|event| event::serve(event, async |event| function.handle(event).await))).await
 }
 
 async fn start() -> shared::Result<DeliverMessage> {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use shared::{
     Error, Kind, Result,
     aws::{
+        GATE,
         settings::{Refresh, SettingsSource},
         sns::Sns,
     },
@@ -37,6 +38,8 @@ use shared::{
     url::BaseUrl,
     verified::OfAccount,
 };
+
+use tokio::time::Instant;
 
 use crate::route::Route;
 
@@ -96,9 +99,10 @@ impl ReceiveMessage {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Answer> {
-        let settings = self.settings.current().await?;
+        let asked = Instant::now();
+        let settings = self.settings.current(report).await?;
         let events = match self.verify(&mut webhook, provider, account, &settings, report).await {
-            Err(error) if may_be_old_settings(&error) => match self.settings.refresh().await {
+            Err(error) if may_be_old_settings(&error) => match self.settings.refresh(asked).await {
                 Refresh::Refreshed(settings) => self.verify(&mut webhook, provider, account, &settings, report).await?,
                 Refresh::Fixed => return Err(error),
                 Refresh::GateShut if error.kind() == Kind::NotFound => return Err(error),
@@ -106,7 +110,7 @@ impl ReceiveMessage {
                 // nothing; one that is refused might.
                 Refresh::GateShut => {
                     let text = "The settings are being read again; send it again";
-                    return Err(Error::new(Kind::SettingsUnavailable, text).caused_by(error));
+                    return Err(Error::new(Kind::UnverifiedYet, text).caused_by(error));
                 }
             },
             outcome => outcome?,
@@ -147,6 +151,9 @@ impl ReceiveMessage {
             Sink::Direct(conversations) => {
                 for message in messages {
                     conversations.deliver(message, deadline, report).await.map_err(|error| {
+                        if error.kind() == Kind::Unverified {
+                            return error;
+                        }
                         let text = "The message could not be delivered; send it again";
                         Error::new(Kind::NotStored, text).caused_by(error)
                     })?;
@@ -187,7 +194,7 @@ fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
             message::Event::Message(message) => inbound.push(Inbound::new(account, (**message).clone())),
             message::Event::Ignored { reason } => {
                 report.count("WebhookIgnored", 1);
-                report.note(reason);
+                report.note(reason.as_str());
             }
             message::Event::SubscriptionConfirmation { .. } | message::Event::Challenge(_) => {}
         }
@@ -227,9 +234,6 @@ impl Handler for ReceiveMessage {
     }
 }
 
-/// How long a provider is asked to wait with what could not be taken.
-const RETRY_AFTER_SECONDS: u64 = 30;
-
 fn refusal(provider: Option<ProviderId>, error: &Error) -> Response<String> {
     let kind = error.kind();
     // Whatever failed on our side or AWS's, the provider shall come back with it.
@@ -240,7 +244,7 @@ fn refusal(provider: Option<ProviderId>, error: &Error) -> Response<String> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if retry {
-        headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        headers.insert(RETRY_AFTER, HeaderValue::from(GATE.as_secs()));
     }
     if kind == Kind::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST, GET"));

@@ -16,9 +16,9 @@ use shared::{
 use crate::ReceiveMessage;
 
 #[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "Records")]
-    records: Vec<Record>,
+struct Event<'a> {
+    #[serde(borrow, rename = "Records")]
+    records: Vec<&'a RawValue>,
 }
 
 /// One of `Records`: an SQS record has a `body`, an SNS record an `Sns`.
@@ -34,6 +34,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// One that fails alone.
+    fn unreadable(record: &str) -> Self {
+        let record: Value = serde_json::from_str(record).unwrap_or_default();
+        let text = |name| record.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self { message_id: text("messageId"), body: None, queue_arn: text("eventSourceARN"), sns: None }
+    }
+
     /// The envelope of SNS, or the message itself where it was delivered raw.
     fn text(&self) -> Option<&str> {
         self.body.as_deref().or(self.sns.as_ref().map(|sns| sns.get()))
@@ -46,7 +53,13 @@ impl Record {
 
 /// The event's records, if it is one of SQS or SNS and not a gateway's.
 pub(crate) fn read(event: &str) -> Option<Vec<Record>> {
-    serde_json::from_str::<Event>(event).ok().map(|event| event.records)
+    let Event { records } = serde_json::from_str(event).ok()?;
+    Some(
+        records
+            .into_iter()
+            .map(|record| serde_json::from_str(record.get()).unwrap_or_else(|_| Record::unreadable(record.get())))
+            .collect(),
+    )
 }
 
 /// Handles each record. What fails comes again: a queue's record as a batch item failure, a topic's by failing the whole

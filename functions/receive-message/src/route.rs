@@ -49,7 +49,7 @@ mod tests {
             ("/sms/twilio/us", Some(("", "/sms/twilio/us", "twilio", Some("us")))),
             ("/sms/twilio/us/", Some(("", "/sms/twilio/us/", "twilio", Some("us")))),
             ("/prod/sms/vonage-messages/eu", Some(("/prod", "/sms/vonage-messages/eu", "vonage-messages", Some("eu")))),
-            ("/sms/sms/telnyx", Some(("/sms", "/sms/telnyx", "telnyx", None))),
+            ("/sms/sms/twilio", Some(("/sms", "/sms/twilio", "twilio", None))),
             ("/sms/twilio/sms/", Some(("", "/sms/twilio/sms/", "twilio", Some("sms")))),
             ("/sms/twilio/us/more", None),
             ("/sms/Twilio", None),

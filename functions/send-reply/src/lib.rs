@@ -1,7 +1,6 @@
-//! A batch of the queue that Connect's topic feeds: what agents, bots and flows say is brought to customers' phones.
+//! A batch of the outbound FIFO queue: what agents, bots and flows say is brought to customers' phones.
 //!
-//! The way of an item, in [`batch`]: [`Streamed::read`] → [`Replies::deliver`]. Items of one chat are worked on in the
-//! order in which they were written, as far as they are at hand: neither the topic nor the queue keeps it.
+//! The way of an item, in [`batch`]: [`Streamed::read`] → [`Replies::deliver`].
 
 use std::convert::Infallible;
 
@@ -11,11 +10,13 @@ use shared::{
     Result, config,
     deadline::Deadline,
     queue::{
-        batch::{self, Done, Failed, Place, Turn, Work},
+        batch::{self, Done, Failed, Receipt, Work},
+        disposition::Patience,
         sqs::Queues,
     },
     reply::{Replies, Told, Undelivered, streamed::Streamed},
     sender::Sender,
+    store::conversations::Store,
     telemetry::Report,
 };
 
@@ -47,20 +48,25 @@ impl SendReply {
 impl Work for SendReply {
     const SERVICE: &'static str = "send-reply";
     const FAILED: &'static str = "ReplyFailed";
-    const LETS_BY: bool = true;
     type Left = Undelivered;
 
     fn queues(&self) -> &Queues {
         &self.queues
     }
 
-    fn place(&self, item: &SqsMessage) -> Place {
-        match Streamed::read(item) {
-            Ok(streamed) if !streamed.initial_contact_id.is_empty() => {
-                Place { group: streamed.initial_contact_id, time: streamed.time, id: Some(streamed.id) }
-            }
-            _ => Place { group: item.message_id.clone().unwrap_or_default(), ..Place::default() },
-        }
+    fn store(&self) -> &Store {
+        self.replies.store()
+    }
+
+    fn patience(&self) -> Patience {
+        self.replies.patience()
+    }
+
+    fn group(&self, item: &SqsMessage) -> String {
+        // A standard queue has no groups. Then a chat's items are kept apart within a batch at least.
+        let group = item.attributes.get("MessageGroupId").cloned();
+        let chat = || Streamed::read(item).ok().map(|streamed| streamed.group_id());
+        group.or_else(chat).or_else(|| item.message_id.clone()).unwrap_or_default()
     }
 
     async fn work(
@@ -69,7 +75,7 @@ impl Work for SendReply {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Done, Failed<Undelivered>> {
-        self.replies.deliver(&Streamed::read(item)?, Turn::of(item), deadline, report).await
+        self.replies.deliver(&Streamed::read(item)?, Receipt::of(item), deadline, report).await
     }
 
     async fn give_up(
@@ -82,7 +88,9 @@ impl Work for SendReply {
     ) -> Result<bool> {
         // The agent first: that is done once, however often this is begun again.
         let told = match Streamed::read(item) {
-            Ok(streamed) => self.replies.give_up(&streamed, Turn::of(item), failed, reason, deadline, report).await?,
+            Ok(streamed) => {
+                self.replies.give_up(&streamed, Receipt::of(item), failed, reason, deadline, report).await?
+            }
             Err(_) => Told::Nobody,
         };
         // Nobody can mend what the customer wishes, so it is enough that the chat knows.
@@ -94,8 +102,7 @@ impl Work for SendReply {
         Ok(true)
     }
 
-    async fn hand_back(&self, items: &[&SqsMessage], deadline: Deadline) -> Result<()> {
-        let items: Vec<_> = items.iter().filter_map(|item| Streamed::read(item).ok()).collect();
-        self.replies.keep_turns(&items, deadline).await
+    async fn tell_delay(&self, item: &SqsMessage, deadline: Deadline, report: &mut Report) -> Result<()> {
+        self.replies.tell_delay(&Streamed::read(item)?, deadline, report).await
     }
 }

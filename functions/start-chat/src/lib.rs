@@ -20,6 +20,7 @@ use http::{
 use shared::{
     Error, Kind, Result,
     aws::{
+        GATE,
         connect::Connect,
         participant::{Left, Participants},
         settings::{Refresh, SettingsSource},
@@ -37,10 +38,9 @@ use shared::{
     },
 };
 
-use crate::route::Route;
+use tokio::time::Instant;
 
-/// How long a caller is asked to wait while it can't be known whether its token's key is a new one.
-const SETTINGS_WAIT: Duration = Duration::from_secs(30);
+use crate::route::Route;
 
 /// The function: what it was told, and the clients it calls.
 pub struct StartChat {
@@ -49,7 +49,7 @@ pub struct StartChat {
     connect: Connect,
     /// Made by the first request that ends a chat.
     participant: OnceLock<Participants>,
-    /// Where settings are configured, which may say that requests are signed.
+    /// Where every start needs a token.
     signing: Option<Signing>,
 }
 
@@ -63,8 +63,8 @@ impl StartChat {
     /// Makes the clients that the configuration asks for; nothing is called yet.
     pub fn new(config: config::StartChat, sdk: &SdkConfig) -> Self {
         let connect = Connect::new(sdk, &config.instance.id);
-        let signing = config.settings.clone().map(|location| Signing {
-            settings: SettingsSource::new(location, sdk),
+        let signing = config.signed_requests.then(|| Signing {
+            settings: SettingsSource::of_widget(config.settings.clone(), sdk),
             used: config.conversations_table.as_ref().map(|table| UsedTokens::new(sdk, table)),
         });
         Self { config, sdk: sdk.clone(), connect, participant: OnceLock::new(), signing }
@@ -73,14 +73,15 @@ impl StartChat {
     async fn start(&self, request: &Request, place: Place, call: &Call, report: &mut Report) -> Result<StartedChat> {
         let headers = &request.head.headers;
         let claims = match &self.signing {
-            Some(signing) => signing.prove(headers, place).await?,
+            Some(signing) => Some(signing.prove(headers, place, report).await?),
             None => None,
         };
         let asked = request::read(&request.body, claims.as_ref(), &self.config)?;
-        let key = match asked.client_token {
-            Some(key) => Some(key),
-            None => text(headers, "idempotency-key")?,
-        };
+        let header = text(headers, "idempotency-key")?;
+        let key = token::key([asked.client_token.as_deref(), header.as_deref()]);
+        if let Some(note) = asked.misspelt {
+            report.note(note);
+        }
         let origin = text(headers, ORIGIN.as_str())?;
         let identity = token::Request {
             origin: origin.as_deref(),
@@ -88,7 +89,7 @@ impl StartChat {
             subject: claims.as_ref().and_then(Claims::subject),
             chat: &asked.chat,
         };
-        let mut client_token = token::client_token(key.as_deref(), &identity)?;
+        let mut client_token = token::client_token(key, &identity)?;
         if let (Some(claims), Some(Signing { used: Some(used), .. })) = (&claims, &self.signing) {
             client_token = once(used, claims, &identity, client_token, call.deadline).await?;
         }
@@ -112,29 +113,48 @@ impl StartChat {
 }
 
 impl Signing {
-    /// The claims that a request's token proves; none where the settings hold no keys, so that requests are not signed.
-    async fn prove(&self, headers: &HeaderMap, place: Place) -> Result<Option<Claims>> {
-        // Told in full to the log only: which field of the document is wrong, or what Secrets Manager said.
-        let settings = self.settings.current().await.map_err(|error| Error::internal(format!("{error:?}")))?;
-        let Some(widget) = &settings.widget else { return Ok(None) };
+    /// The claims that a request's token proves. Without keys nothing can be proved, so no chat starts.
+    async fn prove(&self, headers: &HeaderMap, place: Place, report: &mut Report) -> Result<Claims> {
+        let asked = Instant::now();
+        let settings = self.settings.current(report).await.map_err(|error| error.retry_after(GATE))?;
         let now = i64::try_from(now().as_secs()).map_err(Error::internal)?;
-        let token = Unverified::read(headers, place, now)?;
-        if let Some(claims) = token.verify(&widget.signing_keys) {
-            return Ok(Some(claims));
-        }
-        match self.settings.refresh().await {
-            Refresh::Refreshed(settings) => match &settings.widget {
-                Some(widget) => token.verify(&widget.signing_keys).map(Some).ok_or_else(unknown_key),
-                None => Ok(None),
-            },
+        let token = match &settings.widget {
+            Some(widget) => {
+                let token = Unverified::read(headers, place, now)?;
+                if let Some(claims) = token.verify(&widget.signing_keys) {
+                    return Ok(claims);
+                }
+                Some(token)
+            }
+            None => None,
+        };
+        let refreshed = self.settings.refresh(asked).await;
+        let widget = match &refreshed {
+            Refresh::Refreshed(settings) => settings.widget.as_ref(),
+            Refresh::GateShut | Refresh::Fixed => settings.widget.as_ref(),
+        };
+        let Some(widget) = widget else { return Err(no_keys(report)) };
+        let token = match token {
+            Some(token) => token,
+            None => Unverified::read(headers, place, now)?,
+        };
+        match refreshed {
+            Refresh::Refreshed(_) => token.verify(&widget.signing_keys).ok_or_else(unknown_key),
             Refresh::GateShut => Err(Error::new(
-                Kind::SettingsUnavailable,
+                Kind::UnauthenticatedYet,
                 "The token's key is not known; if it is new, try again in half a minute",
             )
-            .retry_after(SETTINGS_WAIT)),
+            .retry_after(GATE)),
             Refresh::Fixed => Err(unknown_key()),
         }
     }
+}
+
+fn no_keys(report: &mut Report) -> Error {
+    report.count("SettingsUnreadable", 1);
+    Error::new(Kind::SettingsUnavailable, "The settings can't be read")
+        .caused_by("settings: widget is missing, and requests must be signed; SIGNED_REQUESTS=false allows all")
+        .retry_after(GATE)
 }
 
 fn now() -> Duration {
@@ -175,7 +195,7 @@ impl Handler for StartChat {
     async fn handle(&self, request: Request, call: &Call, report: &mut Report) -> Result<Response<String>> {
         cors::check(&self.config.origins, &request.head.headers)?;
         match Route::of(&request.head.method, &request.head.path)? {
-            Route::Preflight => Ok(cors::preflight()),
+            Route::Preflight => Ok(cors::preflight(&request.head.headers)),
             Route::StartChat => {
                 let started = self.start(&request, Place::AnyHeader, call, report).await?;
                 response::started(&started, self.config.instance.attachments, self.connect.region())

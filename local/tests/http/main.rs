@@ -11,6 +11,10 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod front;
+#[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod integration_events;
 #[cfg(test)]
 mod participant;

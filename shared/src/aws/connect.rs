@@ -22,7 +22,7 @@ use crate::{
     chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, TEXT_PLAIN, Websocket},
     deadline::Deadline,
     error::{Error, Kind, Result},
-    retry,
+    retry::{self, Tries},
     telemetry::Report,
 };
 
@@ -64,6 +64,7 @@ pub struct Connect {
     events: Client,
     instance_id: String,
     region: String,
+    tries: Tries,
 }
 
 impl Connect {
@@ -71,7 +72,19 @@ impl Connect {
     pub fn new(config: &SdkConfig, instance_id: impl Into<String>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let events = aws_sdk_connect::config::Builder::from(config).http_client(fresh_connections(config)).build();
-        Self { client: Client::new(config), events: Client::from_conf(events), instance_id: instance_id.into(), region }
+        Self {
+            client: Client::new(config),
+            events: Client::from_conf(events),
+            instance_id: instance_id.into(),
+            region,
+            tries: Tries::SEVERAL,
+        }
+    }
+
+    /// Tries each call once: what fails goes back to a queue.
+    #[must_use]
+    pub fn with_one_try(self) -> Self {
+        Self { tries: Tries::ONE, ..self }
     }
 
     /// The region of the instance.
@@ -89,7 +102,7 @@ impl Connect {
         report: &mut Report,
     ) -> Result<StartedChat> {
         let request = self.start_chat_contact(chat, client_token)?;
-        retry::until(deadline, async || {
+        retry::up_to(self.tries, deadline, async || {
             let call = Timed::new(report);
             // Boxed: the SDK's future is kilobytes large and nested too deep for rustc's default limits.
             let outcome = Box::pin(request.clone().send()).await;

@@ -23,6 +23,10 @@ use crate::error::{Error, Kind, Result};
 /// invocations, and a connection that died meanwhile takes the request with it.
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
 
+/// How often a request of a stranger may cause a call of one kind: a read of the settings, the fetch of a certificate, the
+/// confirmation of a subscription.
+pub const GATE: Duration = Duration::from_secs(30);
+
 /// What calls that can't be repeated are made with, in place of the configuration's own client.
 pub(crate) fn fresh_connections(config: &SdkConfig) -> SharedHttpClient {
     tls::fresh_client(config.region().map(Region::as_ref))

@@ -19,7 +19,7 @@ use crate::{
     chat::TEXT_PLAIN,
     deadline::Deadline,
     error::{Error, Kind, Result},
-    retry,
+    retry::{self, Tries},
     secret::Secret,
     telemetry::Report,
 };
@@ -45,12 +45,19 @@ pub enum Said {
 /// The Participant Service.
 pub struct Participants {
     client: Client,
+    tries: Tries,
 }
 
 impl Participants {
     /// A client; no call is made.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        Self { client: Client::new(config), tries: Tries::SEVERAL }
+    }
+
+    /// Tries each call once: what fails goes back to a queue.
+    #[must_use]
+    pub fn with_one_try(self) -> Self {
+        Self { tries: Tries::ONE, ..self }
     }
 
     /// `CreateParticipantConnection` with `ConnectParticipant`, for a customer who will open no websocket: without it
@@ -81,7 +88,7 @@ impl Participants {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Connection> {
-        retry::until(deadline, async || {
+        retry::up_to(self.tries, deadline, async || {
             let call = Timed::new(report);
             let request = self
                 .client
@@ -112,7 +119,7 @@ impl Participants {
     ) -> Result<Left> {
         let request =
             self.client.disconnect_participant().connection_token(connection_token.expose()).client_token(client_token);
-        retry::until(deadline, async || {
+        retry::up_to(Tries::TWO, deadline, async || {
             let call = Timed::new(report);
             let outcome = Box::pin(request.clone().send()).await;
             drop(call);
@@ -166,7 +173,7 @@ impl Participants {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<()> {
-        retry::until(deadline, async || {
+        retry::up_to(self.tries, deadline, async || {
             let call = Timed::new(report);
             let request = self
                 .client

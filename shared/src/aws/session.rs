@@ -16,9 +16,20 @@ pub struct Conversation {
     pub generation: i64,
     /// Connect refused to go on from this chat (`PERSISTENT_CHAT`): the next one is a plain one.
     pub plain: bool,
+    /// Set from the start of the chat until the customer is connected to it.
+    pub opening: Option<Opening>,
     /// The network of the customer's last message: one number may be texted by SMS and by WhatsApp, and replies go back the
     /// way that the last message came.
     pub channel: Option<Channel>,
+}
+
+/// A chat that was started, and to which the customer is not yet connected.
+#[derive(Clone)]
+pub struct Opening {
+    /// The message that it was started with ([`crate::inbound::Inbound::deduplication_id`]).
+    pub message: String,
+    /// The chat before it.
+    pub last_contact_id: Option<String>,
 }
 
 /// A connection token.

@@ -2,9 +2,9 @@
 //! and kept.
 //!
 //! A secret's document is used for 5 minutes, then read again by the next request. One that can't be read or is
-//! malformed never replaces a good copy. A request that no secret of the document matches may be signed with a secret
-//! that the owner has just added: [`SettingsSource::refresh`] reads the document at once, but at most every 30 s, so
-//! that a stranger's guesses don't become calls.
+//! malformed never replaces a good copy; each request that meets it is counted as `SettingsUnreadable`. A request that no
+//! secret of the document matches may be signed with a secret that the owner has just added: [`SettingsSource::refresh`]
+//! reads the document again. Whoever asks, it is read at most every 30 s, so that a stranger's guesses don't become calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,23 +17,27 @@ use aws_sdk_secretsmanager::{
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
+    aws::GATE,
     config::SettingsLocation,
     error::{Error, Kind, Result},
     settings::Settings,
+    telemetry::Report,
 };
 
 /// How long a copy is used before it is read again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-
-/// How often a request that no secret matches may cause a read, and how soon a failed read is tried again while there
-/// is a good copy.
-const GATE: Duration = Duration::from_secs(30);
 
 /// One try may take this long: a request on a connection that died while Lambda was frozen hangs.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// How many tries at most.
 const ATTEMPTS: u32 = 2;
+
+/// Counts the requests that met a document that can't be read.
+const UNREADABLE: &str = "SettingsUnreadable";
+
+/// Reads a document, or the part of it that a function needs.
+type Reader = fn(&[u8]) -> Result<Settings>;
 
 /// Where the settings come from. Nothing is read before they are asked for.
 pub struct SettingsSource(Source);
@@ -44,9 +48,13 @@ enum Source {
     Secret(Secret),
 }
 
+/// Reads a document, or as much of it as a function needs.
+type Reader = fn(&[u8]) -> Result<Settings>;
+
 struct Secret {
     client: Client,
     arn: String,
+    reader: Reader,
     /// Locked while reading, so that requests that come meanwhile wait for that one call.
     copy: Mutex<Copy>,
 }
@@ -54,20 +62,30 @@ struct Secret {
 #[derive(Default)]
 struct Copy {
     settings: Option<Arc<Settings>>,
-    /// When `settings` is to be read again.
-    stale_at: Option<Instant>,
-    /// When [`SettingsSource::refresh`] last called.
+    /// When the last read began, whatever came of it.
     tried: Option<Instant>,
     /// When a read last succeeded.
     read: Option<Instant>,
+    /// Why the last read did not succeed.
+    unreadable: Option<String>,
+}
+
+impl Copy {
+    fn is_fresh(&self) -> bool {
+        self.unreadable.is_none() && self.read.is_some_and(|read| read.elapsed() < FRESH)
+    }
+
+    fn may_be_read(&self) -> bool {
+        self.tried.is_none_or(|tried| tried.elapsed() >= GATE)
+    }
 }
 
 /// What reading again has brought, for a request that no secret matched.
 pub enum Refresh {
     /// A document from after the request came in: what it says is final.
     Refreshed(Arc<Settings>),
-    /// The document was read again less than 30 s ago, or can't be read now: whether the request's secret is in it
-    /// isn't known yet.
+    /// The document was read less than 30 s before the request, or can't be read now: whether the request's secret is in
+    /// it isn't known yet.
     GateShut,
     /// The document can't have changed.
     Fixed,
@@ -76,9 +94,23 @@ pub enum Refresh {
 impl SettingsSource {
     /// A source; no call is made. An inline document with an error is told now, and refused at every request.
     pub fn new(location: SettingsLocation, sdk: &SdkConfig) -> Self {
+        Self::with_reader(location, Settings::from_json, sdk)
+    }
+
+    /// A source of what web chats need: see [`Settings::of_widget`]. Without a location there is nothing to be had.
+    pub fn of_widget(location: Option<SettingsLocation>, sdk: &SdkConfig) -> Self {
+        let Some(location) = location else {
+            let cause = "SIGNED_REQUESTS is true, and neither BRIDGE_SETTINGS nor BRIDGE_SETTINGS_ARN is set";
+            tracing::error!(cause, "no chat can start");
+            return Self(Source::Inline(Err(cause.to_owned())));
+        };
+        Self::with_reader(location, Settings::of_widget, sdk)
+    }
+
+    fn with_reader(location: SettingsLocation, reader: Reader, sdk: &SdkConfig) -> Self {
         Self(match location {
             SettingsLocation::Inline(document) => {
-                let settings = Settings::from_json(document.expose().as_bytes());
+                let settings = reader(document.expose().as_bytes());
                 match &settings {
                     Ok(settings) => warn(settings),
                     Err(error) => tracing::error!(cause = cause(error), "BRIDGE_SETTINGS can't be used"),
@@ -86,7 +118,7 @@ impl SettingsSource {
                 Source::Inline(settings.map(Arc::new).map_err(|error| cause(&error)))
             }
             SettingsLocation::Arn(arn) => {
-                Source::Secret(Secret { client: Client::new(sdk), arn, copy: Mutex::default() })
+                Source::Secret(Secret { client: Client::new(sdk), arn, reader, copy: Mutex::default() })
             }
         })
     }
@@ -100,36 +132,38 @@ impl SettingsSource {
     }
 
     /// The document, at most 5 minutes old, or the last good copy of it. Without one: [`Kind::SettingsUnavailable`].
-    pub async fn current(&self) -> Result<Arc<Settings>> {
+    pub async fn current(&self, report: &mut Report) -> Result<Arc<Settings>> {
         let secret = match &self.0 {
             Source::Inline(Ok(settings)) => return Ok(Arc::clone(settings)),
-            Source::Inline(Err(cause)) => return Err(unavailable(cause.clone())),
+            Source::Inline(Err(cause)) => {
+                report.count(UNREADABLE, 1);
+                return Err(unavailable(cause.clone()));
+            }
             Source::Secret(secret) => secret,
         };
         let mut copy = secret.copy.lock().await;
-        match &copy.settings {
-            Some(settings) if copy.stale_at.is_some_and(|at| Instant::now() < at) => Ok(Arc::clone(settings)),
-            _ => secret.read_into(&mut copy).await,
+        if !copy.is_fresh() && copy.may_be_read() {
+            secret.read_into(&mut copy).await;
+        }
+        if copy.unreadable.is_some() {
+            report.count(UNREADABLE, 1);
+        }
+        match (&copy.settings, &copy.unreadable) {
+            (Some(settings), _) => Ok(Arc::clone(settings)),
+            (None, cause) => Err(unavailable(cause.clone().unwrap_or_default())),
         }
     }
 
-    /// Reads again, for a request that no secret of the current document matched.
-    pub async fn refresh(&self) -> Refresh {
-        let asked = Instant::now();
+    /// Reads again, for a request that came at `asked` and that no secret of the current document matched.
+    pub async fn refresh(&self, asked: Instant) -> Refresh {
         let Source::Secret(secret) = &self.0 else { return Refresh::Fixed };
         let mut copy = secret.copy.lock().await;
-        // Another request may have read it while this one waited for the lock.
-        if let (Some(settings), Some(read)) = (&copy.settings, copy.read)
-            && read > asked
-        {
-            return Refresh::Refreshed(Arc::clone(settings));
+        let is_newer = |copy: &Copy| copy.read.is_some_and(|read| read >= asked);
+        if !is_newer(&copy) && copy.may_be_read() {
+            secret.read_into(&mut copy).await;
         }
-        if copy.tried.is_some_and(|tried| tried.elapsed() < GATE) {
-            return Refresh::GateShut;
-        }
-        copy.tried = Some(Instant::now());
-        match secret.read_into(&mut copy).await {
-            Ok(settings) if copy.read.is_some_and(|read| read >= asked) => Refresh::Refreshed(settings),
+        match &copy.settings {
+            Some(settings) if is_newer(&copy) => Refresh::Refreshed(Arc::clone(settings)),
             _ => Refresh::GateShut,
         }
     }
@@ -137,33 +171,23 @@ impl SettingsSource {
 
 impl Secret {
     /// Reads the document into `copy`. What can't be read leaves the last good one in use.
-    async fn read_into(&self, copy: &mut Copy) -> Result<Arc<Settings>> {
+    async fn read_into(&self, copy: &mut Copy) {
+        copy.tried = Some(Instant::now());
         match self.read().await {
             Ok(settings) => {
                 if copy.settings.as_ref().is_none_or(|old| old.warnings() != settings.warnings()) {
                     warn(&settings);
                 }
-                let settings = Arc::new(settings);
-                let now = Instant::now();
-                *copy = Copy {
-                    settings: Some(Arc::clone(&settings)),
-                    stale_at: Some(now + FRESH),
-                    tried: copy.tried,
-                    read: Some(now),
-                };
-                Ok(settings)
+                copy.settings = Some(Arc::new(settings));
+                copy.read = Some(Instant::now());
+                copy.unreadable = None;
             }
-            Err(error) => match &copy.settings {
-                Some(settings) => {
-                    tracing::warn!(
-                        cause = cause(&error),
-                        "the settings can't be read; the last good copy stays in use"
-                    );
-                    copy.stale_at = Some(Instant::now() + GATE);
-                    Ok(Arc::clone(settings))
-                }
-                None => Err(error),
-            },
+            Err(error) => {
+                let cause = cause(&error);
+                let kept = copy.settings.is_some();
+                tracing::error!(cause, kept, "the settings can't be read; a last good copy stays in use");
+                copy.unreadable = Some(cause);
+            }
         }
     }
 
@@ -178,7 +202,7 @@ impl Secret {
                     let document = answer.secret_string.ok_or_else(|| {
                         unavailable("the secret holds no text (SecretString); settings are not kept as SecretBinary")
                     })?;
-                    return Settings::from_json(document.as_bytes());
+                    return (self.reader)(document.as_bytes());
                 }
                 // The owner's set-up, which no repetition mends. Secrets Manager's own text names roles and the secret.
                 Ok(Err(error)) if error.as_service_error().is_some() => {

@@ -8,6 +8,9 @@
 //! Messages of one customer come one after the other: the FIFO queue sees to that ([`Conversations::deliver_in_turn`]),
 //! or a lease ([`Conversations::deliver`]).
 
+mod concat;
+mod contact;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
@@ -15,36 +18,36 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use jiff::Timestamp;
+use concat::PARTS_WAIT;
+pub use concat::{Collected, Flush};
+use contact::{agent_text, attributes, content_types, cut, display_name};
 use tokio::time::Instant;
 
 use crate::{
     aws::{
         connect::{Connect, EventOutcome, MessageEvent},
         participant::{Participants, Said},
-        session::Conversation,
+        session::{Conversation, Opening},
     },
-    chat::{
-        ATTRIBUTES_BYTES, CONTENT_BYTES, Chat, Content, DISPLAY_NAME_CHARS, INTERACTIVE, Persistent, TEXT_PLAIN, cut_to,
-    },
+    chat::{Chat, Content, Persistent, TEXT_PLAIN},
     config::{ConnectRoute, Delivery},
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
-    queue::batch::Turn,
-    sms::message::{Channel, Media, OptOut},
-    store::conversations::{Delivered, Parts, Store},
+    queue::{batch::Receipt, pace::Starts},
+    sms::message::{Channel, OptOut},
+    store::conversations::{Delivered, Store},
     telemetry::Report,
 };
 
 /// How often one delivery starts a chat that turns out to have ended.
 const STARTS: u32 = 2;
 
+/// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
+const BOT_CHARS: usize = 1024;
+
 /// For how long a destination whose events were denied takes the chat route (section 7 of the design).
 const DENIED: Duration = Duration::from_secs(10 * 60);
-
-/// How long the parts of a message wait for the missing ones.
-const PARTS_WAIT: Duration = Duration::from_secs(60);
 
 /// Brings customers' messages to Connect.
 pub struct Conversations {
@@ -54,31 +57,9 @@ pub struct Conversations {
     config: Delivery,
     parts_wait: Duration,
     denied: Mutex<HashMap<String, Instant>>,
-}
-
-/// What a part of a message makes.
-pub enum Collected {
-    /// A message to deliver: whole as it came, or joined; then [`Conversations::handed_on`] takes the key.
-    Whole(Box<Inbound>, Option<String>),
-    /// Nothing yet. A flush of the key must come back, if this is the first part.
-    Waiting {
-        /// Whether this is the first part to come.
-        first: bool,
-        /// The set's key.
-        key: String,
-    },
-    /// Nothing: it came before.
-    Duplicate,
-}
-
-/// What is to be done about parts that wait.
-pub enum Flush {
-    /// Nothing: the message is complete, or done with.
-    Nothing,
-    /// Come back then.
-    NotYet(Duration),
-    /// Put what has come into the customer's group.
-    Send(Box<Inbound>),
+    /// Where a queue is behind: what there is no start for goes back to it.
+    starts: Option<Mutex<Starts>>,
+    made: Instant,
 }
 
 impl Conversations {
@@ -91,6 +72,19 @@ impl Conversations {
             config,
             parts_wait: PARTS_WAIT,
             denied: Mutex::default(),
+            starts: None,
+            made: Instant::now(),
+        }
+    }
+
+    /// For work that comes from a queue: each call is tried once, and so many chats are started a second at most.
+    #[must_use]
+    pub fn behind_a_queue(self, starts_per_second: u32) -> Self {
+        Self {
+            connect: self.connect.with_one_try(),
+            participants: self.participants.with_one_try(),
+            starts: Some(Mutex::new(Starts::new(starts_per_second))),
+            ..self
         }
     }
 
@@ -110,8 +104,10 @@ impl Conversations {
     /// are delivered as they come, since nothing would come back for those that wait.
     pub async fn deliver(&self, inbound: &Inbound, deadline: Deadline, report: &mut Report) -> Result<()> {
         let lease = self.store.lease(inbound, deadline).await?;
-        let turn = Turn { item: "direct", again: None };
-        let outcome = self.deliver_in_turn(inbound, turn, deadline, report).await;
+        let receipt = Receipt { item: "direct", again: None, age: Duration::ZERO };
+        let ordinary = self.ordinary(inbound, deadline).await?;
+        let inbound = ordinary.as_ref().unwrap_or(inbound);
+        let outcome = self.deliver_in_turn(inbound, receipt, deadline, report).await;
         // The lease ends by itself; until then the customer's next message waits.
         if let Err(error) = self.store.release(lease, deadline).await {
             tracing::warn!(?error, "a lease was not given back");
@@ -123,7 +119,7 @@ impl Conversations {
     pub async fn deliver_in_turn(
         &self,
         inbound: &Inbound,
-        turn: Turn<'_>,
+        receipt: Receipt<'_>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<()> {
@@ -132,14 +128,15 @@ impl Conversations {
         {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }
-        if let Some(wish) = inbound.message.opt_out {
+        // HELP, which the provider has answered, is a message like any other.
+        if let Some(wish @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out {
             return self.opt_out(inbound, wish, deadline, report).await;
         }
         // The event API knows SMS and WhatsApp only.
         if self.config.route == ConnectRoute::IntegrationEvent && inbound.message.channel != Channel::Rcs {
             let event = self.event(inbound);
             if !self.is_denied(&event.destination_id) {
-                match self.send_event(inbound, &event, turn, deadline, report).await? {
+                match self.send_event(inbound, &event, receipt, deadline, report).await? {
                     None => return Ok(()),
                     Some(denied) => {
                         report.note("integration events are denied: the chat route is taken");
@@ -166,11 +163,24 @@ impl Conversations {
             Delivered::No => (),
         }
         let mut conversation = known.conversation;
+        let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
+        if let Some(opening) = conversation.opening.clone() {
+            report.note("the chat had been started");
+            let is_connected = self.connect(inbound, &mut conversation, deadline, report).await?;
+            if is_connected && opening.message == inbound.deduplication_id() {
+                return self.started(inbound, conversation, known.is_opted_out, deadline, report).await;
+            }
+        }
         if conversation.participant_token.is_some() {
             let token = inbound.client_token(&["message"]);
-            let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
             let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let said = self.participants.say(&mut conversation, &agent_text(inbound), &token, deadline, report).await?;
+            let text = agent_text(inbound);
+            let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
+            let said = said.inspect_err(|error| {
+                if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
+                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
+                }
+            })?;
             match said {
                 Said::Yes => {
                     let is_new =
@@ -184,24 +194,26 @@ impl Conversations {
                 Said::No => report.note("the chat had ended"),
             }
         }
-        self.start(inbound, conversation, deadline, report).await
+        self.start(inbound, conversation, known.is_opted_out, deadline, report).await
     }
 
     /// A new chat, whose first message this is.
     ///
-    /// A delivery that was cut short may have started it already: the token then brings the original contact back. Where
-    /// that one has ended meanwhile its token is spent, and the generation is raised, before anything else is done, for
-    /// another one.
+    /// What Connect gave for it is on record before the customer is connected, so that no later delivery starts it again. A
+    /// delivery that was cut short before that record brings the original contact back by its token. Where that one has ended
+    /// meanwhile its token is spent, and the generation is raised, before anything else is done, for another one.
     async fn start(
         &self,
         inbound: &Inbound,
         mut conversation: Conversation,
+        is_opted_out: bool,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<()> {
         let mut chat = self.new_chat(inbound);
         let mut starts = 0;
         while starts < STARTS {
+            self.take_start()?;
             let generation = conversation.generation.to_string();
             let last = conversation.contact_id.clone().filter(|_| self.config.persistent_chat && !conversation.plain);
             // Two requests that differ must not share a token.
@@ -228,32 +240,79 @@ impl Conversations {
                 Err(error) => return Err(error),
             };
             starts += 1;
-            let generation = conversation.generation;
-            match self.participants.connect(&started.participant_token, deadline, report).await {
-                Ok(connection) => {
-                    let conversation = Conversation {
-                        contact_id: Some(started.contact_id),
-                        participant_token: Some(started.participant_token.into()),
-                        connection: Some(connection),
-                        generation,
-                        plain: false,
-                        channel: Some(inbound.message.channel),
-                    };
-                    self.store.delivered(inbound, Some(&conversation), deadline).await?;
-                    report.contact_id = conversation.contact_id;
-                    report.count("ConversationStarted", 1);
-                    report.count("MessageDelivered", 1);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == Kind::ChatEnded => {
-                    report.note("the chat that was started has ended");
-                    conversation.generation = generation + 1;
-                    self.store.save(inbound, &conversation, deadline).await?;
-                }
-                Err(error) => return Err(error),
+            conversation = Conversation {
+                opening: Some(Opening {
+                    message: inbound.deduplication_id(),
+                    last_contact_id: conversation.contact_id.take(),
+                }),
+                contact_id: Some(started.contact_id),
+                participant_token: Some(started.participant_token.into()),
+                connection: None,
+                channel: Some(inbound.message.channel),
+                ..conversation
+            };
+            self.store.save(inbound, &conversation, deadline).await?;
+            if self.connect(inbound, &mut conversation, deadline, report).await? {
+                return self.started(inbound, conversation, is_opted_out, deadline, report).await;
             }
         }
         Err(Error::new(Kind::ChatEnded, "New chats end before the customer is in them"))
+    }
+
+    /// Takes a start from the bucket, where there is one.
+    fn take_start(&self) -> Result<()> {
+        let Some(starts) = &self.starts else { return Ok(()) };
+        let taken = starts.lock().unwrap_or_else(PoisonError::into_inner).take(self.made.elapsed());
+        taken.map_err(|wait| Error::new(Kind::StartsPaced, "The chat waits for its start").retry_after(wait))
+    }
+
+    /// Connects the customer to a chat that was started; `false`: it has ended since, which is on record then.
+    async fn connect(
+        &self,
+        inbound: &Inbound,
+        conversation: &mut Conversation,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<bool> {
+        let Some(token) = conversation.participant_token.clone() else { return Ok(false) };
+        match self.participants.connect(token.expose(), deadline, report).await {
+            Ok(connection) => {
+                conversation.connection = Some(connection);
+                conversation.opening = None;
+                conversation.plain = false;
+                Ok(true)
+            }
+            Err(error) if error.kind() == Kind::ChatEnded => {
+                report.note("the chat that was started has ended");
+                conversation.contact_id = conversation.opening.take().and_then(|opening| opening.last_contact_id);
+                conversation.participant_token = None;
+                conversation.generation += 1;
+                self.store.save(inbound, conversation, deadline).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The customer is in the new chat, which began with this message.
+    async fn started(
+        &self,
+        inbound: &Inbound,
+        mut conversation: Conversation,
+        is_opted_out: bool,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        if is_opted_out {
+            let note = "[opted out] The customer wants no messages: replies are not delivered.";
+            let token = inbound.client_token(&["opted out"]);
+            self.participants.say(&mut conversation, note, &token, deadline, report).await?;
+        }
+        self.store.delivered(inbound, Some(&conversation), deadline).await?;
+        report.contact_id = conversation.contact_id;
+        report.count("ConversationStarted", 1);
+        report.count("MessageDelivered", 1);
+        Ok(())
     }
 
     // The integration-event route.
@@ -263,12 +322,12 @@ impl Conversations {
         &self,
         inbound: &Inbound,
         event: &MessageEvent,
-        turn: Turn<'_>,
+        receipt: Receipt<'_>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Option<Error>> {
-        let again = turn.again == Some("may_have_been_delivered");
-        match self.store.intend(inbound, turn.item, again, deadline).await? {
+        let again = receipt.again == Some("may_have_been_delivered");
+        match self.store.intend(inbound, receipt.item, again, deadline).await? {
             Delivered::No => (),
             Delivered::Yes => return Self::duplicate(report).map(|()| None),
             Delivered::Perhaps => return Err(perhaps()),
@@ -305,133 +364,48 @@ impl Conversations {
 
     // Opt-outs.
 
+    /// The message without its wish, where that is START and the customer has not opted out: then it is like any other.
+    pub async fn ordinary(&self, inbound: &Inbound, deadline: Deadline) -> Result<Option<Inbound>> {
+        if inbound.message.opt_out != Some(OptOut::Start) || self.store.is_opted_out(inbound, deadline).await? {
+            return Ok(None);
+        }
+        let mut ordinary = inbound.clone();
+        ordinary.message.opt_out = None;
+        Ok(Some(ordinary))
+    }
+
     /// Records what the customer wishes, and tells the agent of an open chat. No chat is started for it.
+    ///
+    /// It does not wait for the customer's earlier messages, so nothing of their conversation is written here.
     async fn opt_out(&self, inbound: &Inbound, wish: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
         let known = self.store.open(inbound, deadline).await?;
         if known.delivery == Delivered::Yes {
-            return Self::duplicate(report);
+            return Self::duplicate(report).map(|()| true);
+        }
+        if wish == OptOut::Start && !self.store.customer(&inbound.group_id(), deadline).await?.1 {
+            return Ok(false);
         }
         // Recorded before the note, which may fail.
-        let note = match wish {
-            OptOut::Stop => {
-                self.store.opt_out(inbound, deadline).await?;
-                report.note("opted out");
-                report.count("OptedOut", 1);
-                Some("[opted out]")
-            }
-            OptOut::Start => {
-                self.store.opt_in(inbound, deadline).await?;
-                report.note("opted in");
-                report.count("OptedIn", 1);
-                Some("[opted in]")
-            }
-            // The provider has answered it.
-            OptOut::Help => {
-                report.note("help word");
-                None
-            }
+        let mark = if wish == OptOut::Start {
+            self.store.opt_in(inbound, deadline).await?;
+            report.note("opted in");
+            report.count("OptedIn", 1);
+            "[opted in]"
+        } else {
+            self.store.opt_out(inbound, deadline).await?;
+            report.note("opted out");
+            report.count("OptedOut", 1);
+            "[opted out]"
         };
         let mut conversation = known.conversation;
-        let mut changed = None;
-        if let Some(note) = note {
-            let before = conversation.connection.as_ref().map(|connection| connection.token.clone());
-            let text = cut(format!("{note} {}", inbound.message.text.trim()).trim().to_owned());
-            let token = inbound.client_token(&["message"]);
-            if let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await? {
-                report.contact_id.clone_from(&conversation.contact_id);
-                let after = conversation.connection.as_ref().map(|connection| &connection.token);
-                changed = (after != before.as_ref()).then_some(&conversation);
-            }
+        let text = cut(format!("{mark} {}", inbound.message.text.trim()).trim().to_owned());
+        let token = inbound.client_token(&["message"]);
+        if conversation.opening.is_none()
+            && let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await?
+        {
+            report.contact_id = conversation.contact_id;
         }
-        self.store.delivered(inbound, changed, deadline).await
-    }
-
-    // Parts of long messages.
-
-    /// Puts a part to those of its message that have come. What is no part is whole.
-    pub async fn collect(&self, inbound: &Inbound, deadline: Deadline) -> Result<Collected> {
-        let alone = |inbound: &Inbound| {
-            let mut whole = inbound.clone();
-            whole.message.concat = None;
-            Ok(Collected::Whole(Box::new(whole), None))
-        };
-        let (Some(key), Some(concat)) = (inbound.parts_key(), &inbound.message.concat) else { return alone(inbound) };
-        if concat.part == 0 || concat.part > concat.total {
-            return alone(inbound);
-        }
-        let id = &inbound.message.message_id;
-        loop {
-            let known = self.store.parts(&key, deadline).await?;
-            let fresh = || Parts {
-                since: Timestamp::now().as_millisecond(),
-                id: id.clone(),
-                total: concat.total,
-                parts: BTreeMap::new(),
-                handed_on: false,
-            };
-            let (mut parts, version, is_known) = match known {
-                None => (fresh(), None, false),
-                Some((parts, version)) => {
-                    let same = parts.parts.get(&concat.part).map(|known| known.message.message_id == *id);
-                    match (same, parts.handed_on) {
-                        (Some(true), true) => return Ok(Collected::Duplicate),
-                        (Some(true), false) => (parts, Some(version), true),
-                        // The reference is in use again.
-                        (Some(false), true) => (fresh(), Some(version), false),
-                        // Too late, or a reference that two messages share: better alone than lost.
-                        (None, true) | (Some(false), false) => return alone(inbound),
-                        (None, false) => (parts, Some(version), false),
-                    }
-                }
-            };
-            if !is_known {
-                parts.parts.insert(concat.part, inbound.clone());
-                if !self.store.put_parts(&key, &parts, version, deadline).await? {
-                    continue;
-                }
-            }
-            return Ok(match parts.join() {
-                Some(whole) if parts.is_complete() => Collected::Whole(Box::new(whole), Some(key)),
-                _ => Collected::Waiting { first: parts.id == *id, key },
-            });
-        }
-    }
-
-    /// The joined message was delivered, or put elsewhere.
-    pub async fn handed_on(&self, key: &str, deadline: Deadline) -> Result<()> {
-        while let Some((mut parts, version)) = self.store.parts(key, deadline).await? {
-            if parts.handed_on {
-                break;
-            }
-            parts.handed_on = true;
-            if self.store.put_parts(key, &parts, Some(version), deadline).await? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it is time to go on without the missing parts. From then on they are late.
-    pub async fn flush(&self, key: &str, deadline: Deadline) -> Result<Flush> {
-        loop {
-            let Some((mut parts, version)) = self.store.parts(key, deadline).await? else { return Ok(Flush::Nothing) };
-            // The part that completed it delivers it.
-            if parts.is_complete() {
-                return Ok(Flush::Nothing);
-            }
-            let age = Timestamp::now().as_millisecond().saturating_sub(parts.since);
-            let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
-            if age < self.parts_wait {
-                return Ok(Flush::NotYet(self.parts_wait.saturating_sub(age)));
-            }
-            if !parts.handed_on {
-                parts.handed_on = true;
-                if !self.store.put_parts(key, &parts, Some(version), deadline).await? {
-                    continue;
-                }
-            }
-            return Ok(parts.join().map_or(Flush::Nothing, |whole| Flush::Send(Box::new(whole))));
-        }
+        self.store.delivered(inbound, None, deadline).await
     }
 
     fn duplicate(report: &mut Report) -> Result<()> {
@@ -481,108 +455,4 @@ impl Conversations {
 
 fn perhaps() -> Error {
     Error::new(Kind::OutcomeUnknown, "The message may have been delivered")
-}
-
-impl Parts {
-    fn is_complete(&self) -> bool {
-        self.parts.len() == usize::from(self.total)
-    }
-
-    /// One message of what has come; where parts are missing, a sign stands for them.
-    fn join(&self) -> Option<Inbound> {
-        let mut joined = self.parts.values().next()?.clone();
-        let message = &mut joined.message;
-        // Not the id of the part: the queue would take it for that.
-        message.message_id = format!("{}#joined", self.id);
-        message.concat = None;
-        message.media = self.parts.values().flat_map(|part| part.message.media.clone()).collect();
-        let mut text = String::new();
-        let mut missing = false;
-        for number in 1..=self.total {
-            match self.parts.get(&number) {
-                Some(part) => text += &part.message.text,
-                None if !missing => text += " [part missing] ",
-                None => (),
-            }
-            missing = !self.parts.contains_key(&number);
-        }
-        text.trim().clone_into(&mut message.text);
-        Some(joined)
-    }
-}
-
-/// What a chat with a phone can show: the rest is turned into text on its way out.
-fn content_types() -> Vec<String> {
-    [TEXT_PLAIN, "text/markdown", INTERACTIVE].map(str::to_owned).to_vec()
-}
-
-/// Profile name, else the number's own, else the customer's address.
-fn display_name(inbound: &Inbound) -> String {
-    let known = [&inbound.message.profile_name, &inbound.number.display_name].into_iter().flatten();
-    let name = known.map(|name| name.trim()).find(|name| !name.is_empty()).unwrap_or(&inbound.message.from);
-    name.chars().take(*DISPLAY_NAME_CHARS.end()).collect()
-}
-
-/// The attributes of a new chat. The owner's own come last and give way where the limit is met.
-fn attributes(inbound: &Inbound) -> BTreeMap<String, String> {
-    let message = &inbound.message;
-    let ours = [
-        ("channel", Some(message.channel.as_str())),
-        ("provider", Some(inbound.provider.as_str())),
-        ("account", Some(inbound.account.as_str())),
-        ("customerAddress", Some(message.from.as_str())),
-        ("businessAddress", Some(message.to.as_str())),
-        ("providerMessageId", Some(message.message_id.as_str())),
-        ("profileName", message.profile_name.as_deref()),
-    ];
-    let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let owners = inbound.number.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut attributes = BTreeMap::new();
-    let mut bytes = 0;
-    for (name, value) in ours.chain(owners) {
-        if !attributes.contains_key(name) && bytes + name.len() + value.len() <= ATTRIBUTES_BYTES {
-            bytes += name.len() + value.len();
-            attributes.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    attributes
-}
-
-/// What the agent reads: the text, then what came with it, one a line. Never empty.
-fn agent_text(inbound: &Inbound) -> String {
-    let message = &inbound.message;
-    let mut lines: Vec<String> =
-        Some(message.text.clone()).filter(|text| !text.trim().is_empty()).into_iter().collect();
-    for media in &message.media {
-        lines.push(match &media.url {
-            Some(url) if inbound.provider.facts().media_links_open => url.clone(),
-            _ => media_word(media),
-        });
-    }
-    if let Some(place) = &message.location {
-        let named = [&place.name, &place.address].into_iter().flatten().cloned();
-        let point = format!("{}, {}", place.latitude, place.longitude);
-        lines.push(format!("[location] {}", named.chain([point]).collect::<Vec<_>>().join(", ")));
-    }
-    if lines.is_empty() {
-        lines.extend(message.button_payload.clone().filter(|payload| !payload.trim().is_empty()));
-    }
-    if lines.is_empty() {
-        lines.push("[empty message]".to_owned());
-    }
-    cut(lines.join("\n"))
-}
-
-fn media_word(media: &Media) -> String {
-    let kind = media.content_type.as_deref().and_then(|kind| kind.split('/').next());
-    match (kind, &media.name) {
-        (Some(kind @ ("image" | "audio" | "video")), None) => format!("[{kind}]"),
-        (_, Some(name)) => format!("[file: {name}]"),
-        _ => "[file]".to_owned(),
-    }
-}
-
-/// Connect takes 16,384 bytes; no provider's message is as long, but links add to it.
-fn cut(text: String) -> String {
-    cut_to(text, *CONTENT_BYTES.end())
 }

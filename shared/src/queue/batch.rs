@@ -1,24 +1,23 @@
 //! Works through a batch of an SQS queue: what deliveries in both directions have in common.
 //!
-//! The way of an item: [`Work::place`] (whose turn it is) → [`Work::work`] → done, or what [`disposition`] says: back to
-//! the queue and not before a while, or to the dead-letter queue ([`Work::give_up`]). A group stops at its first failure:
-//! what comes after it must wait for it, unless it was given up ([`Work::LETS_BY`]). Only one that an item before it waits for ([`Done::NotItsTurn`]) goes first.
-//! Other groups of the batch go on.
+//! The way of an item: [`Work::work`] → done, or what [`disposition`] says: back to the queue and not before a while, or to
+//! the dead-letter queue ([`Work::give_up`]). A group stops at its first failure, as a FIFO queue demands; other groups of
+//! the batch go on.
 
 use std::{collections::VecDeque, convert::Infallible, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt, future::join_all};
-use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 
 use crate::{
     deadline::Deadline,
     error::{Error, Kind, Result},
     queue::{
-        disposition::{self, Next},
+        disposition::{self, Next, Patience, Tries},
         sqs::{Handle, Queues},
     },
+    store::conversations::Store,
     telemetry::Report,
 };
 
@@ -28,33 +27,25 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// What is kept of an invocation's time, at most, for sending back or putting aside what could not be done in it.
 const RESERVE: Duration = Duration::from_secs(2);
 
-/// Whose turn an item is.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    /// Items of one group are worked on one after the other.
-    pub group: String,
-    /// In the order of these, those that have none first; where they are the same, in that of their arrival.
-    pub time: Option<Timestamp>,
-    /// What [`Done::NotItsTurn`] calls it; none: nothing waits for it.
-    pub id: Option<String>,
-}
-
 /// Which queue item it is that brings something.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn<'a> {
+pub struct Receipt<'a> {
     /// The item's id: the same whenever the queue delivers it again.
     pub item: &'a str,
     /// Why it was put aside, where its owner has sent it round again from the dead-letter queue.
     pub again: Option<&'a str>,
+    /// How long ago it was put into the queue.
+    pub age: Duration,
 }
 
-impl<'a> Turn<'a> {
-    /// The turn that the item is.
+impl<'a> Receipt<'a> {
+    /// The item's.
     pub fn of(item: &'a SqsMessage) -> Self {
         let reason = item.message_attributes.get("reason");
         Self {
             item: item.message_id.as_deref().unwrap_or_default(),
             again: reason.and_then(|reason| reason.string_value.as_deref()),
+            age: age(item).unwrap_or_default(),
         }
     }
 }
@@ -66,8 +57,6 @@ pub enum Done {
     Yes,
     /// It is to come back then.
     NotYet(Duration),
-    /// It is to come back when what goes before it is done with: the [`Place::id`] of that, where it is known.
-    NotItsTurn(Option<String>),
 }
 
 /// An item whose work failed.
@@ -78,13 +67,11 @@ pub struct Failed<L> {
     pub left: L,
     /// It was given up before, for this reason, and that was not finished.
     pub reason: Option<String>,
-    /// How often it was tried, where that is not how often the queue has handed it over.
-    pub tries: Option<u32>,
 }
 
 impl<L: Default> From<Error> for Failed<L> {
     fn from(error: Error) -> Self {
-        Self { error, left: L::default(), reason: None, tries: None }
+        Self { error, left: L::default(), reason: None }
     }
 }
 
@@ -94,16 +81,22 @@ pub trait Work {
     const SERVICE: &'static str;
     /// The metric that counts failed tries, by code.
     const FAILED: &'static str;
-    /// Whether an item that is given up, and can't be put aside now, lets those behind it by: a FIFO queue's can't.
-    const LETS_BY: bool;
     /// See [`Failed::left`].
     type Left: Default;
 
     /// The queues that it works for.
     fn queues(&self) -> &Queues;
 
-    /// Whose turn an item is.
-    fn place(&self, item: &SqsMessage) -> Place;
+    /// Where tries are counted.
+    fn store(&self) -> &Store;
+
+    /// How long an item is tried.
+    fn patience(&self) -> Patience;
+
+    /// Items of one group are worked on one after the other. Of a queue that has no groups, each is one.
+    fn group(&self, item: &SqsMessage) -> String {
+        item.attributes.get("MessageGroupId").or(item.message_id.as_ref()).cloned().unwrap_or_default()
+    }
 
     /// Does the work.
     fn work(
@@ -124,32 +117,30 @@ pub trait Work {
         report: &mut Report,
     ) -> impl Future<Output = Result<bool>>;
 
-    /// These items of a group go back to the queue, most of them without having been looked at.
-    fn hand_back(&self, _items: &[&SqsMessage], _deadline: Deadline) -> impl Future<Output = Result<()>> {
+    /// An item is delayed: whoever waits for it is told.
+    fn tell_delay(
+        &self,
+        _item: &SqsMessage,
+        _deadline: Deadline,
+        _report: &mut Report,
+    ) -> impl Future<Output = Result<()>> {
         async { Ok(()) }
     }
 }
-
-/// An item, and whose turn it is.
-type Placed<'a> = (Place, &'a SqsMessage);
 
 /// Works through one batch. It never fails: what could not be done is in the answer, item by item.
 pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible> {
     let deadline = Deadline::of_invocation(event.context.deadline);
     let request_id = &event.context.request_id;
-    let mut groups: Vec<Vec<Placed<'_>>> = Vec::new();
+    let mut groups: Vec<(String, VecDeque<&SqsMessage>)> = Vec::new();
     for item in &event.payload.records {
-        let place = work.place(item);
-        let known = groups.iter_mut().find(|items| items.first().is_some_and(|(first, _)| first.group == place.group));
-        match known {
-            Some(items) => items.push((place, item)),
-            None => groups.push(vec![(place, item)]),
+        let group = work.group(item);
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, items)) => items.push_back(item),
+            None => groups.push((group, VecDeque::from([item]))),
         }
     }
-    for items in &mut groups {
-        items.sort_by_key(|(place, _)| place.time);
-    }
-    let failed = join_all(groups.into_iter().map(|items| group(work, items.into(), request_id, deadline))).await;
+    let failed = join_all(groups.into_iter().map(|(_, items)| run_group(work, items, request_id, deadline))).await;
     let mut answer = SqsBatchResponse::default();
     for id in failed.into_iter().flatten() {
         answer.add_failure(id);
@@ -157,53 +148,28 @@ pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsB
     Ok(answer)
 }
 
-/// One group's items, in order. Returns the ids of those that are not done with.
-async fn group<W: Work>(work: &W, mut left: VecDeque<Placed<'_>>, request_id: &str, deadline: Deadline) -> Vec<String> {
-    let mut failed = Vec::new();
-    // One goes first at a time: what it waits for itself is not looked for.
-    let mut gone_first = false;
-    while let Some((_, item)) = left.front() {
-        let (wait, behind) = match one(work, item, request_id, deadline).await {
-            Step::Done => {
-                left.pop_front();
-                gone_first = false;
-                continue;
+/// One group's items, in order, as far as they succeed. Returns the ids of those that are not done with.
+async fn run_group<W: Work>(
+    work: &W,
+    mut left: VecDeque<&SqsMessage>,
+    request_id: &str,
+    deadline: Deadline,
+) -> Vec<String> {
+    while let Some(item) = left.front() {
+        match run_item(work, item, request_id, deadline).await {
+            Step::Done => drop(left.pop_front()),
+            Step::Wait(wait) => {
+                // All wait alike: one that came back earlier would find the first in flight, or overtake it.
+                delay(work, &left, wait, request_id, deadline).await;
+                break;
             }
-            Step::Aside { time } if W::LETS_BY => {
-                delay(work, &[item], time, request_id, deadline).await;
-                failed.extend(item.message_id.clone());
-                left.pop_front();
-                gone_first = false;
-                continue;
-            }
-            Step::Aside { time } => (time, None),
-            Step::Wait { time, behind } => (time, behind),
-        };
-        let first = behind
-            .filter(|_| !gone_first)
-            .and_then(|id| left.iter().position(|(place, _)| place.id.as_ref() == Some(&id)))
-            .and_then(|at| left.remove(at));
-        if let Some(first) = first {
-            left.push_front(first);
-            gone_first = true;
-            continue;
         }
-        let items: Vec<_> = left.iter().map(|(_, item)| *item).collect();
-        // Half of the time is for what follows.
-        if items.len() > 1
-            && let Err(error) = work.hand_back(&items, Deadline::after(deadline.remaining() / 2)).await
-        {
-            tracing::warn!(request_id, ?error, "items of a group may come back in another order");
-        }
-        delay(work, &items, wait, request_id, deadline).await;
-        failed.extend(items.iter().filter_map(|item| item.message_id.clone()));
-        break;
     }
-    failed
+    left.iter().filter_map(|item| item.message_id.clone()).collect()
 }
 
 /// The queue hands these over again, and not before a while.
-async fn delay<W: Work>(work: &W, items: &[&SqsMessage], wait: Duration, request_id: &str, deadline: Deadline) {
+async fn delay<W: Work>(work: &W, items: &VecDeque<&SqsMessage>, wait: Duration, request_id: &str, deadline: Deadline) {
     let handles: Vec<_> = items.iter().filter_map(|item| handle(item)).collect();
     if let Err(error) = work.queues().delay(&handles, wait, deadline).await {
         tracing::warn!(request_id, ?error, "the queue's own visibility timeout applies");
@@ -214,20 +180,19 @@ async fn delay<W: Work>(work: &W, items: &[&SqsMessage], wait: Duration, request
 enum Step {
     /// Nothing is left to do.
     Done,
-    /// It comes back after this time, or once the one with this id is done.
-    Wait { time: Duration, behind: Option<String> },
-    /// It is given up, and comes back after this time to be put aside.
-    Aside { time: Duration },
+    /// It comes back after this time.
+    Wait(Duration),
 }
 
 /// One item.
-async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: Deadline) -> Step {
+async fn run_item<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: Deadline) -> Step {
     let left = deadline.remaining();
     if left < SHORTEST {
-        return Step::Wait { time: Duration::ZERO, behind: None };
+        return Step::Wait(Duration::ZERO);
     }
     let mut report = Report::new(W::SERVICE);
-    report.queued = number(item, "SentTimestamp").map(since);
+    report.item_id = item.message_id.clone();
+    report.queued = age(item);
     let receipts = number(item, "ApproximateReceiveCount").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     let work_deadline = Deadline::after(left.saturating_sub(RESERVE.min(left / 4)));
     let doing = AssertUnwindSafe(work.work(item, work_deadline, &mut report)).catch_unwind();
@@ -238,12 +203,11 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
     };
     let (outcome, step, error) = match outcome {
         Ok(Done::Yes) => ("done", Step::Done, None),
-        Ok(Done::NotYet(time)) => ("waits", Step::Wait { time, behind: None }, None),
-        Ok(Done::NotItsTurn(behind)) => ("waits", Step::Wait { time: disposition::in_turn(receipts), behind }, None),
+        Ok(Done::NotYet(time)) => ("waits", Step::Wait(time), None),
         Err(failed) => {
             let next = match &failed.reason {
                 Some(reason) => Err(reason.as_str()),
-                None => match disposition::next(&failed.error, receipts, failed.tries.unwrap_or(receipts)) {
+                None => match decide(work, item, &failed.error, receipts, deadline, &mut report).await {
                     Next::Later(wait) => Ok(wait),
                     Next::DeadLetter(reason) => {
                         report.note(reason);
@@ -251,28 +215,88 @@ async fn one<W: Work>(work: &W, item: &SqsMessage, request_id: &str, deadline: D
                     }
                 },
             };
-            match next {
-                Ok(time) => ("later", Step::Wait { time, behind: None }, Some(failed.error)),
-                Err(reason) => match AssertUnwindSafe(work.give_up(item, &failed, reason, deadline, &mut report))
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|_| Err(Error::internal("the handler panicked")))
-                {
-                    Ok(aside) => (if aside { "dead letter" } else { "given up" }, Step::Done, Some(failed.error)),
-                    Err(error) => {
-                        tracing::error!(request_id, ?error, "not put aside: the item goes back to the queue");
-                        ("later", Step::Aside { time: disposition::pause(receipts) }, Some(failed.error))
+            let (outcome, step) = match next {
+                Ok(wait) => ("later", Step::Wait(wait)),
+                Err(reason) => {
+                    let aside = AssertUnwindSafe(work.give_up(item, &failed, reason, deadline, &mut report));
+                    let panicked = |_| Err(Error::internal("the handler panicked"));
+                    match aside.catch_unwind().await.unwrap_or_else(panicked) {
+                        Ok(true) => ("dead letter", Step::Done),
+                        Ok(false) => ("given up", Step::Done),
+                        Err(error) => {
+                            tracing::error!(request_id, ?error, "not dead-lettered: the item goes back to the queue");
+                            ("later", Step::Wait(disposition::pause(receipts)))
+                        }
                     }
-                },
-            }
+                }
+            };
+            (outcome, step, Some(failed.error))
         }
     };
     report.finish_item(request_id, outcome, receipts, error.as_ref(), W::FAILED);
     step
 }
 
+/// Counts a failure, tells of a delay when that is due, and decides what happens next.
+async fn decide<W: Work>(
+    work: &W,
+    item: &SqsMessage,
+    error: &Error,
+    receipts: u32,
+    deadline: Deadline,
+    report: &mut Report,
+) -> Next {
+    let kind = error.kind();
+    let patience = work.patience();
+    let age = age(item).unwrap_or_default();
+    // What was not tried costs no call before somebody is to be told of it.
+    let is_young = patience.notice.into_iter().chain([patience.end]).all(|time| age < time);
+    let uncounted = match kind {
+        Kind::StartsPaced | Kind::StoreUnavailable => true,
+        Kind::AccountShut => is_young,
+        _ => disposition::permanent(kind).is_some(),
+    };
+    if uncounted {
+        let tries = Tries { age, same: receipts, ..Tries::default() };
+        return disposition::next(error, &tries, &patience);
+    }
+    let id = item.message_id.as_deref().unwrap_or_default();
+    let Ok(mut record) = work.store().tries(id, deadline).await else {
+        // The table ends nothing by itself.
+        return disposition::next(error, &Tries { age, same: 1, ..Tries::default() }, &patience);
+    };
+    let is_try = kind != Kind::AccountShut;
+    let same = if is_try { record.add(kind.code()) } else { 1 };
+    let mut tries = Tries { age, same, was_tried: record.was_tried(), was_told: record.was_told() };
+    let mut next = disposition::next(error, &tries, &patience);
+    if matches!(next, Next::DeadLetter(_)) {
+        return next;
+    }
+    let mut is_changed = is_try;
+    if disposition::is_notice_due(error, &tries, &patience) {
+        match work.tell_delay(item, deadline, report).await {
+            Ok(()) => {
+                record.tell();
+                tries.was_told = true;
+                is_changed = true;
+                next = disposition::next(error, &tries, &patience);
+            }
+            Err(error) => tracing::warn!(?error, "the delay could not be told of"),
+        }
+    }
+    if is_changed && let Err(error) = work.store().put_tries(id, record, deadline).await {
+        tracing::warn!(?error, "a try was not counted");
+    }
+    next
+}
+
 fn handle(item: &SqsMessage) -> Option<Handle<'_>> {
     Some(Handle { queue_arn: item.event_source_arn.as_deref()?, receipt: item.receipt_handle.as_deref()? })
+}
+
+/// Since an item was put into the queue.
+fn age(item: &SqsMessage) -> Option<Duration> {
+    number(item, "SentTimestamp").map(since)
 }
 
 fn number(item: &SqsMessage, attribute: &str) -> Option<u64> {

@@ -3,4 +3,8 @@
 
 pub mod batch;
 pub mod disposition;
+pub mod event;
+pub mod fifo;
+pub mod gate;
+pub mod pace;
 pub mod sqs;

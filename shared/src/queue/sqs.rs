@@ -10,7 +10,8 @@ use aws_config::SdkConfig;
 use aws_lambda_events::sqs::SqsMessage;
 use aws_sdk_sqs::{
     Client,
-    types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry},
+    primitives::Blob,
+    types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue},
 };
 
 use crate::{
@@ -18,74 +19,42 @@ use crate::{
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
+    queue::fifo::{Entry, FifoQueue, failed},
     retry,
 };
 
 /// A batch has at most this many items ("Amazon SQS message quotas").
-const BATCH_ITEMS: usize = 10;
+pub(super) const BATCH_ITEMS: usize = 10;
 
 /// A batch and each of its items have at most 1 MiB ("Amazon SQS message quotas"); some is left for ids.
-const BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+pub(super) const BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
 
 /// The queue of messages on their way to Connect.
-pub struct InboundQueue {
-    client: Client,
-    url: String,
-}
+pub struct InboundQueue(FifoQueue);
 
 impl InboundQueue {
     /// A client; no call is made.
     pub fn new(config: &SdkConfig, url: impl Into<String>) -> Self {
-        Self { client: Client::new(config), url: url.into() }
+        Self(FifoQueue::new(config, url))
     }
 
-    /// Stores the messages, in order, ten to a call. What was stored and is sent again within five minutes, here or by
-    /// the provider, is dropped by the queue.
+    /// Stores the messages, in order ([`FifoQueue::send`]). What was stored and is sent again within five minutes, here or by
+    /// the provider, is dropped by the queue. An error that may pass comes before one that will not: the provider sends all
+    /// of them again then.
     pub async fn send(&self, messages: &[Inbound], deadline: Deadline) -> Result<()> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        for message in messages {
-            let item = message.to_item()?;
-            if item.len() > BATCH_BYTES {
-                return Err(Error::new(Kind::Validation, "The message is too large to be stored"));
-            }
-            if batch.len() == BATCH_ITEMS || bytes + item.len() > BATCH_BYTES {
-                self.send_batch(std::mem::take(&mut batch), deadline).await?;
-                bytes = 0;
-            }
-            bytes += item.len();
-            batch.push(
-                SendMessageBatchRequestEntry::builder()
-                    .id(batch.len().to_string())
-                    .message_group_id(message.group_id())
-                    .message_deduplication_id(message.deduplication_id())
-                    .message_body(item)
-                    .build()
-                    .map_err(Error::internal)?,
-            );
-        }
-        if batch.is_empty() { Ok(()) } else { self.send_batch(batch, deadline).await }
+        let entries = messages.iter().map(entry).collect::<Result<Vec<_>>>()?;
+        let failed = self.0.send(&entries, deadline).await.into_iter().filter_map(Result::err);
+        failed.max_by_key(|error| error.kind() == Kind::NotStored).map_or(Ok(()), Err)
     }
+}
 
-    async fn send_batch(&self, batch: Vec<SendMessageBatchRequestEntry>, deadline: Deadline) -> Result<()> {
-        let request = self.client.send_message_batch().queue_url(&self.url);
-        retry::until(deadline, async || {
-            let request = request.clone().set_entries(Some(batch.clone()));
-            let output = Box::pin(request.send())
-                .await
-                .map_err(|error| not_stored().caused_by(Failure::of("SendMessageBatch", &error)))?;
-            // The whole batch goes again: what was stored is dropped as a duplicate, and order is kept.
-            match output.failed.first() {
-                None => Ok(()),
-                Some(failed) => Err(not_stored().caused_by(format!("SendMessageBatch: {}", failed.code))),
-            }
-        })
-        .await
-        .map_err(|error| match error.kind() {
-            Kind::NotStored => error,
-            _ => not_stored().caused_by(error),
-        })
-    }
+fn entry(message: &Inbound) -> Result<Entry> {
+    Ok(Entry {
+        group_id: message.queue_group_id(),
+        deduplication_id: message.deduplication_id(),
+        body: message.to_item()?,
+        attributes: Vec::new(),
+    })
 }
 
 /// The queues that `deliver-message` and `send-reply` work for: what failed is delayed, what can't be delivered is put
@@ -155,20 +124,16 @@ impl Queues {
         deadline: Deadline,
     ) -> Result<()> {
         let url = self.dead_letter_url.as_deref().ok_or_else(|| Error::internal("DEAD_LETTER_QUEUE_URL is not set"))?;
-        let attribute = |text: &str| {
-            let attribute = MessageAttributeValue::builder().data_type("String").string_value(text);
-            attribute.build().map_err(Error::internal)
-        };
         // The item's id and not the message's: an item that was put back and fails again is a dead letter again.
         let id = item.message_id.as_deref().unwrap_or_default();
         let body = body.or(item.body.as_deref()).unwrap_or_default();
         let mut request = self.client.send_message().queue_url(url).message_body(body);
-        let texts =
-            item.message_attributes.iter().filter_map(|(name, value)| Some((name, value.string_value.as_ref()?)));
-        for (name, text) in texts.filter(|(name, text)| *name != "reason" && !text.is_empty()) {
-            request = request.message_attributes(name, attribute(text)?);
+        for (name, value) in attributes(item).into_iter().filter(|(name, _)| name != "reason") {
+            request = request.message_attributes(name, value);
         }
-        request = request.message_attributes("reason", attribute(reason)?);
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(reason);
+        let attribute = attribute.build().map_err(Error::internal)?;
+        request = request.message_attributes("reason", attribute);
         if url.ends_with(".fifo") {
             // A repeat within five minutes, by a delivery that was cut short, is dropped.
             let group = item.attributes.get("MessageGroupId").map_or(id, String::as_str);
@@ -185,7 +150,7 @@ impl Queues {
 
     /// Puts a message into the customer's group of this queue.
     pub async fn send(&self, queue_arn: &str, message: &Inbound, deadline: Deadline) -> Result<()> {
-        let (group, deduplication) = (message.group_id(), message.deduplication_id());
+        let (group, deduplication) = (message.queue_group_id(), message.deduplication_id());
         self.send_item(queue_arn, &message.to_item()?, &group, &deduplication, deadline).await
     }
 
@@ -207,10 +172,7 @@ impl Queues {
             .message_group_id(group_id)
             .message_deduplication_id(deduplication_id);
         retry::until(deadline, async || {
-            Box::pin(request.clone().send())
-                .await
-                .map(drop)
-                .map_err(|error| not_stored().caused_by(Failure::of("SendMessage", &error)))
+            Box::pin(request.clone().send()).await.map(drop).map_err(|error| failed("SendMessage", &error))
         })
         .await
     }
@@ -238,6 +200,18 @@ impl Queues {
     }
 }
 
-fn not_stored() -> Error {
+pub(super) fn not_stored() -> Error {
     Error::new(Kind::NotStored, "The message could not be stored; send it again")
+}
+
+/// An item's message attributes, to be sent on as they came. With raw delivery they are part of what a topic says.
+pub fn attributes(item: &SqsMessage) -> Vec<(String, MessageAttributeValue)> {
+    let attributes = item.message_attributes.iter().filter_map(|(name, value)| {
+        let attribute = MessageAttributeValue::builder()
+            .data_type(value.data_type.as_deref()?)
+            .set_string_value(value.string_value.clone().filter(|text| !text.is_empty()))
+            .set_binary_value(value.binary_value.as_ref().map(|bytes| Blob::new(bytes.0.clone())));
+        attribute.build().ok().map(|attribute| (name.clone(), attribute))
+    });
+    attributes.collect()
 }

@@ -16,7 +16,10 @@ use jiff::{
 };
 use serde_json::Value;
 
-use crate::reply::{link::with_url, markdown};
+use crate::{
+    mend,
+    reply::{link::with_url, markdown},
+};
 
 /// The last line, where there is a choice. A bot matches the title of a choice; few understand its number.
 const REPLY: &str = "Reply with your choice.";
@@ -25,7 +28,7 @@ const MINUTES_OF_DAY: f64 = 1440.0;
 
 /// The text of an interactive message; `None` where there is nothing to read.
 pub(super) fn text_of(content: &str) -> Option<String> {
-    let message: Value = serde_json::from_str(content).unwrap_or_default();
+    let message: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
     let mut lines = Lines::default();
     let body = body(&message);
     match message.get("templateType").and_then(Value::as_str) {
@@ -42,7 +45,7 @@ pub(super) fn text_of(content: &str) -> Option<String> {
 /// Source: amazon-connect-chat-interface, a choice in a carousel (`listTitle`, `selectionText`) and action buttons
 /// (`action`).
 pub(super) fn response_text_of(content: &str) -> Option<String> {
-    let response: Value = serde_json::from_str(content).unwrap_or_default();
+    let response: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
     let chosen = [Some(&response), response.get("data")].into_iter().flatten().find_map(|choice| {
         let (title, selection) = (title(choice, "listTitle")?, title(choice, "selectionText")?);
         let colon = if title.ends_with(':') { "" } else { " -" };

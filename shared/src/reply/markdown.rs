@@ -4,7 +4,7 @@
 //! `RichMessageRenderer`). Agents also type what merely looks like Markdown, and a lost word costs more than a marker
 //! too many. So some markers stay, where CommonMark would eat them:
 //!
-//! * emphasis within a word or number (`5*4`) or a bare URL;
+//! * emphasis within a word or number (`5*4`, `c******ll@g****.com`) or a bare URL, and of punctuation alone (`***-**-1234`);
 //! * `~~struck~~`, which without its marks says the opposite;
 //! * link definitions (`[Note]: urgent`) and the references to them;
 //! * HTML that isn't well known (`a <b and c> d`);
@@ -275,18 +275,29 @@ impl<'a> Writer<'a> {
     /// An emphasis with markers of `width` bytes.
     fn emphasis(&mut self, range: &Range<usize>, width: usize) {
         let close = range.end.saturating_sub(width);
-        let stays = [range.start, close].into_iter().any(|at| {
-            let within_word = |text: Option<char>| text.is_some_and(|character| character.is_ascii_alphanumeric());
-            self.is_in_url(at)
-                || within_word(self.source.get(..at).and_then(|before| before.chars().next_back()))
-                    && within_word(self.source.get(at + width..).and_then(|after| after.chars().next()))
-        });
         let open = range.start..range.start + width;
+        let says_nothing =
+            |text: &str| text.chars().all(|character| character.is_ascii_punctuation() || character == ' ');
+        let stays = [range.start, close].into_iter().any(|at| self.is_in_url(at) || self.is_within_word(at))
+            || self.source.get(open.end..close).is_some_and(says_nothing);
         let marker = if stays { self.source.get(open.clone()) } else { None };
         if let Some(marker) = marker {
             self.write(marker, open);
         }
         self.emphases.push(marker);
+    }
+
+    /// Whether the run of markers at `at` stands in the middle of a word, as in `5*4`, `c******ll` and `g****.com`.
+    fn is_within_word(&self, at: usize) -> bool {
+        let (before, after) = self.source.split_at_checked(at).unwrap_or_default();
+        let marker = after.chars().next().unwrap_or_default();
+        let is_part = |outwards: &mut dyn Iterator<Item = char>| {
+            // What joins the parts of an address may stand between.
+            let mut rest =
+                outwards.skip_while(|character| *character == marker).skip_while(|joint| ".@/".contains(*joint));
+            rest.next().is_some_and(is_of_word)
+        };
+        is_part(&mut before.chars().rev()) && is_part(&mut after.chars())
     }
 
     fn is_in_url(&self, at: usize) -> bool {
@@ -496,6 +507,12 @@ impl<'a> HtmlTag<'a> {
         }
         String::new()
     }
+}
+
+/// A letter of a script that has blanks between words and capitals, or a digit. In others, emphasis stands within a line
+/// of letters.
+fn is_of_word(character: char) -> bool {
+    character.is_lowercase() || character.is_uppercase() || character.is_numeric()
 }
 
 /// Whether a whole line of `between` is blank, markers of quotes aside.

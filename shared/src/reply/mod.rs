@@ -2,13 +2,13 @@
 //!
 //! The way of a reply: [`streamed::Streamed::read`] (what Connect said, and whether it is for the customer) →
 //! [`text`] (its words) → [`Replies::deliver`] → the record of how far it is ([`crate::store::replies`]) → the parts that fit
-//! the provider ([`crate::sms::segments`]) → [`crate::sender::Sender`], one after the other.
+//! the provider ([`crate::sms::segments`]) → [`crate::sender::Sender`], one after the other. Its order is the queue's.
 //!
 //! A part is handed over once. Where a call was not answered, or its caller died, it may have been: then it is handed over
-//! again only if the provider knows a repeat ([`crate::sms::providers::Credentials::knows_repeats`]); else the reply ends
-//! there, and the agent is told. What can't be sent for good the agent reads in the chat, as said by the customer's
-//! participant: `[not delivered] …`, with the words that were not sent, and why.
+//! again only if the provider supports idempotency ([`crate::sms::contract::Facts::supports_idempotency`]); else the reply
+//! ends there, and the agent is told ([`give_up`]).
 
+mod give_up;
 mod interactive;
 mod link;
 mod markdown;
@@ -16,26 +16,26 @@ pub mod streamed;
 pub mod text;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use aws_config::SdkConfig;
+pub use give_up::Told;
 
 use crate::{
-    aws::{
-        participant::{Participants, Said},
-        settings::SettingsSource,
-    },
-    chat::{CONTENT_BYTES, cut_to},
+    aws::{participant::Participants, settings::SettingsSource},
     config,
     deadline::Deadline,
     digest::hash,
     error::{Error, Kind, Result},
-    queue::batch::{Done, Failed, Turn},
+    queue::{
+        batch::{Done, Failed, Receipt},
+        disposition::Patience,
+        gate::{Entry, Gates, PROBE_TIMEOUT},
+    },
     reply::streamed::{Content, Streamed},
-    sender::Sender,
+    sender::{Sender, Sent},
     settings::Account,
     sms::{
         segments,
@@ -43,19 +43,16 @@ use crate::{
     },
     store::{
         conversations::{Addressee, Store},
-        replies::{Begun, Next, Part, Progress, ReplyId, ReplyRecord},
+        replies::{Begun, NextPart, Part, Progress, ReplyId, ReplyLease},
     },
     telemetry::Report,
 };
 
-/// How long one reply waits for another one that is being sent.
-const IN_TURN: Duration = Duration::from_secs(5);
-
-/// How soon it looks again, at most.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-
 /// When a reply comes back for whose first part there is no time.
 const NO_TIME: Duration = Duration::from_secs(1);
+
+/// When one comes back that a live sender has leased, or that a concurrent invocation changed.
+const LEASED: Duration = Duration::from_secs(5);
 
 /// What is kept of the time for the record of a part.
 const RECORD: Duration = Duration::from_millis(1500);
@@ -66,6 +63,9 @@ pub struct Replies {
     participants: Participants,
     settings: SettingsSource,
     sender: Sender,
+    patience: Patience,
+    gates: Mutex<Gates>,
+    started: Instant,
 }
 
 /// A reply that ended before its end.
@@ -83,14 +83,47 @@ pub struct Undelivered {
 
 type Outcome = Result<Done, Failed<Undelivered>>;
 
+/// A reply, and where it goes.
+struct Reply<'a> {
+    id: ReplyId<'a>,
+    /// None: it can't be put into words.
+    text: Option<&'a str>,
+    addressee: Addressee,
+    /// Who wrote its record.
+    by: Option<String>,
+    /// The first part that is not known to have been taken.
+    part: Part,
+}
+
+impl Reply<'_> {
+    /// It ends before this part.
+    fn ended(&self, error: Error, part: Part, by: Option<&str>) -> Failed<Undelivered> {
+        let left = Undelivered {
+            by: by.map(str::to_owned),
+            part,
+            words: self.text.map(|text| rest(text, part).to_owned()),
+            group_id: Some(self.addressee.group_id.clone()),
+        };
+        Failed { left, ..error.into() }
+    }
+
+    /// It ends before it was begun, this time.
+    fn not_begun(&self, error: Error) -> Failed<Undelivered> {
+        self.ended(error, self.part, self.by.as_deref())
+    }
+}
+
 impl Replies {
     /// Makes the clients; no call is made.
     pub fn new(sdk: &SdkConfig, config: config::SendReply) -> Self {
         Self {
             store: Store::new(sdk, config.conversations_table.as_deref()),
-            participants: Participants::new(sdk),
+            participants: Participants::new(sdk).with_one_try(),
             settings: SettingsSource::new(config.settings, sdk),
             sender: Sender::new(sdk),
+            patience: config.patience,
+            gates: Mutex::default(),
+            started: Instant::now(),
         }
     }
 
@@ -101,10 +134,25 @@ impl Replies {
         self
     }
 
+    /// What is remembered.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How long a reply is tried.
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
     /// Does what an item asks for.
-    pub async fn deliver(&self, item: &Streamed, turn: Turn<'_>, deadline: Deadline, report: &mut Report) -> Outcome {
+    pub async fn deliver(
+        &self,
+        item: &Streamed,
+        receipt: Receipt<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Outcome {
         report.contact_id = Some(item.initial_contact_id.clone()).filter(|id| !id.is_empty());
-        // Here, where a panic is an item's failure, and not where the batch is put in order.
         let content = item.content();
         let text = match &content {
             Content::Nothing(why) => {
@@ -120,89 +168,95 @@ impl Replies {
             Content::Text(text) => Some(text.trim_end()),
             Content::Unsendable => None,
         };
-        let id = name(item);
-        let mut known = self.store.reply(id, deadline).await?;
-        let Some(addressee) = &known.addressee.take() else {
-            // What the flow says next must not overtake this.
-            self.store.keep_turn(id, &mut known, deadline).await?;
+        let known = self.store.reply(name(item), deadline).await?;
+        let part = known.part();
+        let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let account = self.account(addressee).await;
-        let part = known.part();
-        let undelivered = |part: Part, by: Option<&str>| Undelivered {
-            by: by.map(str::to_owned),
-            part,
-            words: text.map(|text| rest(text, part).to_owned()),
-            group_id: Some(addressee.group_id.clone()),
-        };
-        let by = known.by.clone();
-        let ended = |error: Error, part: Part| Failed { left: undelivered(part, by.as_deref()), ..error.into() };
-        match &known.progress {
-            Progress::None | Progress::Waiting(_) | Progress::Sending(_) => (),
-            Progress::Sent => return self.duplicate(id, &mut known, deadline, report).await,
-            Progress::Busy(_) => return Ok(Done::NotItsTurn(None)),
-            Progress::GivenUp { item, .. } if turn.again.is_some() && item != turn.item => (),
-            Progress::GivenUp { item, .. } if item != turn.item => {
-                return self.duplicate(id, &mut known, deadline, report).await;
-            }
-            Progress::GivenUp { reason, .. } => {
-                let error = Error::new(Kind::SendRefused, "The reply was given up");
-                return Err(Failed { reason: Some(reason.clone()), ..ended(error, part) });
-            }
+        let reply = Reply { id: name(item), text, addressee, by: known.by, part };
+        if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
+            return outcome;
         }
-        let account = match account {
+        let account = match self.account(&reply.addressee, report).await {
             Ok(account) => account,
-            Err(error) => {
-                self.store.keep_turn(id, &mut known, deadline).await?;
-                return Err(ended(error, part));
-            }
+            Err(error) => return Err(reply.not_begun(error)),
         };
-        if matches!(known.progress, Progress::Sending(_)) && !account.provider().facts().supports_idempotency {
+        self.send(&reply, &known.progress, &account, receipt, deadline, report).await
+    }
+
+    /// Sends a reply from its part on, if it may be begun.
+    async fn send(
+        &self,
+        reply: &Reply<'_>,
+        progress: &Progress,
+        account: &Account,
+        receipt: Receipt<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Outcome {
+        let is_in_doubt = matches!(progress, Progress::Sending(_));
+        if is_in_doubt && !account.provider().facts().supports_idempotency {
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
-            return Err(ended(error.caused_by("a delivery ended between the call and its record"), part));
+            return Err(reply.not_begun(error.caused_by("a delivery ended between the call and its record")));
         }
-        let Some(text) = text else {
+        let Some(text) = reply.text else {
             let error = Error::new(Kind::SendRefused, "It can't be put into words");
-            return Err(ended(error.caused_by("a content type that no phone can show"), part));
+            return Err(reply.not_begun(error.caused_by("a content type that no phone can show")));
         };
-        let shortest = self.sender.shortest() + RECORD;
-        if deadline.remaining() < shortest {
-            self.store.keep_turn(id, &mut known, deadline).await?;
+        if deadline.remaining() < self.sender.shortest(account) + RECORD {
             return Ok(Done::NotYet(NO_TIME));
         }
-        let lease = match self.begin(id, &mut known, &addressee.group_id, part, deadline).await? {
-            Begun::Yes(lease) => lease,
-            Begun::OptedOut => return Err(ended(Error::new(Kind::OptedOut, "The customer has opted out"), part)),
-            Begun::Busy => return Ok(Done::NotItsTurn(None)),
-            Begun::NotItsTurn(first) => return Ok(Done::NotItsTurn(first)),
+        let is_probe = match self.enter(account) {
+            Entry::Open => false,
+            Entry::Probe => true,
+            // It must be tried once before it may expire.
+            Entry::Shut(_) if receipt.age >= self.patience.end && *progress == Progress::None => true,
+            Entry::Shut(wait) => return Err(reply.not_begun(shut(wait))),
         };
-        let limit = account.credentials.limit(addressee.channel);
+        let group_id = &reply.addressee.group_id;
+        let begun = self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, reply.part, deadline).await?;
+        match begun {
+            Begun::Yes(lease) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
+            Begun::OptedOut => Err(reply.not_begun(opted_out())),
+            Begun::Changed => Ok(Done::NotYet(LEASED)),
+        }
+    }
+
+    /// Hands the parts over, one after the other.
+    #[expect(clippy::too_many_arguments, reason = "all of them change from call to call")]
+    async fn send_parts(
+        &self,
+        reply: &Reply<'_>,
+        text: &str,
+        account: &Account,
+        lease: ReplyLease<'_>,
+        mut is_probe: bool,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Outcome {
+        let limit = account.credentials.limit(reply.addressee.channel);
         let owner = lease.owner().to_owned();
-        let tries = known.tries.saturating_add(1);
-        let over = |error: Error, part: Part| Failed { left: undelivered(part, Some(&owner)), ..error.into() };
-        let mut part = part;
+        let mut part = reply.part;
         while let Some((body, after)) = segments::first(rest(text, part), limit) {
-            if deadline.remaining() < shortest {
+            if deadline.remaining() < self.sender.shortest(account) + RECORD {
                 self.store.postpone_reply(lease, part, deadline).await?;
                 return Ok(Done::NotYet(Duration::ZERO));
             }
-            let key = key(id, part.number);
-            let outbound = Outbound {
-                channel: addressee.channel,
-                from: &addressee.business,
-                from_id: addressee.business_id.as_deref(),
-                to: &addressee.customer,
-                text: body,
-                key: &key,
-            };
-            let time = Deadline::after(deadline.remaining().saturating_sub(RECORD));
-            if let Err(error) = self.sender.send(&account, &outbound, time, report).await {
+            if part != reply.part
+                && let Entry::Shut(wait) = self.enter(account)
+            {
+                self.store.postpone_reply(lease, part, deadline).await?;
+                return Err(reply.ended(shut(wait), part, Some(&owner)));
+            }
+            let sent = self.send_part(reply, body, part, account, is_probe, deadline, report).await;
+            is_probe = false;
+            if let Err(error) = sent {
                 // What can't be repeated is decided here: nobody may try it again.
                 let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
                 if !is_over {
                     self.store.postpone_reply(lease, part, deadline).await?;
                 }
-                return Err(Failed { tries: Some(tries), ..over(error, part) });
+                return Err(reply.ended(error, part, Some(&owner)));
             }
             report.count("TextSent", 1);
             part = Part { number: part.number + 1, at: text.len() - after.len() };
@@ -210,14 +264,11 @@ impl Replies {
                 break;
             }
             match self.store.next_part(&lease, part, deadline).await? {
-                Next::Yes => (),
-                Next::OptedOut => {
-                    let error = Error::new(Kind::OptedOut, "The customer has opted out");
-                    return Err(over(error, part));
-                }
-                Next::NotItsTurn => {
+                NextPart::Yes => (),
+                NextPart::OptedOut => return Err(reply.ended(opted_out(), part, Some(&owner))),
+                NextPart::Changed => {
                     report.note("the lease was taken away");
-                    return Ok(Done::NotItsTurn(None));
+                    return Ok(Done::NotYet(LEASED));
                 }
             }
         }
@@ -226,146 +277,76 @@ impl Replies {
         Ok(Done::Yes)
     }
 
-    /// Takes the right to send, once nobody else of the conversation has it.
-    async fn begin<'a>(
+    /// Hands one part to the provider, and tells the account's gate what came of it.
+    #[expect(clippy::too_many_arguments, reason = "all of them change from call to call")]
+    async fn send_part(
         &self,
-        id: ReplyId<'a>,
-        known: &mut ReplyRecord,
-        group_id: &str,
+        reply: &Reply<'_>,
+        body: &str,
         part: Part,
+        account: &Account,
+        is_probe: bool,
         deadline: Deadline,
-    ) -> Result<Begun<'a>> {
-        let until = Deadline::after(IN_TURN.min(deadline.remaining().saturating_sub(RECORD)));
-        loop {
-            let begun = self.store.begin_reply(id, known, group_id, part, deadline).await?;
-            let wait = LOOK_AGAIN.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if !matches!(begun, Begun::Busy) || until.remaining() < wait {
-                return Ok(begun);
-            }
-            tokio::time::sleep(wait).await;
-        }
+        report: &mut Report,
+    ) -> Result<()> {
+        let key = key(reply.id, part.number);
+        let addressee = &reply.addressee;
+        let outbound = Outbound {
+            channel: addressee.channel,
+            from: &addressee.business,
+            from_id: addressee.business_id.as_deref(),
+            to: &addressee.customer,
+            text: body,
+            contact_id: reply.id.contact_id,
+            key: &key,
+        };
+        let time = deadline.remaining().saturating_sub(RECORD);
+        let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
+        let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
+        self.gates().leave(&account.name, answer, self.started.elapsed());
+        outcome.map(drop)
     }
 
-    async fn account(&self, addressee: &Addressee) -> Result<Arc<Account>> {
-        let settings = self.settings.current().await?;
-        let account = settings.account(&addressee.account).filter(|account| account.provider() == addressee.provider);
+    fn enter(&self, account: &Account) -> Entry {
+        self.gates().enter(&account.name, self.started.elapsed())
+    }
+
+    fn gates(&self) -> std::sync::MutexGuard<'_, Gates> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account of a chat: by its name, or, where the owner has changed that since, by provider and our address.
+    async fn account(&self, addressee: &Addressee, report: &mut Report) -> Result<Arc<Account>> {
+        let settings = self.settings.current(report).await?;
+        let account = settings.account_for(addressee.provider, &addressee.account, &addressee.business);
         account.cloned().ok_or_else(|| misconfigured("the settings no longer have the account"))
-    }
-
-    async fn duplicate(
-        &self,
-        id: ReplyId<'_>,
-        known: &mut ReplyRecord,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Outcome {
-        self.store.leave_turn(id, known, deadline).await?;
-        report.note("a duplicate");
-        report.count("ReplyDuplicate", 1);
-        Ok(Done::Yes)
-    }
-
-    /// These were not looked at: what is to be sent of them keeps its place.
-    pub async fn keep_turns(&self, items: &[Streamed], deadline: Deadline) -> Result<()> {
-        let is_sent = |item: &&Streamed| matches!(read(item), Ok(Content::Text(_) | Content::Unsendable));
-        let ids: Vec<_> = items.iter().filter(is_sent).map(name).collect();
-        self.store.keep_turns(&ids, deadline).await
-    }
-
-    /// The reply will not be sent: it is so recorded, and the agent is told, once.
-    ///
-    /// What a bot or the flow says is told of once per chat: a bot takes what it is told for the customer's answer, and
-    /// answers that, without end.
-    pub async fn give_up(
-        &self,
-        item: &Streamed,
-        turn: Turn<'_>,
-        failed: &Failed<Undelivered>,
-        reason: &str,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<Told> {
-        let id = name(item);
-        let found;
-        let left = if failed.left.group_id.is_some() {
-            &failed.left
-        } else {
-            found = self.left(id, deadline).await?;
-            &found
-        };
-        let Some(group_id) = &left.group_id else { return Ok(Told::Nobody) };
-        let words = match &left.words {
-            Some(words) => words.clone(),
-            // What it panicked at may have been this.
-            None => match read(item) {
-                Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
-                Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
-                Ok(Content::Ended | Content::Nothing(_)) => return Ok(Told::Nobody),
-                Err(_) => "a message that could not be read".to_owned(),
-            },
-        };
-        if !self.store.give_reply_up(id, left.by.as_deref(), left.part, turn.item, reason, deadline).await? {
-            return Err(Error::new(
-                Kind::StoreUnavailable,
-                "Somebody else has done something about the reply; look again",
-            ));
-        }
-        report.count("ReplyNotDelivered", 1);
-        let (mut conversation, _) = self.store.customer(group_id, deadline).await?;
-        if conversation.contact_id.as_deref() != Some(id.contact_id) {
-            report.note("the agent was not told: the chat has ended");
-            return Ok(Told::Nobody);
-        }
-        if item.is_automatic && self.store.was_told(id, deadline).await? {
-            report.note("the chat was told of an earlier one");
-            return Ok(Told::Before);
-        }
-        let text = not_delivered(words, why(reason));
-        let token = hash(&["not delivered", id.contact_id, id.item_id]);
-        let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
-        let (told, note) = match said {
-            Ok(Said::Yes) => {
-                if item.is_automatic {
-                    self.store.told(id, deadline).await?;
-                }
-                (Told::Agent, "the agent was told")
-            }
-            Ok(Said::No) => (Told::Nobody, "the agent was not told: the chat has ended"),
-            // No later try would be taken either, and the owner must know.
-            Err(error) if error.kind() == Kind::ConnectRejected => {
-                (Told::Nobody, "the agent was not told: Connect refuses it")
-            }
-            Err(error) => return Err(error),
-        };
-        report.note(note);
-        Ok(told)
-    }
-
-    /// How far a reply is whose delivery did not live to tell.
-    async fn left(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Undelivered> {
-        let mut known = self.store.reply(id, deadline).await?;
-        // Nobody has it sent, and nothing else will be recorded of it.
-        if known.addressee.is_none() {
-            self.store.leave_turn(id, &mut known, deadline).await?;
-        }
-        Ok(Undelivered {
-            part: known.part(),
-            by: known.by,
-            words: None,
-            group_id: known.addressee.map(|addressee| addressee.group_id),
-        })
     }
 }
 
-/// Who knows that a reply was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// The agent, in the chat.
-    Agent,
-    /// Whoever reads the chat, of an earlier one.
-    Before,
-    /// Nobody in the chat could be told.
-    Nobody,
+/// What there is to do about a reply that was begun before; none: it is to be sent.
+fn before(reply: &Reply<'_>, progress: &Progress, receipt: Receipt<'_>, report: &mut Report) -> Option<Outcome> {
+    match progress {
+        Progress::None | Progress::Waiting(_) | Progress::Sending(_) => None,
+        Progress::Busy(_) => Some(Ok(Done::NotYet(LEASED))),
+        Progress::GivenUp { item, .. } if receipt.again.is_some() && item != receipt.item => None,
+        Progress::GivenUp { item, reason, .. } if item == receipt.item => {
+            let error = Error::new(Kind::SendRefused, "The reply was given up");
+            Some(Err(Failed { reason: Some(reason.clone()), ..reply.not_begun(error) }))
+        }
+        Progress::Sent | Progress::GivenUp { .. } => {
+            report.note("a duplicate");
+            report.count("ReplyDuplicate", 1);
+            Some(Ok(Done::Yes))
+        }
+    }
+}
+
+fn opted_out() -> Error {
+    Error::new(Kind::OptedOut, "The customer has opted out")
+}
+
+fn shut(wait: Duration) -> Error {
+    Error::new(Kind::AccountShut, "The provider takes nothing for this account now").retry_after(wait)
 }
 
 /// A reply's text from this part on. All of it, where a new version reads the item otherwise.
@@ -373,35 +354,11 @@ fn rest(text: &str, part: Part) -> &str {
     text.get(part.at..).unwrap_or(text)
 }
 
-/// What an agent reads, within what Connect takes.
-fn not_delivered(words: String, why: &str) -> String {
-    const MARK: &str = "[not delivered] ";
-    let why = format!("\n({why})");
-    format!("{MARK}{}{why}", cut_to(words, CONTENT_BYTES.end() - MARK.len() - why.len()))
-}
-
-/// What an agent reads of a reason.
-fn why(reason: &str) -> &'static str {
-    match reason {
-        "opted_out" => "the customer has opted out of messages",
-        "may_have_been_delivered" => {
-            "the provider did not answer: the customer may have received the first part of this"
-        }
-        "send_refused" => "the provider refused it",
-        _ => "the bridge could not send it",
-    }
-}
-
-/// What it says; an error where that can't be read without a panic.
-fn read(item: &Streamed) -> std::thread::Result<Content> {
-    catch_unwind(AssertUnwindSafe(|| item.content()))
-}
-
 fn name(item: &Streamed) -> ReplyId<'_> {
-    ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id, time: item.time }
+    ReplyId { contact_id: &item.initial_contact_id, item_id: &item.id }
 }
 
-/// What a provider that knows repeats tells this part by.
+/// Idempotency key of one part.
 fn key(id: ReplyId<'_>, part: usize) -> String {
     hash(&["part", id.contact_id, id.item_id, &part.to_string()])
 }

@@ -17,11 +17,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
+    digest::{hash, sha256_hex},
     error::{Error, Result},
+    mend,
     reply::text,
 };
 
 const CHAT_ENDED: &str = "application/vnd.amazonaws.connect.event.chat.ended";
+const TYPING: &str = "application/vnd.amazonaws.connect.event.typing";
 
 /// Longer than any id of Connect's.
 const ID_BYTES: usize = 256;
@@ -37,6 +40,8 @@ pub struct Streamed {
     /// Whether a bot or the flow said it.
     pub is_automatic: bool,
     said: Said,
+    /// Tells it from every other item of the chat.
+    deduplication: [String; 3],
 }
 
 /// What was said, not yet in words: [`Streamed::content`].
@@ -44,6 +49,7 @@ enum Said {
     Message { content_type: String, content: String },
     Attachments(Vec<String>),
     Ended,
+    AgentTypes,
     Nothing(&'static str),
 }
 
@@ -105,11 +111,12 @@ struct Metadata {
 impl Streamed {
     /// Reads a queue message. The error repeats nothing of it.
     pub fn read(message: &SqsMessage) -> Result<Self> {
-        let body = message.body.as_deref().unwrap_or_default();
+        let body = mend::json(message.body.as_deref().unwrap_or_default().as_bytes());
         // An item has no `Message`.
-        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(body) {
+        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(&body)
+        {
             Ok(notification) => (
-                serde_json::from_str(&notification.message).map_err(|_| wrong())?,
+                serde_json::from_str(&mend::json(notification.message.as_bytes())).map_err(|_| wrong())?,
                 notification
                     .message_attributes
                     .into_iter()
@@ -117,7 +124,7 @@ impl Streamed {
                     .collect(),
             ),
             Err(_) => (
-                serde_json::from_str(body).map_err(|_| wrong())?,
+                serde_json::from_str(&body).map_err(|_| wrong())?,
                 message
                     .message_attributes
                     .iter()
@@ -131,17 +138,35 @@ impl Streamed {
         let time = item.absolute_time.as_deref().and_then(|time| time.parse().ok());
         let is_automatic = matches!(role.as_deref(), Some("SYSTEM" | "CUSTOM_BOT"));
         let given_id = item.id.clone();
+        let deduplication = item.deduplication();
         let said = item.said(role.as_deref(), visibility.as_deref())?;
         // What is sent must be told from what was sent before. Receipts have no id of their own.
         let id = match (&said, given_id) {
-            (Said::Nothing(_) | Said::Ended, None) => String::new(),
+            (Said::Nothing(_) | Said::AgentTypes | Said::Ended, None) => String::new(),
             (_, given) => named(given, "Id")?,
         };
         let initial_contact_id = match (&said, initial_contact_id) {
             (Said::Nothing(_), None) => String::new(),
             (_, given) => named(given, "InitialContactId")?,
         };
-        Ok(Self { id, initial_contact_id, time, is_automatic, said })
+        Ok(Self { id, initial_contact_id, time, is_automatic, said, deduplication })
+    }
+
+    /// Whether `send-reply` has anything to do about it.
+    pub fn is_forwarded(&self) -> bool {
+        !matches!(self.said, Said::Nothing(_))
+    }
+
+    /// The outbound queue's `MessageGroupId`: one chat, whose items stay in order.
+    pub fn group_id(&self) -> String {
+        sha256_hex(&self.initial_contact_id)
+    }
+
+    /// The outbound queue's `MessageDeduplicationId`. An attachment is streamed under one id before and after its scan, and an
+    /// event need not have an id.
+    pub fn deduplication_id(&self) -> String {
+        let [id, kind, status] = &self.deduplication;
+        hash(&[&self.initial_contact_id, id, kind, status])
     }
 
     /// What to do about it.
@@ -154,6 +179,7 @@ impl Streamed {
             },
             Said::Attachments(names) => Content::Text(text::of_attachments(names.iter().map(String::as_str))),
             Said::Ended => Content::Ended,
+            Said::AgentTypes => Content::Nothing("an agent types"),
             Said::Nothing(why) => Content::Nothing(why),
         }
     }
@@ -168,6 +194,13 @@ fn named(id: Option<String>, name: &'static str) -> Result<String> {
 }
 
 impl Item {
+    /// `Id` (else `AbsoluteTime`), type, and an attachment's status.
+    fn deduplication(&self) -> [String; 3] {
+        let id = self.id.as_ref().or(self.absolute_time.as_ref()).cloned().unwrap_or_default();
+        let statuses = self.attachments.iter().flatten().filter_map(|attachment| attachment.status.as_deref());
+        [id, self.kind.clone().unwrap_or_default(), statuses.collect::<Vec<_>>().join(",")]
+    }
+
     /// "Forward messages to the end customer … where visibility is CUSTOMER or ALL, and the participant role is not
     /// CUSTOMER" (administrator guide). What tells no visibility is not sent: it may be between agents.
     fn said(self, role: Option<&str>, visibility: Option<&str>) -> Result<Said> {
@@ -179,6 +212,9 @@ impl Item {
         let kind = self.kind.as_deref().ok_or_else(|| Error::invalid("Type", "is missing"))?;
         if kind == "Notification" {
             return Err(wrong());
+        }
+        if kind == "EVENT" && role == Some("AGENT") && content_type.eq_ignore_ascii_case(TYPING) {
+            return Ok(Said::AgentTypes);
         }
         if !matches!(kind, "MESSAGE" | "ATTACHMENT") {
             return Ok(Said::Nothing("not a message"));
@@ -294,6 +330,24 @@ mod tests {
     }
 
     #[test]
+    fn half_a_character_costs_no_reply() {
+        let item = item(&json!({ "Content": "See you at 6 HERE" })).to_string().replace("HERE", r"\ud83d");
+        let attributes = json!({ "MessageVisibility": { "Type": "String", "Value": "ALL" } });
+        let notification = json!({ "Type": "Notification", "Message": item, "MessageAttributes": attributes });
+        let mut wrapped = SqsMessage::default();
+        wrapped.body = Some(notification.to_string());
+        let mut raw = SqsMessage::default();
+        raw.body = Some(item);
+        raw.message_attributes =
+            serde_json::from_value(json!({ "MessageVisibility": { "stringValue": "ALL", "dataType": "String" } }))
+                .unwrap();
+        for message in [wrapped, raw] {
+            let Content::Text(text) = Streamed::read(&message).unwrap().content() else { panic!("no text") };
+            assert_eq!(text, "See you at 6 \u{fffd}");
+        }
+    }
+
+    #[test]
     fn only_what_is_for_the_customer_is_text() {
         for (label, changes, visibility, expected) in [
             ("an agent's", json!({}), Some("ALL"), "text: Hello"),
@@ -311,6 +365,13 @@ mod tests {
             (
                 "typing",
                 json!({ "Type": "EVENT", "ContentType": "application/vnd.amazonaws.connect.event.typing" }),
+                Some("ALL"),
+                "nothing: an agent types",
+            ),
+            (
+                "the customer's typing",
+                json!({ "Type": "EVENT", "ContentType": "application/vnd.amazonaws.connect.event.typing",
+                        "ParticipantRole": "CUSTOMER" }),
                 Some("ALL"),
                 "nothing: not a message",
             ),
@@ -340,6 +401,37 @@ mod tests {
             let attributes: Vec<_> = visibility.map(|value| ("MessageVisibility", value)).into_iter().collect();
             assert_eq!(content(&item(&changes), &attributes), expected, "{label}");
         }
+    }
+
+    #[test]
+    fn ids_of_the_outbound_queue_tell_items_and_chats_apart() {
+        let ids = |changes: Value| {
+            let streamed = read(&item(&changes), &ALL, false).unwrap();
+            (streamed.group_id(), streamed.deduplication_id())
+        };
+        let (group, one) = ids(json!({}));
+        // printf c-1 | sha256sum
+        assert_eq!(group, "a6f7ef47ee8dc84af9056a3051ddc302f19581a96eb7e12f510fdf550326a399");
+        assert_eq!((group.len(), one.len()), (64, 64));
+        assert_eq!(ids(json!({})).1, one, "again");
+        let approved = |status: &str| json!({ "Type": "ATTACHMENT", "Attachments": [{ "Status": status }] });
+        let mut all = vec![one];
+        for changes in [
+            json!({ "Id": "i-2" }),
+            json!({ "InitialContactId": "c-2" }),
+            approved("IN_PROGRESS"),
+            approved("APPROVED"),
+        ] {
+            all.push(ids(changes).1);
+        }
+        let ended =
+            |time: &str| json!({ "Id": null, "Type": "EVENT", "ContentType": CHAT_ENDED, "AbsoluteTime": time });
+        all.push(ids(ended("2024-03-20T09:36:56.174Z")).1);
+        all.push(ids(ended("2024-03-20T09:36:57.174Z")).1);
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
     }
 
     #[test]

@@ -5,7 +5,10 @@
 
 mod aws;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use aws_config::SdkConfig;
 use http::{HeaderMap, header::CONTENT_TYPE, header::RETRY_AFTER};
@@ -14,21 +17,44 @@ use crate::{
     aws::FRESH,
     deadline::Deadline,
     error::{Error, Kind, Result},
-    retry,
+    queue::gate::Answer,
     sender::aws::AwsSenders,
     settings::Account,
     sms::send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken},
     telemetry::Report,
 };
 
-/// How long a provider may take for one text. Whoever gives up earlier makes it one that may have been sent.
+/// How long a provider may take for one text. Whoever gives up earlier leaves the outcome unknown.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same where the provider supports idempotency: the text can be sent again.
+const TIMEOUT_IF_IDEMPOTENT: Duration = Duration::from_secs(4);
 
 /// How long until it is plain that a provider can't be reached. Nothing was sent then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// More than any answer has that says something.
 const ANSWER_BYTES: usize = 64 * 1024;
+
+/// What became of a text.
+pub struct Sent {
+    /// Whether the provider took it.
+    pub outcome: Result<Taken>,
+    /// What that says of the account.
+    pub answer: Answer,
+}
+
+/// What a failure says of the account.
+fn answer(error: &Error, took: Duration, timeout: Duration) -> Answer {
+    match (error.kind(), error.wait()) {
+        (Kind::ConversationThrottled, _) => Answer::Answered,
+        (Kind::Throttled, wait) => Answer::Throttled { wait },
+        (Kind::ProviderUnavailable | Kind::OutcomeUnknown, Some(wait)) => Answer::Throttled { wait: Some(wait) },
+        (Kind::OutcomeUnknown, None) if took >= timeout.mul_f64(0.9) => Answer::Hung { after: took },
+        (Kind::ProviderUnavailable, None) if took >= CONNECT_TIMEOUT => Answer::Hung { after: took },
+        _ => Answer::Answered,
+    }
+}
 
 /// The senders' clients.
 pub struct Sender {
@@ -51,42 +77,51 @@ impl Sender {
         self
     }
 
-    /// No text is handed over with less time than this left: cut off by our own deadline, it would be one that may have been
-    /// sent.
-    pub fn shortest(&self) -> Duration {
-        self.timeout / 2
+    /// No text is handed over with less time than this left: cut off by our own deadline, its outcome would be unknown.
+    pub fn shortest(&self, account: &Account) -> Duration {
+        self.timeout(account) / 2
     }
 
-    /// Hands a text to the account's provider. What was surely not taken is tried again within `deadline`; so is what may
-    /// have been, if the provider knows a repeat.
+    fn timeout(&self, account: &Account) -> Duration {
+        if account.provider().facts().supports_idempotency {
+            self.timeout.min(TIMEOUT_IF_IDEMPOTENT)
+        } else {
+            self.timeout
+        }
+    }
+
+    /// Hands a text to the account's provider, once, within `deadline`: what is to be tried again goes back to the queue.
     pub async fn send(
         &self,
         account: &Account,
         outbound: &Outbound<'_>,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<Taken> {
-        retry::in_own_time(deadline, self.shortest(), async || {
-            let timeout = self.timeout.min(deadline.remaining());
-            let started = std::time::Instant::now();
-            let outcome = match account.credentials.request(outbound)? {
-                ApiCall::Http(request) => self.post(account, &request, timeout).await,
-                ApiCall::AwsSms(call) => self.aws.send_sms(&call, account.send_base_url.as_ref(), timeout).await,
-                ApiCall::AwsSocial(call) => {
-                    self.aws.send_whatsapp(&call, account.send_base_url.as_ref(), timeout).await
-                }
-            };
-            report.provider_called(started.elapsed());
-            match outcome {
-                Err(error)
-                    if error.kind() == Kind::OutcomeUnknown && account.provider().facts().supports_idempotency =>
-                {
-                    Err(Error::new(Kind::ProviderUnavailable, "The provider did not answer").caused_by(error))
-                }
-                outcome => outcome,
+    ) -> Sent {
+        let timeout = self.timeout(account).min(deadline.remaining());
+        let call = match account.credentials.request(outbound) {
+            Ok(call) => call,
+            Err(error) => return Sent { outcome: Err(error), answer: Answer::Answered },
+        };
+        let started = Instant::now();
+        let outcome = match call {
+            ApiCall::Http(request) => self.post(account, &request, timeout).await,
+            ApiCall::AwsSms(call) => self.aws.send_sms(&call, account.send_base_url.as_ref(), timeout).await,
+            ApiCall::AwsSocial(call) => self.aws.send_whatsapp(&call, account.send_base_url.as_ref(), timeout).await,
+        };
+        let took = started.elapsed();
+        report.provider_called(took);
+        let answer = match &outcome {
+            Err(error) => answer(error, took, timeout),
+            Ok(_) => Answer::Answered,
+        };
+        let outcome = match outcome {
+            Err(error) if error.kind() == Kind::OutcomeUnknown && account.provider().facts().supports_idempotency => {
+                Err(Error::new(Kind::ProviderUnavailable, "The provider did not answer").caused_by(error))
             }
-        })
-        .await
+            outcome => outcome,
+        };
+        Sent { outcome, answer }
     }
 
     async fn post(&self, account: &Account, request: &HttpRequest, timeout: Duration) -> Result<Taken> {

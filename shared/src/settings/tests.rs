@@ -1,7 +1,11 @@
 use serde_json::{Value, json};
 
 use super::{Credentials, Fields, Settings};
-use crate::{error::Kind, secret::Secret, sms::providers::ProviderId};
+use crate::{
+    error::Kind,
+    secret::Secret,
+    sms::{opt_out::DEFAULT_WORDS, providers::ProviderId},
+};
 
 const TOKEN: &str = "s3cret-t0ken";
 
@@ -63,7 +67,7 @@ fn a_whole_account_is_read() {
     assert_eq!(twilio.shared_keys["SK1"], Secret::new("shared"));
 
     let signalwire = settings.account("signalwire").unwrap();
-    assert_eq!(signalwire.opt_out_words, ["STOP", "STOPALL", "UNSUBSCRIBE"]);
+    assert_eq!(signalwire.opt_out_words, DEFAULT_WORDS);
     let shown = format!("{settings:?}");
     for hidden in [TOKEN, "current", "5550100", "as written", "shared\""] {
         assert!(!shown.contains(hidden), "{hidden} in {shown}");
@@ -97,7 +101,8 @@ fn candidates_are_the_paths_account_or_all_of_the_provider() {
 #[test]
 fn the_age_has_a_default_for_each_provider() {
     for provider in ProviderId::ALL {
-        let expected = if matches!(provider, ProviderId::Telnyx | ProviderId::VonageMessages) { 300 } else { 0 };
+        let limited = [ProviderId::Telnyx, ProviderId::VonageMessages, ProviderId::Webhook];
+        let expected = if limited.contains(provider) { 300 } else { 0 };
         assert_eq!(provider.facts().max_age_seconds, expected, "{provider}");
     }
     let settings = account(json!({"provider": "twilio", "auth_tokens": ["a"], "max_age_seconds": 60}));
@@ -124,8 +129,8 @@ fn errors_name_account_and_field() {
         (json!({"accounts": {}}), "accounts must be a list"),
         (json!({"accounts": [TOKEN]}), "accounts[0] must be an object"),
         (json!({"accounts": [{"name": "us"}]}), "accounts[0] (us): provider is required"),
-        (json!({"accounts": [{"provider": "quoted-value"}]}), "accounts[0]: provider is unknown"),
-        (json!({"accounts": [{"provider": 1}]}), "accounts[0]: provider is unknown"),
+        (json!({"accounts": [{"provider": "quoted-value"}]}), "accounts[0]: provider must be one of twilio, "),
+        (json!({"accounts": [{"provider": 1}]}), "accounts[0]: provider must be one of twilio, "),
         (json!({"accounts": [{"provider": "twilio"}]}), "accounts[0]: auth_tokens or shared_keys is required"),
         (json!({"accounts": [{"provider": "signalwire"}]}), "accounts[0]: signing_keys is required"),
         (us(json!({"auth_tokens": []})), "accounts[0] (us): auth_tokens must be a list of at least one text"),

@@ -41,8 +41,9 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The URL of the certificate that [`Self::verify`] needs, once the webhook has passed all checks that cost nothing.
-    fn certificate_url(&self, _webhook: &Webhook) -> Option<String> {
+    /// The URL of the certificate that [`Self::verify`] needs, once the webhook has passed all checks that cost nothing,
+    /// and what the certificate would prove.
+    fn certificate_url(&self, _webhook: &Webhook) -> Option<(String, Proof)> {
         None
     }
 }
@@ -70,6 +71,8 @@ pub struct Facts {
     /// The send API sends a text once, however often it gets the same [`Outbound::key`]. Elsewhere a text whose outcome is
     /// unknown is not sent again.
     pub supports_idempotency: bool,
+    /// `send_base_url` stands for the provider's host. Not where the account names the whole URL.
+    pub takes_send_base_url: bool,
 }
 
 impl Facts {
@@ -85,6 +88,7 @@ impl Facts {
             max_body: 1024 * 1024,
             media_links_open: false,
             supports_idempotency: false,
+            takes_send_base_url: true,
         }
     }
 }

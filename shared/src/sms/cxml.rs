@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::{constant_time, digest};
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
     sms::{
         form::Form,
-        message::{Channel, Event, FromKind, Location, Media, Message, OptOut, plus},
+        lines,
+        message::{Channel, Event, FromKind, Ignored, Location, Media, Message, OptOut, Referral, plus},
         send::{HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Rejection, Webhook},
     },
@@ -17,6 +19,21 @@ use crate::{
 
 /// Any other content type is Twilio's error 12300: <https://www.twilio.com/docs/api/errors/12300>.
 pub(super) const ACCEPTED: (&str, &str) = ("text/xml", r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#);
+
+/// `MessageType`s whose content stands in the fields that are read here. A blank one of these is a blank message.
+const KNOWN_TYPES: [&str; 11] = [
+    "text",
+    "image",
+    "audio",
+    "video",
+    "document",
+    "sticker",
+    "media",
+    "location",
+    "contacts",
+    "button",
+    "interactive",
+];
 
 const BODY_HASH: &str = "bodySHA256";
 
@@ -44,7 +61,7 @@ pub(super) fn read_message(form: &Form<'_>, provider: &'static str, message_id: 
     let channel = match prefix.map(str::to_ascii_lowercase).as_deref() {
         Some("whatsapp") => Channel::Whatsapp,
         Some("rcs") => Channel::Rcs,
-        Some(_) => return Ok(Event::ignored("unsupported channel")),
+        Some(_) => return Ok(Event::ignored(Ignored::Channel)),
         // WhatsApp sometimes comes without its prefix.
         None if form.filled("WaId").is_some() => Channel::Whatsapp,
         None if media.is_empty() => Channel::Sms,
@@ -56,18 +73,26 @@ pub(super) fn read_message(form: &Form<'_>, provider: &'static str, message_id: 
     let mut message = Message::new(provider, channel, message_id, address(from), address(to));
     message.text = form.get("Body").unwrap_or_default().to_owned();
     if message.text.trim().is_empty()
-        && let Some(button) = form.filled("ButtonText")
+        && let Some(button) = form.filled("ButtonText").or_else(|| form.filled("ListTitle"))
     {
         message.text = button.to_owned();
     }
     message.media = media;
+    message.location = location(form);
     message.segments = form.get("NumSegments").and_then(|count| count.parse().ok());
     message.account = form.filled("AccountSid").map(str::to_owned);
     message.messaging_service = form.filled("MessagingServiceSid").map(str::to_owned);
     message.in_reply_to = form.filled("OriginalRepliedMessageSid").map(str::to_owned);
-    message.button_payload = form.filled("ButtonPayload").map(str::to_owned);
+    message.button_payload = form.filled("ButtonPayload").or_else(|| form.filled("ListId")).map(str::to_owned);
     message.profile_name = form.filled("ProfileName").map(str::to_owned);
-    message.location = location(form);
+    message.referral =
+        Referral::of(form.get("ReferralSourceId"), form.get("ReferralHeadline"), form.get("ReferralSourceUrl"));
+    if let Some(line) = form_line(form) {
+        message.describe(&line);
+    }
+    if message.is_blank() && form.get("MessageType").is_some_and(|kind| !KNOWN_TYPES.contains(&kind)) {
+        message.describe(&lines::unsupported(None));
+    }
     message.opt_out = form.get("OptOutType").and_then(|word| match word.trim().to_ascii_uppercase().as_str() {
         "STOP" => Some(OptOut::Stop),
         "START" => Some(OptOut::Start),
@@ -79,6 +104,15 @@ pub(super) fn read_message(form: &Form<'_>, provider: &'static str, message_id: 
         .filter(|id| *id != message.from && FromKind::of(id) == Some(FromKind::Bsuid))
         .map(|id| vec![id.to_owned()]);
     Ok(message.into())
+}
+
+/// What a customer entered in a form of WhatsApp's, as JSON: <https://www.twilio.com/docs/content/whatsapp-flows>.
+fn form_line(form: &Form<'_>) -> Option<String> {
+    let json = form.filled("FlowData").or_else(|| form.filled("InteractiveData"))?;
+    let data = lines::answers(&Value::String(json.to_owned()))?;
+    let reply = data.get("nfm_reply").and_then(Value::as_object).unwrap_or(&data);
+    let answers = reply.get("response_json").and_then(lines::answers).unwrap_or_else(|| reply.clone());
+    Some(lines::form(&answers))
 }
 
 /// The form that SignalWire takes likewise.
@@ -94,7 +128,7 @@ pub(super) fn create_message(
     let address = |address: &str| match outbound.channel {
         Channel::Whatsapp => format!("whatsapp:{address}"),
         Channel::Rcs => format!("rcs:{address}"),
-        Channel::Sms | Channel::Mms => address.to_owned(),
+        Channel::Sms | Channel::Mms | Channel::Own(_) => address.to_owned(),
     };
     let fields = [("To", &*address(outbound.to)), ("From", &*address(outbound.from)), ("Body", outbound.text)];
     Ok(HttpRequest::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))
@@ -167,7 +201,8 @@ pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<Taken, NotT
         // "Too Many Requests"; WhatsApp's "Rate limit exceeded" for a sender, and "Channel … throughput".
         "20429" | "63018" => Some(Reason::Throttled),
         // A queue of this sender is full ("Message queue full", "SMS queue is full").
-        "30001" | "21611" => Some(Reason::Throttled),
+        "30001" => Some(Reason::Throttled),
+        "21611" => Some(Reason::ThrottledHere),
         _ => None,
     })
     .map(|()| Taken::at(body, "/sid"))

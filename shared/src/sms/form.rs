@@ -4,22 +4,44 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::error::{Error, Kind};
+use crate::{error::Error, sms::webhook::Rejection};
+
+/// How many parameters a form may have; a message has some forty at most.
+pub(crate) const PARAMETERS: usize = 250;
+
+/// The longest name of a parameter.
+const NAME_BYTES: usize = 64;
+
+/// Whether a provider would name a parameter so: letters, digits, `-`, `_` and `.`, beginning with a letter. Where names and
+/// values are signed without what separates them, others are a sign that somebody has moved the borders.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Refuses what is no provider's form before it costs memory.
+pub(crate) fn check(input: &[u8]) -> Result<(), Rejection> {
+    let mut count = 0;
+    for (name, _) in form_urlencoded::parse(input) {
+        count += 1;
+        if count > PARAMETERS || !is_name(&name) {
+            return Err(Rejection::Malformed);
+        }
+    }
+    Ok(())
+}
 
 /// Parameters in the order of their arrival, decoded. Blank and repeated ones are kept, since they are signed.
 pub(crate) struct Form<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    is_utf8: bool,
 }
 
 impl<'a> Form<'a> {
     /// Decodes a form body or a query. Bytes that are no UTF-8 become U+FFFD, as in the frameworks that the providers'
-    /// SDKs are used with; [`Self::require_utf8`] tells.
+    /// SDKs are used with: a signature over decoded parameters is one over these.
     pub(crate) fn read(input: &'a [u8]) -> Self {
-        let pairs: Vec<_> = form_urlencoded::parse(input).collect();
-        let replaced: usize = pairs.iter().map(|(name, value)| replacements(name) + replacements(value)).sum();
-        let is_utf8 = replaced == 0 || replaced <= written_replacements(input);
-        Self { pairs, is_utf8 }
+        Self { pairs: form_urlencoded::parse(input).collect() }
     }
 
     /// The parameters that a JSON object's own texts, numbers and booleans make; what is nested is left out.
@@ -36,13 +58,7 @@ impl<'a> Form<'a> {
                 Some((Cow::Borrowed(name.as_str()), value))
             })
             .collect();
-        Self { pairs, is_utf8: true }
-    }
-
-    /// Fails where bytes had to be replaced. Called after verification only: before it, a wrong byte is a wrong
-    /// signature.
-    pub(crate) fn require_utf8(self) -> Result<Self, Error> {
-        if self.is_utf8 { Ok(self) } else { Err(Error::new(Kind::Validation, "The parameters are not UTF-8")) }
+        Self { pairs }
     }
 
     /// The first value of a parameter.
@@ -66,20 +82,28 @@ impl<'a> Form<'a> {
     }
 }
 
-fn replacements(text: &str) -> usize {
-    text.matches(char::REPLACEMENT_CHARACTER).count()
-}
-
-/// How many U+FFFD the sender wrote itself.
-fn written_replacements(input: &[u8]) -> usize {
-    let escaped = input.windows(9).filter(|window| window.eq_ignore_ascii_case(b"%EF%BF%BD")).count();
-    let raw = input.windows(3).filter(|window| *window == "\u{FFFD}".as_bytes()).count();
-    escaped + raw
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Form;
+    use super::{Form, PARAMETERS, Rejection, check};
+
+    #[test]
+    fn what_no_provider_sends_is_refused() {
+        for (input, is_form) in [
+            (&b""[..], true),
+            (b"Body=Hello&MediaUrl0=x&api-key=1&concat_ref.x=2&&From=", true),
+            (b"=x", false),
+            (b"Body+Hello=x", false),
+            (b"Body%2B1415=x", false),
+            (b"1=x", false),
+            ("Bödy=x".as_bytes(), false),
+            (b"%FF=x", false),
+        ] {
+            assert_eq!(check(input), if is_form { Ok(()) } else { Err(Rejection::Malformed) }, "{input:?}");
+        }
+        assert!(check(&b"a&".repeat(PARAMETERS)).is_ok());
+        assert!(check(&b"a&".repeat(PARAMETERS + 1)).is_err());
+        assert!(check(format!("{}=x", "a".repeat(65)).as_bytes()).is_err());
+    }
 
     #[test]
     fn blank_and_repeated_parameters_are_kept() {
@@ -92,19 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn invalid_utf8_is_told_from_a_replacement_character() {
-        for (input, valid) in [
-            (&b"a=x"[..], true),
-            (b"a=%EF%BF%BD", true),
-            (b"a=%ef%bf%bd", true),
-            ("a=\u{FFFD}".as_bytes(), true),
-            (b"a=%FF", false),
-            (b"a=\xff", false),
-            (b"%FF=a", false),
-            (b"a=%EF%BF%BD%FF", false),
-            (b"a=%ED%A0%80", false),
+    fn bytes_that_are_no_text_are_replaced() {
+        for (input, expected) in [
+            (&b"a=x%FFy"[..], "x\u{fffd}y"),
+            (b"a=x\xffy", "x\u{fffd}y"),
+            (b"a=%EF%BF%BD", "\u{fffd}"),
+            (b"a=%E9t%C3%A9", "\u{fffd}té"),
+            (b"a=%ED%A0%BD", "\u{fffd}\u{fffd}\u{fffd}"),
         ] {
-            assert_eq!(Form::read(input).require_utf8().is_ok(), valid, "{input:?}");
+            assert_eq!(Form::read(input).get("a"), Some(expected), "{input:?}");
         }
     }
 }

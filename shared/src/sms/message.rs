@@ -1,71 +1,23 @@
 //! The normal form of a message: what every provider's webhook is read into, and what travels in a queue item.
 
-use std::{borrow::Cow, fmt};
-
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use crate::{
-    error::{Error, Result},
-    secret::Secret,
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    fmt,
+    sync::{Mutex, PoisonError},
 };
 
-/// What one part of a webhook says.
-#[derive(Clone, PartialEq)]
-pub enum Event {
-    /// A customer wrote.
-    Message(Box<Message>),
-    /// Authentic, and nothing for an agent: a status report, a reaction, an unsupported type. Answered as accepted.
-    Ignored {
-        /// For the log and a metric; fixed words.
-        reason: &'static str,
-    },
-    /// An SNS topic asks whether it may send here. Confirm with the API, never by fetching a URL.
-    SubscriptionConfirmation {
-        /// The topic, which is one of the account's.
-        topic_arn: String,
-        /// Proves to SNS that we got this.
-        token: Secret,
-    },
-    /// Meta's handshake: the text to answer with.
-    Challenge(String),
-}
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-impl Event {
-    /// An event that is no message.
-    pub fn ignored(reason: &'static str) -> Self {
-        Self::Ignored { reason }
-    }
-
-    /// The message, if it is one.
-    pub fn message(&self) -> Option<&Message> {
-        match self {
-            Self::Message(message) => Some(message),
-            Self::Ignored { .. } | Self::SubscriptionConfirmation { .. } | Self::Challenge(_) => None,
-        }
-    }
-}
-
-impl From<Message> for Event {
-    fn from(message: Message) -> Self {
-        Self::Message(Box::new(message))
-    }
-}
-
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message(message) => message.fmt(f),
-            Self::Ignored { reason } => write!(f, "Ignored({reason})"),
-            Self::SubscriptionConfirmation { topic_arn, .. } => write!(f, "SubscriptionConfirmation({topic_arn})"),
-            Self::Challenge(_) => f.write_str("Challenge"),
-        }
-    }
-}
+pub use super::event::{Event, Ignored};
+use crate::{
+    error::{Error, Result},
+    mend,
+};
 
 /// The network that a message came over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// Text.
     Sms,
@@ -75,9 +27,39 @@ pub enum Channel {
     Whatsapp,
     /// Rich communication services.
     Rcs,
+    /// One of the owner's own, by the name that the settings give it.
+    Own(ChannelName),
+}
+
+/// The name of a channel of the owner's own: 1 to 32 of `a-z 0-9 _ -`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChannelName(&'static str);
+
+impl ChannelName {
+    /// Keeps each name once, for as long as the program runs: the settings have few.
+    fn of(name: &str) -> Option<Self> {
+        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let is_name = (1..=32).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
+        // What a widget's chats are called.
+        if !is_name || name == "web" {
+            return None;
+        }
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = known.get(name).copied().unwrap_or_else(|| Box::leak(name.to_owned().into_boxed_str()));
+        known.insert(kept);
+        Some(Self(kept))
+    }
 }
 
 impl Channel {
+    /// The channel of this name, be it a network's or the owner's own. `None`: it is no name of a channel.
+    pub fn named(name: &str) -> Option<Self> {
+        let networks = [Self::Sms, Self::Mms, Self::Whatsapp, Self::Rcs];
+        let network = networks.into_iter().find(|channel| channel.as_str() == name);
+        network.or_else(|| ChannelName::of(name).map(Self::Own))
+    }
+
     /// The word for contact attributes.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -85,12 +67,26 @@ impl Channel {
             Self::Mms => "mms",
             Self::Whatsapp => "whatsapp",
             Self::Rcs => "rcs",
+            Self::Own(ChannelName(name)) => name,
         }
     }
 
     /// Whether it is text messaging of the phone network, where STOP and START have their meaning.
     pub fn is_text_messaging(self) -> bool {
         matches!(self, Self::Sms | Self::Mms)
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Channel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| D::Error::custom("no such channel"))
     }
 }
 
@@ -203,6 +199,29 @@ pub struct Location {
     pub address: Option<String>,
 }
 
+/// The advertisement or post that led a customer here.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referral {
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<String>,
+    /// What stands above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headline: Option<String>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl Referral {
+    /// None where nothing is known of it. Blank texts count as absent.
+    pub fn of(source_id: Option<&str>, headline: Option<&str>, url: Option<&str>) -> Option<Self> {
+        let filled = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let referral = Self { source_id: filled(source_id), headline: filled(headline), url: filled(url) };
+        (referral != Self::default()).then_some(referral)
+    }
+}
+
 /// Which part of a long message this is, where the provider leaves the joining to us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concat {
@@ -232,8 +251,11 @@ pub struct Message {
     pub from_kind: Option<FromKind>,
     /// Our address.
     pub to: String,
-    /// The text, as it was written; empty where there is none.
+    /// The text, as it was written; empty where there is none. Lines of ours may follow it: see [`Self::describe`].
     pub text: String,
+    /// The text begins with a line of ours, not with the customer's words.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub described: bool,
     /// Media, in the sender's order.
     #[serde(default)]
     pub media: Vec<Media>,
@@ -267,6 +289,9 @@ pub struct Message {
     /// A place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// The advertisement that led the customer here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
     /// Part of a long message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concat: Option<Concat>,
@@ -289,6 +314,10 @@ pub struct Message {
     /// [`crate::inbound::Inbound`].
     #[serde(skip)]
     pub reply_from: Option<String>,
+    /// What the provider signed for this message only, where its signature leaves the text out. Not part of the normal form:
+    /// see [`crate::inbound::Inbound::once`].
+    #[serde(skip)]
+    pub signed_once: Option<String>,
 }
 
 impl Message {
@@ -310,6 +339,7 @@ impl Message {
             from,
             to: to.into(),
             text: String::new(),
+            described: false,
             media: Vec::new(),
             received_at: None,
             segments: None,
@@ -321,6 +351,7 @@ impl Message {
             in_reply_to: None,
             button_payload: None,
             location: None,
+            referral: None,
             concat: None,
             profile_name: None,
             to_all: None,
@@ -328,6 +359,18 @@ impl Message {
             event_id: None,
             sns_message_id: None,
             reply_from: None,
+            signed_once: None,
+        }
+    }
+
+    /// Adds a line that says what can't be shown as it is (see [`super::lines`]).
+    pub fn describe(&mut self, line: &str) {
+        if self.text.trim().is_empty() {
+            line.clone_into(&mut self.text);
+            self.described = true;
+        } else {
+            self.text.push('\n');
+            self.text.push_str(line);
         }
     }
 
@@ -336,11 +379,10 @@ impl Message {
         self.text.trim().is_empty() && self.media.is_empty() && self.location.is_none() && self.button_payload.is_none()
     }
 
-    /// What holds for every provider: no NUL characters (Connect refuses them), no layout parts, and an id and two
-    /// addresses.
+    /// What holds for every provider: texts that can travel ([`mend::text`]), no layout parts, and an id and two addresses.
     pub(crate) fn finish(&mut self) -> Result<()> {
         for text in [&mut self.message_id, &mut self.from, &mut self.to, &mut self.text] {
-            strip_nul(text);
+            mend::text(text);
         }
         for text in [
             &mut self.encoding,
@@ -356,20 +398,24 @@ impl Message {
         .into_iter()
         .flatten()
         {
-            strip_nul(text);
+            mend::text(text);
         }
         if let Some(location) = &mut self.location {
-            [&mut location.name, &mut location.address].into_iter().flatten().for_each(strip_nul);
+            [&mut location.name, &mut location.address].into_iter().flatten().for_each(mend::text);
+        }
+        if let Some(referral) = &mut self.referral {
+            let texts = [&mut referral.source_id, &mut referral.headline, &mut referral.url];
+            texts.into_iter().flatten().for_each(mend::text);
         }
         if let Some(concat) = &mut self.concat {
-            strip_nul(&mut concat.reference);
+            mend::text(&mut concat.reference);
         }
-        self.to_all.iter_mut().chain(&mut self.alt_ids).flatten().for_each(strip_nul);
+        self.to_all.iter_mut().chain(&mut self.alt_ids).flatten().for_each(mend::text);
         for media in &mut self.media {
             [&mut media.url, &mut media.id, &mut media.content_type, &mut media.name]
                 .into_iter()
                 .flatten()
-                .for_each(strip_nul);
+                .for_each(mend::text);
         }
         self.media.retain(|media| !media.is_layout());
         for (field, text) in [("message_id", &self.message_id), ("from", &self.from), ("to", &self.to)] {
@@ -398,10 +444,8 @@ impl fmt::Debug for Message {
     }
 }
 
-fn strip_nul(text: &mut String) {
-    if text.contains('\0') {
-        text.retain(|character| character != '\0');
-    }
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Adds the '+' that some providers leave out: only to 8 to 15 digits, since short codes and names have none.
@@ -419,7 +463,48 @@ pub fn utc(time: Timestamp) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Channel, Concat, Event, FromKind, Location, Media, Message, OptOut, plus, utc};
+    use super::{Channel, Concat, Event, FromKind, Ignored, Location, Media, Message, OptOut, plus, utc};
+
+    #[test]
+    fn the_documentation_lists_what_is_ignored() {
+        let documentation = include_str!("../../../docs/messages.md");
+        for reason in Ignored::ALL {
+            let row = format!("| {} | {} |", reason.as_str(), reason.meaning());
+            assert!(documentation.contains(&row), "docs/messages.md lacks {row}");
+        }
+    }
+
+    #[test]
+    fn lines_of_ours_follow_the_customers_words() {
+        let mut message = Message::new("twilio", Channel::Sms, "SM1", "+14155550100", "+12025550100");
+        message.text = "Hi".into();
+        message.describe("[contact] Ada");
+        assert_eq!((message.text.as_str(), message.described), ("Hi\n[contact] Ada", false));
+        message.text = " ".into();
+        message.describe("[contact] Ada");
+        assert_eq!((message.text.as_str(), message.described), ("[contact] Ada", true));
+        let back: Message = serde_json::from_value(serde_json::to_value(&message).unwrap()).unwrap();
+        assert_eq!(back, message);
+    }
+
+    #[test]
+    fn a_channel_is_a_network_or_a_name() {
+        for (name, channel) in [("sms", Channel::Sms), ("whatsapp", Channel::Whatsapp), ("rcs", Channel::Rcs)] {
+            assert_eq!(Channel::named(name), Some(channel));
+        }
+        let longest = "a".repeat(32);
+        for name in ["line", "in-app_2", "0", &longest] {
+            let channel = Channel::named(name).unwrap();
+            assert!(matches!(channel, Channel::Own(_)) && channel == Channel::named(name).unwrap(), "{name}");
+            let json = serde_json::to_value(channel).unwrap();
+            assert_eq!(json, name);
+            assert_eq!(serde_json::from_value::<Channel>(json).unwrap(), channel);
+        }
+        for name in ["", "web", "LINE", "a b", "é", &format!("{longest}a")] {
+            assert_eq!(Channel::named(name), None, "{name}");
+            assert!(serde_json::from_value::<Channel>(json!(name)).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn plus_is_added_to_bare_numbers_only() {
@@ -490,7 +575,7 @@ mod tests {
     #[test]
     fn finishing_strips_and_checks() {
         let mut message = Message::new("twilio", Channel::Mms, "SM\x001", "+14155550100", "+12025550100");
-        message.text = "a\0b".into();
+        message.text = "a\0b\u{ffff}".into();
         message.profile_name = Some("\0Z".into());
         message.concat = Some(Concat { reference: "7\0".into(), total: 2, part: 1 });
         message.media = vec![
@@ -503,7 +588,7 @@ mod tests {
             Media { url: Some("https://m.example/2.jpg".into()), ..Media::default() },
         ];
         message.finish().unwrap();
-        assert_eq!((message.message_id.as_str(), message.text.as_str()), ("SM1", "ab"));
+        assert_eq!((message.message_id.as_str(), message.text.as_str()), ("SM1", "ab\u{fffd}"));
         assert_eq!(message.profile_name.as_deref(), Some("Z"));
         assert_eq!(message.concat.map(|concat| concat.reference).as_deref(), Some("7"));
         assert_eq!(message.media.len(), 1);

@@ -4,10 +4,15 @@
 //! → [`message::Event`]s. The way back: [`send::Outbound`] → [`contract::Provider::request`] → [`crate::sender::Sender`],
 //! which alone calls → [`contract::Provider::read_answer`]. Nothing here knows AWS clients or the clock.
 
+pub mod basic;
+mod binary;
 pub mod certificate;
 pub mod contract;
 mod cxml;
+mod event;
 pub(crate) mod form;
+mod jwt;
+pub mod lines;
 pub mod message;
 pub mod number;
 pub mod opt_out;

@@ -3,33 +3,57 @@
 //! The provider's own flag wins. Else, on SMS and MMS only, a text that is as a whole one of the account's words is an
 //! opt-out. Words that people also chat with (END, CANCEL, YES) are messages unless the owner lists them.
 
+use caseless::Caseless as _;
+use unicode_normalization::UnicodeNormalization as _;
+
 use crate::sms::message::{Message, OptOut};
 
-/// What counts as an opt-out where an account names no words.
-pub const DEFAULT_WORDS: [&str; 3] = ["STOP", "STOPALL", "UNSUBSCRIBE"];
+/// What counts as an opt-out where an account names no words: what US carriers ask for, without everyday words.
+pub const DEFAULT_WORDS: [&str; 7] = ["STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "REVOKE", "OPTOUT", "OPT OUT"];
 
 /// What takes it back.
 const START_WORDS: [&str; 2] = ["START", "UNSTOP"];
 
+/// A longer text, in bytes, is no word, and need not be compared to know that.
+const LONGEST: usize = 1024;
+
 /// Sets [`Message::opt_out`], unless the provider has.
 pub(crate) fn recognise(message: &mut Message, words: &[String]) {
-    if message.opt_out.is_some() || !message.channel.is_text_messaging() {
+    if message.opt_out.is_some() || !message.channel.is_text_messaging() || message.text.len() > LONGEST {
         return;
     }
-    let text = message.text.trim();
-    message.opt_out = if words.iter().any(|word| same_word(word, text)) {
+    let text = comparable(&message.text);
+    let is_one_of = |words: &[&str]| !text.is_empty() && words.iter().any(|word| comparable(word) == text);
+    message.opt_out = if is_one_of(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
         Some(OptOut::Stop)
-    } else if START_WORDS.iter().any(|word| same_word(word, text)) {
+    } else if is_one_of(&START_WORDS) {
         Some(OptOut::Start)
     } else {
         None
     };
 }
 
-/// Any case, in any script: owners list words such as ARRÊT.
-fn same_word(word: &str, text: &str) -> bool {
-    // A long text is no word, and need not be lower-cased to know that.
-    text.len() <= word.len().saturating_mul(3) && word.trim().to_lowercase() == text.to_lowercase()
+/// What texts are compared by that people type: after NFKC and case folding, in any script (owners list words such as
+/// ARRÊT), without blanks and punctuation around, and with one blank between words.
+pub fn comparable(text: &str) -> String {
+    let folded: String = text.nfkc().default_case_fold().nfkc().collect();
+    let words = folded.split(is_blank).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    words.trim_matches(|character| is_blank(character) || is_punctuation(character)).to_owned()
+}
+
+/// White space, and what takes no place.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// Punctuation of the scripts that have some: the Unicode categories P*, as far as it ends or encloses a text.
+fn is_punctuation(character: char) -> bool {
+    character.is_ascii_punctuation()
+        || matches!(character,
+            '¡' | '§' | '«' | '¶' | '·' | '»' | '¿' | '՞' | '։' | '׃' | '،' | '؛' | '؟' | '۔' | '।' | '॥' | '።'
+            | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}'
+            | '\u{3014}'..='\u{301f}' | '\u{30fb}')
 }
 
 #[cfg(test)]
@@ -40,7 +64,7 @@ mod tests {
     #[test]
     fn whole_texts_are_recognised_on_text_messaging_only() {
         let default: Vec<String> = DEFAULT_WORDS.map(str::to_owned).to_vec();
-        let own = vec!["END".to_owned(), "ARRÊT".to_owned()];
+        let own = ["END", "ARRÊT", "Straße", "τέλος", ""].map(str::to_owned).to_vec();
         for (words, channel, text, expected) in [
             (&default, Channel::Sms, "STOP", Some(OptOut::Stop)),
             (&default, Channel::Mms, " stop \n", Some(OptOut::Stop)),
@@ -49,7 +73,18 @@ mod tests {
             (&default, Channel::Sms, "start", Some(OptOut::Start)),
             (&default, Channel::Sms, "Unstop", Some(OptOut::Start)),
             (&default, Channel::Sms, "STOP it please", None),
-            (&default, Channel::Sms, "STOP.", None),
+            (&default, Channel::Sms, "STOP.", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "«Stop»!", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "ＳＴＯＰ", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "stop\u{200b}", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "Stop  all", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "Opt out.", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "optout", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "Revoke", Some(OptOut::Stop)),
+            (&default, Channel::Sms, "S.T.O.P", None),
+            (&default, Channel::Sms, "bus stop", None),
+            (&default, Channel::Sms, "...", None),
+            (&default, Channel::Sms, "stop 🙏", None),
             (&default, Channel::Sms, "END", None),
             (&default, Channel::Sms, "CANCEL", None),
             (&default, Channel::Sms, "YES", None),
@@ -59,6 +94,11 @@ mod tests {
             (&default, Channel::Rcs, "STOP", None),
             (&own, Channel::Sms, "end", Some(OptOut::Stop)),
             (&own, Channel::Sms, "arrêt", Some(OptOut::Stop)),
+            (&own, Channel::Sms, "arre\u{302}t", Some(OptOut::Stop)),
+            (&own, Channel::Sms, "ARRE\u{302}T!", Some(OptOut::Stop)),
+            (&own, Channel::Sms, "ARRET", None),
+            (&own, Channel::Sms, "STRASSE", Some(OptOut::Stop)),
+            (&own, Channel::Sms, "ΤΈΛΟΣ", Some(OptOut::Stop)),
             (&own, Channel::Sms, "STOP", None),
             (&Vec::new(), Channel::Sms, "STOP", None),
         ] {

@@ -59,8 +59,9 @@ pub fn split(text: &str, limit: Limit) -> Vec<String> {
 /// the text is blank. No part is blank, and neither is what follows, unless it is nothing.
 ///
 /// A part is as long as the limit lets it be, save that it ends where a reader would pause: at a blank line, line
-/// end or sentence end in its last quarter, else at white space in its last two thirds, else between two graphemes.
-/// White space at a cut, and at the ends of the text, is dropped, and nothing else is.
+/// end or sentence end in its last quarter, else at white space in its last two thirds, else at white space before a
+/// word (a link, for one) that would fit into a part of its own, else between two graphemes: a word is cut only where it
+/// fits no part. White space at a cut, and at the ends of the text, is dropped, and nothing else is.
 ///
 /// A grapheme that is larger than the limit by itself is cut between characters. A character that is (a limit of no
 /// units, or an emoji in one) is a part of its own, beyond the limit.
@@ -104,6 +105,8 @@ fn cut(rest: &str, limit: Limit) -> usize {
     let mut count = Count::default();
     let mut hard = None;
     let mut pauses = [None; 4];
+    // The last word, after white space of any kind: what fits before it, and where it begins.
+    let mut last_word: Option<(Place, usize)> = None;
     // What stood last that isn't white space, and what the white space after it means so far.
     let (mut last, mut ends) = ("", None);
     let mut pause = Pause::Blank;
@@ -111,6 +114,7 @@ fn cut(rest: &str, limit: Limit) -> usize {
         count.extend(grapheme.chars());
         let kind = if is_white(grapheme) {
             pause = pause.max(Pause::at(grapheme, last, pause));
+            last_word = hard.map(|place| (place, start + grapheme.len()));
             (!is_glue(grapheme)).then_some(pause)
         } else {
             let place = Place { end: start + grapheme.len(), characters: count.characters };
@@ -136,8 +140,26 @@ fn cut(rest: &str, limit: Limit) -> usize {
         .into_iter()
         .flatten()
         .find(late)
-        .or_else(|| latest.filter(not_early))
+        .or_else(|| latest.filter(|place| not_early(place) || word_fits(rest, place.end, is_break, limit)))
+        .or_else(|| Some(last_word.filter(|(_, start)| word_fits(rest, *start, is_white, limit))?.0))
         .map_or(hard.end, |place| place.end)
+}
+
+/// Whether the word after `start` is no longer than a part.
+fn word_fits(rest: &str, start: usize, is_end: fn(&str) -> bool, limit: Limit) -> bool {
+    let word = rest.get(start..).map(trim_start).unwrap_or_default();
+    let mut count = Count::default();
+    for grapheme in word.graphemes(true).take_while(|grapheme| !is_end(grapheme)) {
+        count.extend(grapheme.chars());
+        if !count.may_fit(limit) {
+            return false;
+        }
+    }
+    count.fits(limit)
+}
+
+fn is_break(grapheme: &str) -> bool {
+    is_white(grapheme) && !is_glue(grapheme)
 }
 
 /// Where a part may end.

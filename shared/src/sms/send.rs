@@ -7,9 +7,9 @@
 //!
 //! | answer | means |
 //! |---|---|
-//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API tells failures so |
+//! | 2xx | the provider has it, whatever the body says or if it is cut short; only Vonage's SMS API and Infobip tell failures so |
 //! | 429 | [`Reason::Throttled`]: nothing was sent |
-//! | 401, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
+//! | 401, 402, 403, 404, 3xx | [`Reason::Misconfigured`], unless the provider's own code says more: nothing was sent |
 //! | other 4xx | [`Reason::Refused`] |
 //! | 408 | [`Reason::Unavailable`]: the provider did not get all of the request (RFC 9110, section 15.5.9) |
 //! | 500, 503 and others | [`Reason::Unavailable`]: the provider says itself that it did not take it |
@@ -45,6 +45,8 @@ pub struct Outbound<'a> {
     pub to: &'a str,
     /// The words: not blank, and within [`super::contract::Provider::limit`].
     pub text: &'a str,
+    /// Connect's id of the chat that it is said in.
+    pub contact_id: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
 }
@@ -175,6 +177,8 @@ pub struct NotTaken {
 pub enum Reason {
     /// Too fast, and not sent.
     Throttled,
+    /// The same, counted for this customer or this sender only, and not for the account.
+    ThrottledHere,
     /// The provider can't at the moment, and it was not sent.
     Unavailable,
     /// It may have been sent.
@@ -198,7 +202,7 @@ impl NotTaken {
         match status.as_u16() {
             200..=299 => None,
             429 => Some(Reason::Throttled),
-            300..=399 | 401 | 403 | 404 => Some(Reason::Misconfigured),
+            300..=399 | 401..=404 => Some(Reason::Misconfigured),
             502 | 504 => Some(Reason::Unknown),
             408 | 500..=599 => Some(Reason::Unavailable),
             _ => Some(Reason::Refused),
@@ -230,6 +234,10 @@ impl NotTaken {
         };
         let error = match self.reason {
             Reason::Throttled => Error::new(Kind::Throttled, "The provider takes no more texts at this moment"),
+            Reason::ThrottledHere => Error::new(
+                Kind::ConversationThrottled,
+                "The provider takes no more texts for this customer at this moment",
+            ),
             Reason::Unavailable => Error::new(Kind::ProviderUnavailable, "The provider is not available"),
             Reason::Unknown => Error::new(Kind::OutcomeUnknown, "The provider may or may not have taken the text"),
             Reason::Refused => Error::new(Kind::SendRefused, "The provider refuses the text"),

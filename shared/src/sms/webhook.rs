@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, Kind, Result},
+    mend,
     sms::{certificate::Certificate, message::plus, number::Number},
     url::BaseUrl,
 };
@@ -74,7 +75,7 @@ pub struct Proof {
 
 impl Proof {
     /// Clocks differ both ways, so a time ahead of ours counts like one behind.
-    fn is_stale(self, now: i64, max_age_seconds: u64) -> bool {
+    pub(crate) fn is_stale(self, now: i64, max_age_seconds: u64) -> bool {
         max_age_seconds > 0 && self.signed_at.is_some_and(|signed_at| now.abs_diff(signed_at) > max_age_seconds)
     }
 }
@@ -158,6 +159,11 @@ impl Webhook {
         self.url_at(self.base.as_written())
     }
 
+    /// The public URL as configured, with the route and without the query.
+    pub(super) fn url_without_query(&self) -> String {
+        format!("{}{}", self.base.as_written(), self.path)
+    }
+
     /// The one value of a header. Several are refused: which one would count?
     pub(super) fn header(&self, name: &'static str) -> Result<&str, Rejection> {
         let mut values = self.headers.get_all(name).iter();
@@ -229,9 +235,9 @@ impl<'a> Proved<'a> {
         self.webhook
     }
 
-    /// The body as JSON of a known form. The error repeats nothing of it.
+    /// The body as JSON of a known form, mended. The error repeats nothing of it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.webhook.body)
+        serde_json::from_str(&mend::json(&self.webhook.body))
             .map_err(|_| Error::new(Kind::Validation, "The body is not the JSON that this provider sends"))
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json, value::RawValue};
 use crate::{
     error::{Error, Result},
     sms::{
-        message::{Channel, Event, FromKind, Location, Media, Message, plus, utc},
+        lines,
+        message::{Channel, Event, FromKind, Ignored, Location, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{Outbound, without_plus},
     },
@@ -65,9 +66,9 @@ pub(super) fn read_entries(entries: &[&RawValue], provider: &'static str) -> Res
         }
     }
     match events.len() {
-        0 => Ok(vec![Event::ignored("nothing in it")]),
+        0 => Ok(vec![Event::ignored(Ignored::Empty)]),
         1 => events.into_iter().collect(),
-        _ => Ok(events.into_iter().map(|event| event.unwrap_or(Event::ignored("malformed message"))).collect()),
+        _ => Ok(events.into_iter().map(|event| event.unwrap_or(Event::ignored(Ignored::Malformed))).collect()),
     }
 }
 
@@ -80,14 +81,14 @@ fn read_change(change: &RawValue, provider: &'static str, events: &mut Vec<Resul
     let value = match read::<Change<'_>>(change.get(), "changes") {
         Ok(Change { field: Some(field), value: Some(value) }) if field == "messages" => value.get(),
         Ok(Change { field: Some(field), value: None }) if field == "messages" => "",
-        Ok(_) => return events.push(Ok(Event::ignored("not about messages"))),
+        Ok(_) => return events.push(Ok(Event::ignored(Ignored::OtherEvent))),
         Err(error) => return events.push(Err(error)),
     };
     let value = match read::<Messages<'_>>(value, "value") {
         Ok(value) => value,
         Err(error) => return events.push(Err(error)),
     };
-    for (part, reason) in [(value.statuses, "status"), (value.errors, "error report")] {
+    for (part, reason) in [(value.statuses, Ignored::Status), (value.errors, Ignored::Errors)] {
         if part.is_some_and(|list| list.get() != "[]") {
             events.push(Ok(Event::ignored(reason)));
         }
@@ -131,16 +132,17 @@ impl Inbox {
 
     fn read_message(&self, json: &RawValue) -> Result<Event> {
         let object: Object = read(json.get(), "messages")?;
-        let kind = object.get("type").and_then(Value::as_str).ok_or_else(|| missing("messages.type"))?;
+        let kind = object.get("type").and_then(Value::as_str).unwrap_or_default();
         if object.get("group_id").is_some_and(|group| !group.is_null()) {
-            return Ok(Event::ignored("group message"));
+            return Ok(Event::ignored(Ignored::Group));
         }
-        let content = match kind {
-            "reaction" => return Ok(Event::ignored("reaction")),
-            "system" => return Ok(Event::ignored("system message")),
-            _ => Content::read(&object, kind)?,
-        };
-        let Some(content) = content else { return Ok(Event::ignored("unsupported message type")) };
+        match kind {
+            "reaction" => return Ok(Event::ignored(Ignored::Reaction)),
+            "system" => return Ok(Event::ignored(Ignored::System)),
+            "request_welcome" => return Ok(Event::ignored(Ignored::Typing)),
+            _ => {}
+        }
+        let content = Content::read(&object, kind).unwrap_or_else(|| Content::unsupported(object.get(kind)));
 
         let message_id = id(object.get("id")).ok_or_else(|| missing("messages.id"))?;
         let (to, account) = self.number.clone().ok_or_else(|| missing("metadata"))?;
@@ -152,7 +154,11 @@ impl Inbox {
         message.alt_ids = sender.other_id.map(|id| vec![id]);
         message.profile_name = sender.name;
         message.text = content.text;
+        if let Some(line) = &content.line {
+            message.describe(line);
+        }
         message.media = content.media.into_iter().collect();
+        message.referral = object.get("referral").and_then(Value::as_object).and_then(referral);
         message.location = content.location;
         message.button_payload = content.button_payload;
         message.received_at = object.get("timestamp").and_then(time).map(utc);
@@ -202,70 +208,80 @@ struct Sender {
 #[derive(Default)]
 struct Content {
     text: String,
+    /// What is not text, told in a line of ours.
+    line: Option<String>,
     media: Option<Media>,
     location: Option<Location>,
     button_payload: Option<String>,
 }
 
 impl Content {
-    /// `None`: a type that we don't know, such as `unsupported`, `order` or `request_welcome`.
-    fn read(message: &Object, kind: &str) -> Result<Option<Self>> {
-        let part = message.get(kind);
-        let object = || part.and_then(Value::as_object).ok_or_else(|| missing("the message's content"));
-        let content = match kind {
-            "text" => {
-                Self { text: text(object()?, "body").ok_or_else(|| missing("outbound.text"))?, ..Self::default() }
-            }
-            "image" | "audio" | "video" | "document" | "sticker" => Self::of_media(object()?)?,
-            "location" => Self { location: Some(location(object()?)?), ..Self::default() },
-            "contacts" => {
-                let cards = part.and_then(Value::as_array).ok_or_else(|| missing("contacts"))?;
-                let lines: Vec<_> = cards.iter().map(contact_line).collect();
-                Self { text: lines.join("\n"), ..Self::default() }
-            }
+    /// `None`: a type that we don't know, or of which nothing can be read.
+    fn read(message: &Object, kind: &str) -> Option<Self> {
+        let part = message.get(kind)?;
+        let object = part.as_object();
+        match kind {
+            "text" => Some(Self { text: text(object?, "body")?, ..Self::default() }),
+            "image" | "audio" | "video" | "document" | "sticker" => Self::of_media(object?),
+            "location" => Some(Self { location: Some(location(object?)?), ..Self::default() }),
+            "contacts" => part.is_array().then(|| Self::described(lines::contacts(part))),
+            "order" => object.map(|_| Self::described(lines::order(part))),
             "button" => {
-                let button = object()?;
-                let payload = text(button, "payload");
-                let label = text(button, "text").or_else(|| payload.clone()).ok_or_else(|| missing("button.text"))?;
-                Self { text: label, button_payload: payload, ..Self::default() }
+                let payload = text(object?, "payload");
+                let label = text(object?, "text").or_else(|| payload.clone())?;
+                Some(Self { text: label, button_payload: payload, ..Self::default() })
             }
-            "interactive" => return Self::of_reply(object()?),
-            _ => return Ok(None),
-        };
-        Ok(Some(content))
+            "interactive" => Self::of_reply(object?),
+            _ => None,
+        }
     }
 
-    fn of_media(object: &Object) -> Result<Self> {
+    fn described(line: String) -> Self {
+        Self { line: Some(line), ..Self::default() }
+    }
+
+    fn unsupported(part: Option<&Value>) -> Self {
+        Self::described(lines::unsupported(part))
+    }
+
+    fn of_media(object: &Object) -> Option<Self> {
         let media = Media {
-            id: Some(id(object.get("id")).ok_or_else(|| missing("the media's id"))?),
+            id: Some(id(object.get("id"))?),
             content_type: filled(object, "mime_type").map(str::to_owned),
             name: filled(object, "filename").map(str::to_owned),
             ..Media::default()
         };
-        Ok(Self { text: text(object, "caption").unwrap_or_default(), media: Some(media), ..Self::default() })
+        Some(Self { text: text(object, "caption").unwrap_or_default(), media: Some(media), ..Self::default() })
     }
 
     /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/interactive>
-    fn of_reply(object: &Object) -> Result<Option<Self>> {
-        let kind = filled(object, "type").ok_or_else(|| missing("interactive.type"))?;
-        let (label, payload) = match kind {
-            "button_reply" | "list_reply" => ("title", "id"),
-            // A form ("flow") that the customer filled in; what was entered is JSON text.
-            "nfm_reply" => ("body", "response_json"),
-            _ => return Ok(None),
-        };
-        let reply = object.get(kind).and_then(Value::as_object).ok_or_else(|| missing("interactive"))?;
-        let button_payload = match reply.get(payload) {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(value @ Value::Object(_)) => Some(value.to_string()),
+    fn of_reply(object: &Object) -> Option<Self> {
+        let kind = filled(object, "type")?;
+        let reply = object.get(kind)?.as_object()?;
+        match kind {
+            "button_reply" | "list_reply" => {
+                let button_payload = text(reply, "id");
+                let label = text(reply, "title").or_else(|| text(reply, "name"));
+                if label.is_none() && button_payload.is_none() {
+                    return None;
+                }
+                Some(Self { text: label.unwrap_or_default(), button_payload, ..Self::default() })
+            }
+            // A form ("flow") that the customer filled in.
+            "nfm_reply" => lines::form_reply(reply).map(|(text, line, button_payload)| Self {
+                text,
+                line,
+                button_payload,
+                ..Self::default()
+            }),
             _ => None,
-        };
-        let label = text(reply, label).or_else(|| text(reply, "name"));
-        if label.is_none() && button_payload.is_none() {
-            return Err(missing("interactive"));
         }
-        Ok(Some(Self { text: label.unwrap_or_default(), button_payload, ..Self::default() }))
     }
+}
+
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/text> (`referral`)
+fn referral(object: &Object) -> Option<Referral> {
+    Referral::of(filled(object, "source_id"), filled(object, "headline"), filled(object, "source_url"))
 }
 
 fn missing(field: &'static str) -> Error {
@@ -303,7 +319,7 @@ fn time(value: &Value) -> Option<Timestamp> {
     }
 }
 
-fn location(object: &Object) -> Result<Location> {
+fn location(object: &Object) -> Option<Location> {
     let degrees = |name, limit: f64| {
         let value = match object.get(name)? {
             Value::String(text) => text.trim().parse().ok()?,
@@ -311,36 +327,12 @@ fn location(object: &Object) -> Result<Location> {
         };
         (-limit..=limit).contains(&value).then_some(value)
     };
-    Ok(Location {
-        latitude: degrees("latitude", 90.0).ok_or_else(|| missing("location.latitude"))?,
-        longitude: degrees("longitude", 180.0).ok_or_else(|| missing("location.longitude"))?,
+    Some(Location {
+        latitude: degrees("latitude", 90.0)?,
+        longitude: degrees("longitude", 180.0)?,
         name: filled(object, "name").map(str::to_owned),
         address: filled(object, "address").map(str::to_owned),
     })
-}
-
-/// A card as an agent can read it: `[contact] Ada Lovelace, +44 20 7946 0000, ada@example.com`. All of it may be missing:
-/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/contacts>
-fn contact_line(card: &Value) -> String {
-    let all = |list: &str, name: &str| {
-        card.get(list)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|item| filled(item.as_object()?, name).map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    let name = card.get("name").and_then(Value::as_object).and_then(|name| {
-        let of_parts = || {
-            let parts: Vec<_> = ["first_name", "last_name"].iter().filter_map(|part| filled(name, part)).collect();
-            Some(parts.join(" ")).filter(|name| !name.is_empty())
-        };
-        filled(name, "formatted_name").map(str::to_owned).or_else(of_parts)
-    });
-    let company = card.get("org").and_then(|org| filled(org.as_object()?, "company")).map(str::to_owned);
-    let parts: Vec<_> =
-        name.into_iter().chain(company).chain(all("phones", "phone")).chain(all("emails", "email")).collect();
-    format!("[contact] {}", parts.join(", ")).trim_end().to_owned()
 }
 
 /// The message object, which AWS End User Messaging Social takes too.

@@ -6,11 +6,12 @@
 //! | `contact#<InitialContactId>` | whose chat it is, for the agents' messages | 30 days |
 //! | `message#<deduplication id>` | delivered, or (`integration-event`) about to be | 30 days |
 //! | `optout#<group id>` | the customer wants no messages | for ever |
+//! | `optin#<group id>` | the customer wanted messages again, and when | 30 days |
 //! | `lease#<group id>` | one direct delivery at a time | for one invocation |
-//! | `parts#<hash>` | parts of a long message | 2 days |
+//! | `parts#<hash>` | parts of a long message | 14 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
-//! | `turns#<InitialContactId>` | which of its replies is sent, and which wait | 20 minutes |
-//! | `told#<InitialContactId>` | its bot was told that it is not heard | 30 days |
+//! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
+//! | `tries#<queue item id>` | how often it failed, by code: [`super::tries`] | 14 days |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
 //!
 //! Group and deduplication ids are hashes ([`Inbound::group_id`]). A chat lasts 7 days at most (`ChatDurationInMinutes`),
@@ -19,12 +20,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_config::SdkConfig;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    aws::session::{Connection, Conversation},
+    aws::session::{Connection, Conversation, Opening},
     deadline::{Deadline, now},
     error::{Error, Kind, Result},
     inbound::Inbound,
@@ -36,11 +38,14 @@ use crate::{
 const DAY: i64 = 24 * 60 * 60;
 /// Section 7 of the design: "Delivered message ids are remembered 30 days".
 const REMEMBERED: i64 = 30 * DAY;
-/// A provider sends a part again for a day at most (Vonage, "Inbound SMS").
-const PARTS_KEPT: i64 = 2 * DAY;
+/// As long as the queues keep an item: the others of its parts may wait there for as long.
+const PARTS_KEPT: i64 = 14 * DAY;
 
 /// How long a direct delivery that found another one under way waits before it looks again, at most.
 const LEASE_WAIT: Duration = Duration::from_millis(150);
+
+/// Longer than an earlier opt-out may wait in the queue.
+const WISHES_KEPT: i64 = 30 * DAY;
 
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
@@ -56,6 +61,8 @@ pub struct Known {
     pub conversation: Conversation,
     /// Whether this message is done with.
     pub delivery: Delivered,
+    /// Whether the customer wants no messages.
+    pub is_opted_out: bool,
 }
 
 /// Whether a message was delivered.
@@ -130,15 +137,16 @@ impl Store {
 
     /// What is known of the customer and of the message: one call.
     pub async fn open(&self, inbound: &Inbound, deadline: Deadline) -> Result<Known> {
-        let found = self.table.read(&[customer_key(&inbound.group_id()), message_key(inbound)], deadline).await?;
-        let mut found = found.into_iter();
+        let group_id = inbound.group_id();
+        let keys = [customer_key(&group_id), message_key(inbound), opt_out_key(&group_id)];
+        let mut found = self.table.read(&keys, deadline).await?.into_iter();
         let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
         let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
             Some(INTENT) => Delivered::Perhaps,
             Some(_) => Delivered::Yes,
             None => Delivered::No,
         };
-        Ok(Known { conversation, delivery })
+        Ok(Known { conversation, delivery, is_opted_out: found.next().flatten().is_some() })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -157,9 +165,14 @@ impl Store {
         self.table.write(&writes, deadline).await.map(drop)
     }
 
-    /// Records what is new of the conversation before anything is done on the strength of it: one call.
+    /// Records what is new of the conversation before anything is done on the strength of it: one call. A chat that was just
+    /// started is on record for its replies, too: the flow may speak before the customer's message counts as delivered.
     pub async fn save(&self, inbound: &Inbound, conversation: &Conversation, deadline: Deadline) -> Result<()> {
-        self.table.write(&[put_conversation(&inbound.group_id(), conversation)], deadline).await.map(drop)
+        let mut writes = vec![put_conversation(&inbound.group_id(), conversation)];
+        if conversation.opening.is_some() {
+            writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
+        }
+        self.table.write(&writes, deadline).await.map(drop)
     }
 
     /// Records that a call is about to be made which must not be repeated: one call of the table, unless something is on
@@ -195,15 +208,39 @@ impl Store {
         self.table.write(&[Write::delete(message_key(inbound)).only_if(intent)], deadline).await.map(drop)
     }
 
-    /// The customer wants no messages, until [`Self::opt_in`].
+    /// The customer wants no messages, until [`Self::opt_in`]. What was wished later stands. Two calls.
     pub async fn opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        let item = Item::default().number("since", now()).text("message", inbound.deduplication_id());
-        self.table.write(&[Write::put(opt_out_key(&inbound.group_id()), item)], deadline).await.map(drop)
+        let group_id = inbound.group_id();
+        if self.is_wished_later(&opt_in_key(&group_id), inbound, deadline).await? {
+            return Ok(());
+        }
+        let wish = wish(inbound);
+        self.table.write(&[Write::put(opt_out_key(&group_id), wish)], deadline).await.map(drop)
     }
 
-    /// The customer wants messages again.
+    /// The customer wants messages again. What was wished later stands. Two calls.
     pub async fn opt_in(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        self.table.write(&[Write::delete(opt_out_key(&inbound.group_id()))], deadline).await.map(drop)
+        let group_id = inbound.group_id();
+        if self.is_wished_later(&opt_out_key(&group_id), inbound, deadline).await? {
+            return Ok(());
+        }
+        let writes = [
+            Write::delete(opt_out_key(&group_id)),
+            Write::put(opt_in_key(&group_id), wish(inbound).until(now() + WISHES_KEPT)),
+        ];
+        self.table.write(&writes, deadline).await.map(drop)
+    }
+
+    /// Whether the customer wants no messages: one call.
+    pub async fn is_opted_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+        let found = self.table.read(&[opt_out_key(&inbound.group_id())], deadline).await?;
+        Ok(found.into_iter().flatten().next().is_some())
+    }
+
+    async fn is_wished_later(&self, other: &str, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+        let found = self.table.read(&[other.to_owned()], deadline).await?.pop().flatten();
+        let since = found.and_then(|item| item.get_number("since"));
+        Ok(since.is_some_and(|since| since > wished_at(inbound)))
     }
 
     /// Whose chat this is, by `InitialContactId`: one call. A chat is on record once its first message is delivered, which
@@ -288,6 +325,20 @@ pub(super) fn opt_out_key(group_id: &str) -> String {
     format!("optout#{group_id}")
 }
 
+fn opt_in_key(group_id: &str) -> String {
+    format!("optin#{group_id}")
+}
+
+fn wish(inbound: &Inbound) -> Item {
+    Item::default().number("since", wished_at(inbound)).text("message", inbound.deduplication_id())
+}
+
+/// When the customer wished it, by the provider's clock if that tells.
+fn wished_at(inbound: &Inbound) -> i64 {
+    let received_at = inbound.message.received_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
+    received_at.map_or_else(now, Timestamp::as_second)
+}
+
 pub(super) fn contact_key(contact_id: &str) -> String {
     format!("contact#{contact_id}")
 }
@@ -321,6 +372,10 @@ fn read_conversation(item: &Item) -> Conversation {
             .map(|token| Connection { token: Secret::new(token), until: item.get_number("connection_until") }),
         generation: item.get_number("generation").unwrap_or_default(),
         plain: item.get("plain").is_some(),
+        opening: item.get("opened_by").map(|message| Opening {
+            message: message.to_owned(),
+            last_contact_id: item.get("last_contact").map(str::to_owned),
+        }),
         channel: item.get("channel").and_then(word),
     }
 }
@@ -333,6 +388,8 @@ pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> W
         .maybe("connection", connection.map(|connection| connection.token.expose()))
         .maybe("channel", conversation.channel.map(Channel::as_str))
         .maybe("plain", conversation.plain.then_some("true"))
+        .maybe("opened_by", conversation.opening.as_ref().map(|opening| opening.message.as_str()))
+        .maybe("last_contact", conversation.opening.as_ref().and_then(|opening| opening.last_contact_id.as_deref()))
         .number("generation", conversation.generation)
         .until(now() + REMEMBERED);
     if let Some(until) = connection.and_then(|connection| connection.until) {

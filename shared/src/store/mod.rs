@@ -2,6 +2,6 @@
 
 pub mod conversations;
 pub mod replies;
-mod send_order;
 mod table;
+pub mod tries;
 pub mod used_tokens;

@@ -13,7 +13,7 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem},
 };
@@ -175,9 +175,8 @@ impl Table {
                     .map_err(Error::internal)?;
                 let request = client.batch_get_item().request_items(name, asked);
                 retry(deadline, async || {
-                    let output = Box::pin(request.clone().send())
-                        .await
-                        .map_err(|error| failed(Failure::of("BatchGetItem", &error)))?;
+                    let output =
+                        Box::pin(request.clone().send()).await.map_err(|error| refused("BatchGetItem", &error))?;
                     if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
                         return Err(failed("BatchGetItem left keys out"));
                     }
@@ -212,7 +211,7 @@ impl Table {
                             {
                                 Ok(false)
                             }
-                            Err(error) => Err(failed(Failure::of("PutItem", &error))),
+                            Err(error) => Err(refused("PutItem", &error)),
                         }
                     }
                     _ => {
@@ -221,7 +220,10 @@ impl Table {
                         match Box::pin(request.send()).await {
                             Ok(_) => Ok(true),
                             Err(error) if is_condition(&error) => Ok(false),
-                            Err(error) => Err(failed(Failure::of("TransactWriteItems", &error))),
+                            Err(error) if is_invalid(&error) => {
+                                Err(rejected(Failure::of("TransactWriteItems", &error)))
+                            }
+                            Err(error) => Err(refused("TransactWriteItems", &error)),
                         }
                     }
                 })
@@ -344,7 +346,31 @@ fn is_condition(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> bool
     cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
-/// Whatever the table answers, it is for its owner or for AWS to mend, and the message waits meanwhile.
+/// Whether the transaction was cancelled for what one of its items holds.
+fn is_invalid(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> bool {
+    let SdkError::ServiceError(error) = error else { return false };
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error.err() else { return false };
+    let permanent = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
+    cancelled.cancellation_reasons().iter().any(|reason| reason.code().is_some_and(|code| permanent.contains(&code)))
+}
+
+/// A call that DynamoDB refuses as invalid will be refused again; any other failure may pass.
+fn refused<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let failure = Failure::of(operation, error);
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some("ValidationException" | "ItemCollectionSizeLimitExceededException") => rejected(failure),
+        _ => failed(failure),
+    }
+}
+
+fn rejected(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Kind::StoreRejected, "The table refuses what was to be recorded").caused_by(cause)
+}
+
+/// Whatever else the table answers, it is for its owner or for AWS to mend, and the message waits meanwhile.
 fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(Kind::StoreUnavailable, "Conversations can't be read or written now; try again").caused_by(cause)
 }

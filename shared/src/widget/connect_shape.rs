@@ -34,6 +34,8 @@ pub fn exception(kind: Kind) -> &'static str {
         Kind::ConnectMisconfigured
         | Kind::ConnectUnavailable
         | Kind::Timeout
+        | Kind::UnverifiedYet
+        | Kind::UnauthenticatedYet
         | Kind::SettingsUnavailable
         | Kind::NotStored
         | Kind::ChatEnded
@@ -44,6 +46,10 @@ pub fn exception(kind: Kind) -> &'static str {
         | Kind::SendRefused
         | Kind::SendMisconfigured
         | Kind::OptedOut
+        | Kind::StoreRejected
+        | Kind::StartsPaced
+        | Kind::AccountShut
+        | Kind::ConversationThrottled
         | Kind::Internal => "InternalServiceException",
         Kind::OriginNotAllowed
         | Kind::InstanceNotAllowed

@@ -1,10 +1,10 @@
 //! What a browser must be told so that a page can read the answer (Fetch standard, "CORS protocol").
 
 use http::{
-    HeaderMap, HeaderValue, Response,
+    HeaderMap, HeaderName, HeaderValue, Response,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN, VARY,
     },
 };
 
@@ -16,7 +16,10 @@ use crate::{
 /// The methods of the routes.
 const METHODS: &str = "POST, PUT, OPTIONS";
 
-/// The headers that chat clients send: the hosted widget's, the AWS SDKs', amazon-connect-chatjs's, and our own
+/// The longest list of headers that a preflight may ask for.
+const ASKED_BYTES: usize = 4096;
+
+/// The headers that a preflight is told of that asks for none. Chat clients send these: the hosted widget's, the AWS SDKs', amazon-connect-chatjs's, and our own
 /// `Idempotency-Key`.
 const HEADERS: &str = "content-type, authorization, idempotency-key, x-amz-security-token, x-amz-snippet-id, x-amz-date, \
                        x-amz-content-sha256, x-amz-user-agent, x-amz-target, x-amz-bearer, x-amzn-trace-id, x-api-key, \
@@ -52,13 +55,22 @@ pub fn apply<T>(origins: &Origins, request: &HeaderMap, response: &mut Response<
     }
 }
 
-/// The answer to a preflight, but for what [`apply`] adds.
-pub fn preflight() -> Response<String> {
+/// The answer to a preflight, but for what [`apply`] adds. An allowed page may send any header: those that matter here are
+/// checked here, and pages with tracing add more to every request (`traceparent`, `baggage`, `sentry-trace`, …).
+pub fn preflight(request: &HeaderMap) -> Response<String> {
     let mut response = Response::new(String::new());
     *response.status_mut() = http::StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked(request).unwrap_or(HeaderValue::from_static(HEADERS)));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
     response
+}
+
+/// `Access-Control-Request-Headers`, if it is a list of names.
+fn asked(request: &HeaderMap) -> Option<HeaderValue> {
+    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS)?;
+    let text = asked.to_str().ok().filter(|text| text.len() <= ASKED_BYTES)?;
+    let are_names = text.split(',').all(|name| HeaderName::from_bytes(name.trim().as_bytes()).is_ok());
+    are_names.then(|| asked.clone())
 }

@@ -9,19 +9,13 @@
 //!
 //! A caller reads one fixed text, whatever is wrong with its token; the log says which rule it broke.
 
-use std::fmt;
-
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, header::AUTHORIZATION};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, Kind, Result},
+    json::{self, Json, Members, Repeated},
     secret::Secret,
 };
 
@@ -61,7 +55,7 @@ pub struct Claims {
     expires_at: i64,
     id: String,
     /// All of them, to be checked by [`super::request`].
-    pub(super) members: Map<String, Value>,
+    pub(super) members: Members,
 }
 
 /// The refusal of a token that is missing or wrong. `why` is for the log: fixed words.
@@ -90,7 +84,7 @@ impl Unverified {
         let signature = decode(signature).ok_or_else(|| unauthenticated("the signature is not base64url"))?;
         let subject = match members.get("sub") {
             None => None,
-            Some(Value::String(subject)) => Some(subject.clone()),
+            Some(Json::Text(subject)) => Some(subject.clone().into()),
             Some(_) => return Err(unauthenticated("sub is not a string")),
         };
         let expires_at = check_times(&members, now)?;
@@ -156,29 +150,29 @@ fn decode(part: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-fn object(part: &str, why: &'static str) -> Result<Map<String, Value>> {
+fn object(part: &str, why: &'static str) -> Result<Members> {
     let bytes = decode(part).ok_or_else(|| unauthenticated(why))?;
-    match serde_json::from_slice::<Unambiguous>(&bytes) {
-        Ok(Unambiguous(Value::Object(members))) => Ok(members),
+    match json::read(&bytes, Repeated::Refused) {
+        Ok(Json::Object(members)) => Ok(members),
         _ => Err(unauthenticated(why)),
     }
 }
 
-fn check_header(header: &Map<String, Value>) -> Result<()> {
-    if header.get("alg").and_then(Value::as_str) != Some("HS256") {
+fn check_header(header: &Members) -> Result<()> {
+    if header.get("alg").and_then(Json::as_str) != Some("HS256") {
         return Err(unauthenticated("alg is not HS256"));
     }
-    if header.contains_key("crit") {
+    if header.get("crit").is_some() {
         return Err(unauthenticated("the token has critical headers, of which none is known here"));
     }
     Ok(())
 }
 
 /// `exp`, with the other times checked.
-fn check_times(claims: &Map<String, Value>, now: i64) -> Result<i64> {
+fn check_times(claims: &Members, now: i64) -> Result<i64> {
     let time = |name: &str, why| match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or_else(|| unauthenticated(why)),
+        Some(value) => value.as_number().and_then(serde_json::Number::as_i64).map(Some).ok_or_else(|| unauthenticated(why)),
     };
     let expires_at = time("exp", "exp is not a whole number")?.ok_or_else(|| unauthenticated("exp is missing"))?;
     if expires_at.saturating_add(LEEWAY) <= now {
@@ -196,67 +190,6 @@ fn check_times(claims: &Map<String, Value>, now: i64) -> Result<i64> {
         }
     }
     Ok(expires_at)
-}
-
-/// JSON in which no object has a name twice: of such a one, two readers may see two things.
-struct Unambiguous(Value);
-
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
-    }
-}
-
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without repeated names")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Unambiguous(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(list.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some((name, Unambiguous(value))) = entries.next_entry::<String, _>()? {
-            if members.insert(name, value).is_some() {
-                return Err(de::Error::custom("a name is there twice"));
-            }
-        }
-        Ok(members.into())
-    }
 }
 
 #[cfg(test)]

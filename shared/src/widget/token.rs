@@ -42,13 +42,16 @@ impl Request<'_> {
     }
 }
 
-/// The token to send to Connect. A caller's `key` of at least [`KEY_MIN_CHARS`] is hashed with all that the request asks
-/// for and where it comes from, so that nobody who learns or guesses a key can be answered with another's participant
-/// token; any other request gets a random token.
+/// A caller's idempotency key: the first that is long enough, of those that a request may have.
+pub fn key<'a>(candidates: [Option<&'a str>; 2]) -> Option<&'a str> {
+    candidates.into_iter().flatten().find(|key| key.chars().count() >= KEY_MIN_CHARS)
+}
+
+/// The token to send to Connect. A caller's [`key`] is hashed with all that the request asks for and where it comes from, so
+/// that no other request can be answered with an earlier one's participant token. The very same request with the same key
+/// is the same chat, whoever sends it, so keys must be random. A request without one gets a random token.
 pub fn client_token(key: Option<&str>, request: &Request<'_>) -> Result<String> {
-    let Some(key) = key.filter(|key| key.chars().count() >= KEY_MIN_CHARS) else {
-        return Ok(uuid::Uuid::new_v4().to_string());
-    };
+    let Some(key) = key else { return Ok(uuid::Uuid::new_v4().to_string()) };
     sha256(&Identity { version: 2, key, request })
 }
 

@@ -10,22 +10,22 @@ const MAX_COPY: usize = 60;
 
 /// A webhook to be made. Of no bytes at all: the template as it is, signed by its provider.
 #[derive(Arbitrary, Debug)]
-pub(super) struct Input<'a> {
-    pub(super) signer: Signer,
-    pub(super) shape: Shape,
+pub struct Input<'a> {
+    pub signer: Signer,
+    pub shape: Shape,
     /// Which of the provider's ways of signing or wrapping.
-    pub(super) way: u8,
+    pub way: u8,
     /// Seconds since it was signed.
-    pub(super) age: i16,
-    pub(super) query: Option<&'a str>,
-    pub(super) headers: Vec<(u8, &'a [u8])>,
-    pub(super) pairs: Vec<(&'a str, &'a str)>,
-    pub(super) document: Document<'a>,
+    pub age: i16,
+    pub query: Option<&'a str>,
+    pub headers: Vec<(u8, &'a [u8])>,
+    pub pairs: Vec<(&'a str, &'a str)>,
+    pub document: Document<'a>,
 }
 
 /// Who signs.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signer {
+pub enum Signer {
     Provider,
     /// One who knows how, but not our secret.
     Stranger,
@@ -34,7 +34,7 @@ pub(super) enum Signer {
 
 /// How the parameters come, for those providers that leave the choice to the owner.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub enum Shape {
     Form,
     Json,
     Query,
@@ -42,7 +42,7 @@ pub(super) enum Shape {
 
 /// A template's JSON with changes, or any bytes.
 #[derive(Arbitrary, Debug)]
-pub(super) struct Document<'a> {
+pub struct Document<'a> {
     edits: Vec<Edit<'a>>,
     is_raw: bool,
     rest: &'a [u8],
@@ -83,13 +83,13 @@ enum Leaf<'a> {
 }
 
 /// A document that is read as it is, and the words in it.
-pub(super) struct Template {
+pub struct Template {
     value: Value,
     words: Vec<String>,
 }
 
 impl Template {
-    pub(super) fn new(value: Value, more_words: &[&str]) -> Self {
+    pub fn new(value: Value, more_words: &[&str]) -> Self {
         let mut words = more_words.iter().map(|word| (*word).to_owned()).collect();
         collect_words(&value, &mut words);
         words.sort_unstable();
@@ -116,7 +116,7 @@ fn collect_words(value: &Value, words: &mut Vec<String>) {
 
 impl Document<'_> {
     /// The template with the changes, whether or not there are bytes to stand in its place.
-    pub(super) fn edited(&self, template: &Template) -> Value {
+    pub fn edited(&self, template: &Template) -> Value {
         let mut value = template.value.clone();
         for edit in self.edits.iter().take(MAX_EDITS) {
             edit.apply(&mut value, template);
@@ -125,12 +125,12 @@ impl Document<'_> {
     }
 
     /// The bytes that stand in the document's place, if they do: all that is left of the input.
-    pub(super) fn raw(&self) -> Option<&[u8]> {
+    pub fn raw(&self) -> Option<&[u8]> {
         self.is_raw.then_some(self.rest)
     }
 
     /// The bytes, or the edited document.
-    pub(super) fn bytes(&self, template: &Template) -> Vec<u8> {
+    pub fn bytes(&self, template: &Template) -> Vec<u8> {
         match self.raw() {
             Some(raw) => raw.to_vec(),
             None => self.edited(template).to_string().into_bytes(),

@@ -1,12 +1,19 @@
 //! The table of providers, one line each. To add one, see `docs/development.md`.
 
 pub mod aws_sns;
+pub mod bandwidth;
+pub mod bird;
+pub mod infobip;
+pub mod messagebird;
 pub mod meta;
+pub mod plivo;
 pub mod signalwire;
+pub mod sinch;
 pub mod telnyx;
 pub mod twilio;
 pub mod vonage;
 pub mod vonage_messages;
+pub mod webhook;
 
 use std::{fmt, str::FromStr};
 
@@ -17,6 +24,30 @@ use crate::{
     fields::Fields,
     sms::contract::{Facts, Provider},
 };
+
+/// Calls a macro with the table: a line for each provider, `Name => folder`. The stand-in and the tests make their own tables
+/// of it.
+#[macro_export]
+macro_rules! for_each_provider {
+    ($macro:ident) => {
+        $macro! {
+            Twilio => twilio,
+            Signalwire => signalwire,
+            Telnyx => telnyx,
+            Vonage => vonage,
+            VonageMessages => vonage_messages,
+            AwsSns => aws_sns,
+            Meta => meta,
+            Infobip => infobip,
+            Messagebird => messagebird,
+            Bird => bird,
+            Bandwidth => bandwidth,
+            Sinch => sinch,
+            Plivo => plivo,
+            Webhook => webhook,
+        }
+    };
+}
 
 macro_rules! providers {
     ($($id:ident => $module:ident,)*) => {
@@ -63,15 +94,7 @@ macro_rules! providers {
     };
 }
 
-providers! {
-    Twilio => twilio,
-    Signalwire => signalwire,
-    Telnyx => telnyx,
-    Vonage => vonage,
-    VonageMessages => vonage_messages,
-    AwsSns => aws_sns,
-    Meta => meta,
-}
+for_each_provider!(providers);
 
 impl ProviderId {
     /// The name in routes and settings.

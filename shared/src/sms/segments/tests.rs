@@ -191,6 +191,18 @@ fn three_thousand_characters_with_emoji_are_two_twilio_messages() {
 
 /// A split in time that grows with the square of the text would take seconds or minutes here.
 #[test]
+fn a_link_that_fits_a_part_is_not_cut() {
+    let link = format!("https://shop.example/{}", "a".repeat(619));
+    let text = format!("Your receipt, which you asked us for: {link}");
+    assert_eq!(split(&text, Limit::Units(670)), ["Your receipt, which you asked us for:", &link]);
+    let longer = format!("See {}", "b".repeat(700));
+    let parts = split(&longer, Limit::Units(670));
+    assert_eq!(parts.iter().map(String::len).collect::<Vec<_>>(), [670, 34]);
+    let glued = format!("See {}\u{a0}{}", "c".repeat(400), "d".repeat(400));
+    assert_eq!(split(&glued, Limit::Characters(670)), [format!("See {}", "c".repeat(400)), "d".repeat(400)]);
+}
+
+#[test]
 fn long_texts_of_odd_graphemes_take_milliseconds() {
     let size = 16 * 1024;
     let cases = [
@@ -245,6 +257,31 @@ fn limits() -> impl Strategy<Value = Limit> {
 
 proptest! {
     #[test]
+    fn a_word_shorter_than_a_part_is_never_cut(
+        words in prop::collection::vec("[a-zA-Z0-9.€ж/]{1,60}", 1..12),
+        blanks in prop::collection::vec(" |  |\n|\n\n|\u{a0}|\t", 12),
+        most in 1_usize..70,
+        kind in 0..3,
+    ) {
+        let limit = match kind {
+            0 => Limit::Units(most),
+            1 => Limit::Characters(most),
+            _ => Limit::Segments(1),
+        };
+        let text: String = words.iter().zip(&blanks).flat_map(|(word, blank)| [word.as_str(), blank]).collect();
+        let parts = split(&text, limit);
+        let whole: Vec<&str> = parts.iter().flat_map(|part| part.split_whitespace()).collect();
+        let mut at = 0;
+        for word in text.split_whitespace() {
+            if fits(word, limit) {
+                let found = whole[at..].iter().position(|other| *other == word);
+                prop_assert!(found.is_some(), "{word:?} of {text:?} is cut in {parts:?}");
+                at += found.unwrap() + 1;
+            }
+        }
+    }
+
+    #[test]
     fn counts_are_the_published_ones(text in texts()) {
         prop_assert_eq!(size(&text), reference(&text));
     }
@@ -296,6 +333,14 @@ proptest! {
         for part in split(&text, limit) {
             let (before, after) = rest.split_once(part.as_str()).unwrap();
             let (_, from_part) = rest.split_at(before.len());
+            // Save before a word that is not to be cut.
+            let (_, next) = from_part.split_at(part.len());
+            let is_break = |character: char| character.is_whitespace() && !"\u{a0}\u{2007}\u{202f}".contains(character);
+            let mut words = next.split_whitespace().take(1).chain(next.trim_start().split(is_break).take(1));
+            if next.starts_with(char::is_whitespace) && words.any(|word| fits(word, limit)) {
+                rest = after;
+                continue;
+            }
             let ends = from_part.grapheme_indices(true).filter(|(_, grapheme)| !grapheme.trim().is_empty());
             for end in ends.map(|(at, grapheme)| at + grapheme.len()) {
                 let (longer, _) = from_part.split_at(end);

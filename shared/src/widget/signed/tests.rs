@@ -51,7 +51,7 @@ fn a_token_that_we_did_not_sign() {
     let foreign = include_str!("token-from-node.txt").trim();
     let unverified = Unverified::parse(foreign, NOW).unwrap_or_else(|error| panic!("{error:?}"));
     let claims = unverified.verify(&[Secret::new(KEY)]).unwrap();
-    assert_eq!((claims.subject(), claims.members["customerId"].as_str()), (Some("widget-1"), Some("c-1")));
+    assert_eq!((claims.subject(), claims.members.get("customerId").and_then(crate::json::Json::as_str)), (Some("widget-1"), Some("c-1")));
     assert_eq!(claims.dead_at(), 1_795_219_510);
 }
 

@@ -36,9 +36,9 @@
 //! # What proves it
 //!
 //! Over HTTPS, the signature proves no more than that some topic of some AWS customer sent it. So the topic comes first:
-//! it must be one of the account's, before anything is fetched. Then the certificate's URL must be the one place where
-//! AWS keeps those of the topic's region; that it is fetched from there, over TLS, is what makes it AWS's (AWS's own
-//! validator checks no chain either). Raw delivery is unsigned and refused.
+//! it must be one of the account's, and the message of its time, before anything is fetched. Then the certificate's URL must
+//! be the one place where AWS keeps those of the topic's region; that it is fetched from there, over TLS, is what makes it
+//! AWS's, and its subject must be SNS's (AWS's own validators check no chain either). Raw delivery is unsigned and refused.
 //!
 //! As an event of a queue or topic that the owner connected ([`Arrival::AwsEvent`]), IAM has proved the sender. An
 //! envelope's topic must still be one of the account's, since one queue may serve several. A message delivered raw names
@@ -48,6 +48,8 @@
 //! The age of a signature counts for HTTPS only: a queue may hold a message for days.
 //!
 //! How texts are sent: [`crate::sender::aws`].
+
+mod rcs;
 
 use std::collections::BTreeMap;
 
@@ -64,11 +66,13 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::{
     error::{Error, Kind, Result},
     fields::Fields,
+    mend,
     secret::Secret,
     sms::{
         certificate::Topic,
         contract::{Facts, Provider},
-        message::{Channel, Event, Message, utc},
+        lines,
+        message::{Channel, Event, Ignored, Message, utc},
         segments::Limit,
         send::{ApiCall, AwsSms, AwsSocial, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Arrival, Proof, Proved, Rejection, Webhook},
@@ -77,13 +81,18 @@ use crate::{
     url::BaseUrl,
 };
 
+type Object = Map<String, Value>;
+
 const RAW_DELIVERY: &str = "x-amz-sns-rawdelivery";
 const NOTIFICATION: &str = "Notification";
 const SUBSCRIPTION: &str = "SubscriptionConfirmation";
 const UNSUBSCRIPTION: &str = "UnsubscribeConfirmation";
 
 /// AWS wraps Meta's webhooks, which have up to 3 MB.
-pub(super) const FACTS: Facts = Facts { signs_a_time: true, max_body: 4 * 1024 * 1024, ..Facts::new("aws-sns") };
+///
+/// SNS tries a message over HTTPS for an hour at most.
+pub(super) const FACTS: Facts =
+    Facts { signs_a_time: true, max_age_seconds: 3_600, max_body: 4 * 1024 * 1024, ..Facts::new("aws-sns") };
 
 /// What an account is told by: the topics that may speak for it.
 #[derive(Clone, Debug)]
@@ -137,11 +146,12 @@ impl Provider for Credentials {
             .map_err(|_| Rejection::Malformed)
     }
 
-    fn certificate_url(&self, webhook: &Webhook) -> Option<String> {
+    fn certificate_url(&self, webhook: &Webhook) -> Option<(String, Proof)> {
         if webhook.arrival == Arrival::AwsEvent {
             return None;
         }
-        Signed::read(self, webhook).ok().map(|signed| signed.certificate_url)
+        let signed = Signed::read(self, webhook).ok()?;
+        Some((signed.certificate_url, Proof { signed_at: Some(signed.signed_at) }))
     }
 
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
@@ -156,8 +166,8 @@ impl Provider for Credentials {
                 let token = Secret::new(token.ok_or_else(|| Error::invalid("Token", "is missing"))?);
                 Ok(vec![Event::SubscriptionConfirmation { topic_arn: envelope.topic_arn, token }])
             }
-            UNSUBSCRIPTION => Ok(vec![Event::ignored("unsubscribe confirmation")]),
-            _ => Ok(vec![Event::ignored("unknown SNS type")]),
+            UNSUBSCRIPTION => Ok(vec![Event::ignored(Ignored::Subscription)]),
+            _ => Ok(vec![Event::ignored(Ignored::Subscription)]),
         }
     }
 
@@ -332,13 +342,14 @@ impl Envelope {
 fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
     // The console's test messages, for one.
     if !text.trim_start().starts_with('{') {
-        return Ok(vec![Event::ignored("not JSON")]);
+        return Ok(vec![Event::ignored(Ignored::Foreign)]);
     }
-    let object: Map<String, Value> =
-        serde_json::from_str(text).map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
+    let object: Object = serde_json::from_str(&mend::json(text.as_bytes()))
+        .map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
     if let Some(entry) = object.get("whatsAppWebhookEntry") {
+        let entry = entry.as_str().map(|entry| mend::json(entry.as_bytes()));
         let entry: &RawValue = entry
-            .as_str()
+            .as_deref()
             .and_then(|entry| serde_json::from_str(entry).ok())
             .ok_or_else(|| Error::invalid("whatsAppWebhookEntry", "must be the text of a JSON object"))?;
         let mut events = whatsapp::read_entries(&[entry], "aws-social")?;
@@ -349,37 +360,45 @@ fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
         }
         return Ok(events);
     }
-    if !["inboundMessageId", "originationNumber"].iter().any(|name| object.contains_key(*name)) {
-        return Ok(vec![Event::ignored("not a customer's message")]);
+    if rcs::is_agent(&object) {
+        return rcs::read(&object, envelope).map(|event| vec![event]);
     }
-    read_sms(&object, envelope).map(|message| vec![message.into()])
+    if !["inboundMessageId", "originationNumber"].iter().any(|name| object.contains_key(*name)) {
+        return Ok(vec![Event::ignored(Ignored::OtherEvent)]);
+    }
+    read_sms(&object, Channel::Sms, envelope).map(|message| vec![message.into()])
 }
 
 /// The name that AWS has for a number of Meta's, which is what its API sends from.
-fn phone_number_arn(object: &Map<String, Value>, meta_id: &str) -> Option<String> {
+fn phone_number_arn(object: &Object, meta_id: &str) -> Option<String> {
     let numbers = object.get("context")?.get("MetaPhoneNumberIds")?.as_array()?;
     let number = numbers.iter().find(|number| number.get("metaPhoneNumberId").and_then(Value::as_str) == Some(meta_id));
     Some(number?.get("arn")?.as_str()?.to_owned())
 }
 
 /// <https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html>. It tells no time, so it is SNS's.
-fn read_sms(object: &Map<String, Value>, envelope: Option<&Envelope>) -> Result<Message> {
-    let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let filled = |name: &str| text(name).map(str::trim).filter(|value| !value.is_empty());
-    let required = |name: &'static str| filled(name).ok_or_else(|| Error::invalid(name, "must be a text"));
+fn read_sms(object: &Object, channel: Channel, envelope: Option<&Envelope>) -> Result<Message> {
+    let required = |name: &'static str| filled(object, name).ok_or_else(|| Error::invalid(name, "must be a text"));
     let mut message = Message::new(
         "aws-sms",
-        Channel::Sms,
+        channel,
         required("inboundMessageId")?,
         required("originationNumber")?,
         required("destinationNumber")?,
     );
-    message.text = text("messageBody").ok_or_else(|| Error::invalid("messageBody", "must be a text"))?.to_owned();
-    message.keyword = filled("messageKeyword").map(str::to_owned);
-    message.in_reply_to = filled("previousPublishedMessageId").map(str::to_owned);
+    match object.get("messageBody") {
+        Some(Value::String(text)) => message.text.clone_from(text),
+        other => message.describe(&lines::unsupported(other)),
+    }
+    message.keyword = filled(object, "messageKeyword").map(str::to_owned);
+    message.in_reply_to = filled(object, "previousPublishedMessageId").map(str::to_owned);
     message.received_at = envelope.and_then(Envelope::time).map(utc);
     message.sns_message_id = envelope.map(|envelope| envelope.message_id.clone());
     Ok(message)
+}
+
+fn filled<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str().map(str::trim).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -20,10 +20,12 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         certificate::Certificate,
-        message::{Channel, Event, Message, OptOut},
+        message::{Channel, Event, Ignored, Message, OptOut},
         webhook::{Arrival, Rejection, Webhook},
     },
-    testing::{CLOCK, NOW, account_name, accounts, assert_refused, run_vectors, webhook},
+    testing::{
+        CLOCK, NOW, account_name, accounts, any_content, assert_refused, assert_tells_the_agent, run_vectors, webhook,
+    },
 };
 
 const URL: &str = "https://sms.example.com/sms/aws-sns";
@@ -286,7 +288,7 @@ fn borders_between_values_cant_be_moved() {
     }
     // The message itself may have them.
     let events = receive(&post(signed(unsigned("Hello\nMessageId\n1")).to_string()), &ours()).unwrap();
-    assert_eq!(events, [Event::ignored("not JSON")]);
+    assert_eq!(events, [Event::ignored(Ignored::Foreign)]);
 }
 
 #[test]
@@ -518,7 +520,7 @@ fn subscriptions_are_handed_on() {
     let blank = post(signed(with(subscription("SubscriptionConfirmation"), json!({"Token": " "}))).to_string());
     assert_refused("blank token", receive(&blank, &ours()), Kind::Validation);
     let gone = post(signed(subscription("UnsubscribeConfirmation")).to_string());
-    assert_eq!(receive(&gone, &ours()).unwrap(), [Event::ignored("unsubscribe confirmation")]);
+    assert_eq!(receive(&gone, &ours()).unwrap(), [Event::ignored(Ignored::Subscription)]);
 }
 
 #[test]
@@ -590,28 +592,28 @@ fn social_is_read_as_metas() {
 fn what_is_no_message_is_ignored() {
     let entry = |entry: Value| json!({"whatsAppWebhookEntry": entry.to_string()}).to_string();
     for (label, message, reason) in [
-        ("a test message", "Hello from the console".to_owned(), "not JSON"),
-        ("nothing", String::new(), "not JSON"),
-        ("a text in JSON", r#""Hello""#.to_owned(), "not JSON"),
-        ("a list", "[]".to_owned(), "not JSON"),
-        ("an empty object", "{}".to_owned(), "not a customer's message"),
+        ("a test message", "Hello from the console".to_owned(), Ignored::Foreign),
+        ("nothing", String::new(), Ignored::Foreign),
+        ("a text in JSON", r#""Hello""#.to_owned(), Ignored::Foreign),
+        ("a list", "[]".to_owned(), Ignored::Foreign),
+        ("an empty object", "{}".to_owned(), Ignored::OtherEvent),
         (
             "a delivery event",
             json!({"eventType": "TEXT_DELIVERED", "originationPhoneNumber": "+1", "messageId": "x"}).to_string(),
-            "not a customer's message",
+            Ignored::OtherEvent,
         ),
-        ("an alarm", json!({"AlarmName": "x"}).to_string(), "not a customer's message"),
+        ("an alarm", json!({"AlarmName": "x"}).to_string(), Ignored::OtherEvent),
         (
             "a status",
             entry(json!({"id": "1", "changes": [{"field": "messages", "value": {"statuses": [{}]}}]})),
-            "status",
+            Ignored::Status,
         ),
         (
             "a template",
             entry(json!({"id": "1", "changes": [{"field": "message_template_status_update", "value": {}}]})),
-            "not about messages",
+            Ignored::OtherEvent,
         ),
-        ("no changes", entry(json!({"id": "1", "changes": []})), "nothing in it"),
+        ("no changes", entry(json!({"id": "1", "changes": []})), Ignored::Empty),
     ] {
         let events = receive(&post(signed(unsigned(&message)).to_string()), &ours()).unwrap();
         assert_eq!(events, [Event::ignored(reason)], "{label}");
@@ -620,6 +622,97 @@ fn what_is_no_message_is_ignored() {
             assert_eq!(raw, [Event::ignored(reason)], "{label}, raw");
         }
     }
+}
+
+fn rcs(body: &Value) -> Value {
+    with(
+        sms(),
+        json!({"destinationNumber": "rcs-abc123", "originationNumber": "14255550182", "messageBody": body.to_string()}),
+    )
+}
+
+#[test]
+fn notices_of_an_rcs_agent_are_no_text() {
+    let notice = |kind: &str| json!({"eventType": kind, "originationNumber": "+1", "destinationNumber": "rcs-abc123"});
+    for (label, message, reason) in [
+        ("typing", rcs(&json!({"type": "RCS_TYPING"})), Ignored::Typing),
+        ("typing, by another name", rcs(&json!({"eventType": "RCS_IS_TYPING"})), Ignored::Typing),
+        ("opened", rcs(&json!({"type": "CONVERSATION_STARTED"})), Ignored::Typing),
+        (
+            "without an id",
+            with(rcs(&json!({"type": "RCS_TYPING"})), json!({"inboundMessageId": null})),
+            Ignored::Typing,
+        ),
+        ("without a body", notice("RCS_TYPING"), Ignored::Typing),
+        ("delivered", notice("RCS_DELIVERED"), Ignored::Status),
+        ("read", notice("RCS_READ"), Ignored::Status),
+        ("tomorrow's, without an id", notice("RCS_WAVED"), Ignored::OtherEvent),
+    ] {
+        let events = receive(&post(signed(unsigned(&message.to_string())).to_string()), &ours()).unwrap();
+        assert_eq!(events, [Event::ignored(reason)], "{label}");
+        assert_eq!(
+            receive(&from_event(message.to_string(), NOW), &ours()).unwrap(),
+            [Event::ignored(reason)],
+            "{label}"
+        );
+    }
+}
+
+#[test]
+fn messages_of_an_rcs_agent_are_read_by_type() {
+    let plain = notified(&with(sms(), json!({"destinationNumber": "rcs-abc123", "originationNumber": "14255550182"})));
+    assert_eq!((plain.channel, plain.from.as_str(), plain.to.as_str()), (Channel::Rcs, "+14255550182", "rcs-abc123"));
+    let tap = notified(&rcs(&json!({"type": "SUGGESTION", "text": "Yes", "postbackData": "confirm_1"})));
+    assert_eq!((tap.text.as_str(), tap.button_payload.as_deref()), ("Yes", Some("confirm_1")));
+    for body in [
+        json!({"type": "LOCATION", "latitude": 41.8, "longitude": -87.6}),
+        json!({"type": "LOCATION", "location": {"latitude": "41.8", "longitude": -87.6}}),
+    ] {
+        let place = notified(&rcs(&body)).location.unwrap();
+        assert_eq!((place.latitude, place.longitude), (41.8, -87.6), "{body}");
+    }
+    let medium = notified(&rcs(&json!({"mediaStatus": "SUCCESS", "s3Bucket": "b", "s3Key": "p/rcs/1#a.jpg",
+                                       "mimeType": "image/jpeg", "fileName": "a.jpg", "fileSizeBytes": 7})));
+    assert_eq!((medium.text.as_str(), medium.media.len()), ("", 1));
+    assert_eq!(
+        (medium.media[0].name.as_deref(), medium.media[0].content_type.as_deref()),
+        (Some("a.jpg"), Some("image/jpeg"))
+    );
+    for (body, expected) in [
+        (json!({"type": "HOLOGRAM", "caption": "Look"}), "[unsupported message] Look"),
+        (json!({"type": "LOCATION"}), "[unsupported message]"),
+        (json!({"type": "TEXT", "text": "Hello"}), "Hello"),
+        // What a customer typed.
+        (json!({"a": 1}), r#"{"a":1}"#),
+    ] {
+        assert_eq!(notified(&rcs(&body)).text, expected, "{body}");
+    }
+}
+
+#[test]
+fn one_bad_character_costs_no_message() {
+    let text = sms().to_string();
+    let body = sms()["messageBody"].to_string();
+    for with in [r#""6 \ud83d""#, r#""6 \uffff""#] {
+        let message = text.replace(&body, with);
+        let [event] = receive(&post(signed(unsigned(&message)).to_string()), &ours()).unwrap().try_into().unwrap();
+        assert_eq!(event.message().unwrap().text, "6 \u{fffd}");
+    }
+    let whatsapp = social(&json!([whatsapp("wamid.1")])).to_string();
+    assert!(whatsapp.contains("Hi 👋"));
+    let whatsapp = whatsapp.replace("Hi 👋", r"\\ud83d");
+    let [event] = receive(&from_event(whatsapp, NOW), &ours()).unwrap().try_into().unwrap();
+    assert!(event.message().unwrap().text.starts_with('\u{fffd}'));
+    for (body, expected) in
+        [(json!(null), "[unsupported message]"), (json!({"text": "Hello"}), "[unsupported message] Hello")]
+    {
+        assert_eq!(notified(&merge(sms(), "messageBody", body)).text, expected);
+    }
+}
+
+fn merge(mut object: Value, name: &str, value: Value) -> Value {
+    object[name] = value;
+    object
 }
 
 #[test]
@@ -634,8 +727,6 @@ fn what_is_malformed_is_refused_after_it_is_proved() {
         ("a sender of the wrong type", with(sms(), json!({"originationNumber": 14_255_550_182_u64})).to_string()),
         ("no recipient", with(sms(), json!({"destinationNumber": ""})).to_string()),
         ("a recipient of the wrong type", with(sms(), json!({"destinationNumber": []})).to_string()),
-        ("no text", with(sms(), json!({"messageBody": null})).to_string()),
-        ("a text of the wrong type", with(sms(), json!({"messageBody": {"a": 1}})).to_string()),
         ("deep", deep),
         ("an entry of the wrong type", json!({"whatsAppWebhookEntry": {"id": "1"}}).to_string()),
         ("no entry", json!({"whatsAppWebhookEntry": ""}).to_string()),
@@ -706,7 +797,7 @@ fn events_of_aws_need_no_signature() {
         }
     }
     let unknown = with(unsigned("x"), json!({"Type": "Other"})).to_string();
-    assert_eq!(receive(&from_event(unknown, NOW), &ours()).unwrap(), [Event::ignored("unknown SNS type")]);
+    assert_eq!(receive(&from_event(unknown, NOW), &ours()).unwrap(), [Event::ignored(Ignored::Subscription)]);
     let confirm = receive(&from_event(subscription("SubscriptionConfirmation").to_string(), NOW), &ours()).unwrap();
     assert!(matches!(confirm.as_slice(), [Event::SubscriptionConfirmation { .. }]));
     // What arrived over HTTP says so, whatever is in it.
@@ -781,6 +872,22 @@ fn settings_are_checked() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        to in "rcs-[a-z]{3}|\\+1425555018[0-9]",
+        kind in "RCS_TYPING|SUGGESTION|LOCATION|TEXT|[A-Z]{1,6}",
+        content in any_content(),
+        is_text in any::<bool>(),
+    ) {
+        let mut content = content;
+        if let Some(object) = content.as_object_mut() {
+            object.insert("type".into(), kind.into());
+        }
+        let body = if is_text { json!(content.to_string()) } else { content };
+        let message = merge(with(sms(), json!({"destinationNumber": to})), "messageBody", body);
+        assert_tells_the_agent(&receive(&from_event(message.to_string(), NOW), &ours()).unwrap());
+    }
+
     #[test]
     fn anything_may_arrive(body in prop::collection::vec(any::<u8>(), 0..300), raw in any::<bool>()) {
         let mut request = post(body);

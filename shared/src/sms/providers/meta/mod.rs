@@ -44,12 +44,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    error::{Error, Kind, Result},
+    error::Result,
     fields::Fields,
+    mend,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Message},
+        message::{Channel, Event, Ignored, Message},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signature::lower_hex,
@@ -128,10 +129,10 @@ impl Provider for Credentials {
         if webhook.method == Method::GET {
             return Ok(vec![Event::Challenge(Handshake::read(webhook)?.challenge.into_owned())]);
         }
-        let text = str::from_utf8(&webhook.body).map_err(|_| Error::new(Kind::Validation, "The body is not UTF-8"))?;
-        let body: Body<'_> = whatsapp::read(text, "body")?;
+        let text = mend::json(&webhook.body);
+        let body: Body<'_> = whatsapp::read(&text, "body")?;
         if body.object != OBJECT {
-            return Ok(vec![Event::ignored("not of WhatsApp")]);
+            return Ok(vec![Event::ignored(Ignored::Channel)]);
         }
         let entries: Vec<&RawValue> = whatsapp::read(body.entry.map_or("", RawValue::get), "entry")?;
         whatsapp::read_entries(&entries, "meta")
@@ -175,7 +176,9 @@ impl Provider for Credentials {
             "131050" => Some(Reason::OptedOut),
             // "API Too Many Calls", "Rate limit issues", "Rate limit hit", "Spam rate limit hit", "(Business Account,
             // Consumer Account) pair rate limit hit", "Account register deregister rate limit exceeded".
-            "4" | "80007" | "130429" | "131048" | "131056" | "133016" => Some(Reason::Throttled),
+            "4" | "80007" | "130429" | "131048" | "133016" => Some(Reason::Throttled),
+            // Between this sender and this customer.
+            "131056" => Some(Reason::ThrottledHere),
             // "API Service" (down or overloaded), "Service unavailable", "Account in maintenance mode", "Server Temporarily
             // Unavailable".
             "2" | "131016" | "131057" | "133004" => Some(Reason::Unavailable),

@@ -13,13 +13,13 @@ use super::SIGNATURE;
 use crate::{
     error::Kind,
     sms::{
-        message::{Channel, Event, FromKind, Location, Media, Message},
+        message::{Channel, Event, FromKind, Ignored, Location, Media, Message},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },
     testing::{
-        TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, webhook,
+        TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, webhook,
     },
 };
 
@@ -263,14 +263,10 @@ fn all_entries_changes_and_messages_are_read() {
 
 #[test]
 fn one_malformed_part_does_not_hold_up_the_others() {
-    let lone_surrogate = of_messages(&json!([basic("wamid.1"), with(json!({"id": "bad", "text": {"body": "X"}}))]))
-        .replace(r#""X""#, r#""\ud83d""#);
     for (label, body) in [
         ("no id", of_messages(&json!([with(json!({"id": null})), basic("wamid.1")]))),
         ("id of NULs", of_messages(&json!([with(json!({"id": "\0"})), basic("wamid.1")]))),
         ("no object", of_messages(&json!([7, "x", null, [], basic("wamid.1")]))),
-        ("no text", of_messages(&json!([basic("wamid.1"), with(json!({"text": {"body": 7}}))]))),
-        ("half a character", lone_surrogate),
         ("a change", whole(&json!([7, change(&value(NUMBER_ID, &json!([basic("wamid.1")])))]))),
         ("a value", whole(&json!([change(&json!([])), change(&value(NUMBER_ID, &json!([basic("wamid.1")])))]))),
         (
@@ -320,38 +316,16 @@ fn what_is_malformed_is_refused_after_it_is_proved() {
         ("no id", message(json!({"id": null}))),
         ("an id of the wrong type", message(json!({"id": {}}))),
         ("a blank id", message(json!({"id": " "}))),
-        ("no type", message(json!({"type": null}))),
-        ("a type of the wrong type", message(json!({"type": 7}))),
         (
             "a sender of the wrong type",
             message(json!({"from": true})).replace("\"wa_id\":\"16505551234\"", "\"wa_id\":null"),
         ),
-        ("no text", message(json!({"text": null}))),
-        ("a text of the wrong type", message(json!({"text": "Hello"}))),
-        ("a body of the wrong type", message(json!({"text": {"body": 7}}))),
-        ("half a character", message(json!({})).replace("Hello agent", "\\ud83d")),
-        ("a medium without an id", message(json!({"type": "image", "image": {"mime_type": "image/jpeg"}}))),
-        ("no medium", message(json!({"type": "image"}))),
-        ("a place without a width", message(json!({"type": "location", "location": {"longitude": 1}}))),
-        ("a place beyond the pole", message(json!({"type": "location", "location": {"latitude": 91, "longitude": 1}}))),
-        ("no contacts", message(json!({"type": "contacts", "contacts": {}}))),
-        ("an empty button", message(json!({"type": "button", "button": {}}))),
-        ("an empty reply", message(json!({"type": "interactive", "interactive": {"type": "button_reply"}}))),
-        (
-            "a reply of nothing",
-            message(json!({"type": "interactive", "interactive": {"type": "list_reply", "list_reply": {}}})),
-        ),
-        ("a reply of no type", message(json!({"type": "interactive", "interactive": {}}))),
         ("deep in the message", message(json!({"text": "DEEP"})).replace(r#""DEEP""#, &deep)),
         ("deep", deep.clone()),
     ] {
         assert_refused(label, receive(&post(body), &candidates), Kind::Validation);
     }
     let body = of_messages(&json!([basic("wamid.1")]));
-    let mut invalid = body.clone().into_bytes();
-    let place = body.find("Hello").unwrap();
-    invalid[place] = 0xff;
-    assert_refused("no UTF-8", receive(&post(invalid), &candidates), Kind::Validation);
     let mut truncated = post(&body[..body.len() / 2]);
     assert_refused("cut short and signed", receive(&truncated, &candidates), Kind::Validation);
     truncated.body = vec![b'a'; 4 * 1024 * 1024 + 1].into();
@@ -376,41 +350,38 @@ fn what_is_no_message_is_ignored() {
     let message = |changes: Value| of_messages(&json!([with(changes)]));
     let without = |changes: Value| of_value(&merged(value(NUMBER_ID, &json!([])), changes));
     for (label, body, reason) in [
-        ("another object", r#"{"object":"page","entry":[{"changes":7}]}"#.to_owned(), "not of WhatsApp"),
-        ("another object without entries", r#"{"object":"instagram"}"#.to_owned(), "not of WhatsApp"),
-        ("no entries", r#"{"object":"whatsapp_business_account","entry":[]}"#.to_owned(), "nothing in it"),
-        ("no changes", whole(&json!([])), "nothing in it"),
-        ("no messages", without(json!({})), "nothing in it"),
-        ("no list of messages", without(json!({"messages": null})), "nothing in it"),
-        ("a status", without(json!({"messages": null, "statuses": [{"id": "wamid.9", "status": "read"}]})), "status"),
-        ("an error", without(json!({"errors": [{"code": 131_051}]})), "error report"),
+        ("another object", r#"{"object":"page","entry":[{"changes":7}]}"#.to_owned(), Ignored::Channel),
+        ("another object without entries", r#"{"object":"instagram"}"#.to_owned(), Ignored::Channel),
+        ("no entries", r#"{"object":"whatsapp_business_account","entry":[]}"#.to_owned(), Ignored::Empty),
+        ("no changes", whole(&json!([])), Ignored::Empty),
+        ("no messages", without(json!({})), Ignored::Empty),
+        ("no list of messages", without(json!({"messages": null})), Ignored::Empty),
+        (
+            "a status",
+            without(json!({"messages": null, "statuses": [{"id": "wamid.9", "status": "read"}]})),
+            Ignored::Status,
+        ),
+        ("an error", without(json!({"errors": [{"code": 131_051}]})), Ignored::Errors),
         (
             "another field",
             whole(&json!([{"field": "message_template_status_update", "value": {}}])),
-            "not about messages",
+            Ignored::OtherEvent,
         ),
         (
             "an echo",
             whole(&json!([{"field": "smb_message_echoes", "value": {"message_echoes": []}}])),
-            "not about messages",
+            Ignored::OtherEvent,
         ),
-        ("no field", whole(&json!([{"value": {"messages": [basic("wamid.1")]}}])), "not about messages"),
-        ("reaction", message(json!({"type": "reaction", "reaction": {"emoji": "👍"}})), "reaction"),
-        ("system", message(json!({"type": "system", "system": {"type": "user_changed_number"}})), "system message"),
-        ("group", message(json!({"group_id": "Y2FwaV9ncm91cDox"})), "group message"),
+        ("no field", whole(&json!([{"value": {"messages": [basic("wamid.1")]}}])), Ignored::OtherEvent),
+        ("reaction", message(json!({"type": "reaction", "reaction": {"emoji": "👍"}})), Ignored::Reaction),
+        ("system", message(json!({"type": "system", "system": {"type": "user_changed_number"}})), Ignored::System),
+        ("group", message(json!({"group_id": "Y2FwaV9ncm91cDox"})), Ignored::Group),
+        ("opened", message(json!({"type": "request_welcome"})), Ignored::Typing),
         (
-            "unsupported",
-            message(json!({"type": "unsupported", "errors": [{"code": 131_051}]})),
-            "unsupported message type",
+            "a reaction that is malformed",
+            message(json!({"type": "reaction", "id": null, "from": 7})),
+            Ignored::Reaction,
         ),
-        ("order", message(json!({"type": "order", "order": {}})), "unsupported message type"),
-        ("tomorrow's", message(json!({"type": "hologram"})), "unsupported message type"),
-        (
-            "tomorrow's reply",
-            message(json!({"type": "interactive", "interactive": {"type": "call"}})),
-            "unsupported message type",
-        ),
-        ("a reaction that is malformed", message(json!({"type": "reaction", "id": null, "from": 7})), "reaction"),
     ] {
         assert_eq!(events(body), [Event::ignored(reason)], "{label}");
     }
@@ -485,14 +456,14 @@ fn types_are_read() {
         (
             "interactive",
             json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{\"a\":1}"}}),
-            "Sent",
+            "[form] a: 1",
             Some("{\"a\":1}"),
             vec![],
         ),
         (
             "interactive",
             json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "response_json": {"a": 1}}}),
-            "flow",
+            "[form] a: 1",
             Some("{\"a\":1}"),
             vec![],
         ),
@@ -527,6 +498,108 @@ fn types_are_read() {
 }
 
 #[test]
+fn what_cant_be_shown_is_told() {
+    let mug = json!({"product_retailer_id": "mug", "quantity": 2, "item_price": 8, "currency": "EUR"});
+    let answers = r#"{"flow_token":"secret","name":"Ada","slots":["9:00","9:30"]}"#;
+    for (label, changes, expected) in [
+        (
+            "an order",
+            json!({"type": "order", "order": {"catalog_id": "1", "text": "gift wrap please", "product_items": [mug]}}),
+            "[order] gift wrap please: 2 × mug, 8 EUR",
+        ),
+        ("an empty order", json!({"type": "order", "order": {}}), "[order]"),
+        (
+            "a form",
+            json!({"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply":
+                   {"name": "flow", "body": "Sent", "response_json": answers}}}),
+            "[form] name: Ada; slots: 9:00, 9:30",
+        ),
+        (
+            "a form with words of its own",
+            json!({"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply":
+                   {"name": "address_message", "body": "1 Main Street", "response_json": {"saved_address_id": "a1"}}}}),
+            "1 Main Street\n[form] saved_address_id: a1",
+        ),
+        (
+            "a form of nothing but its token",
+            json!({"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply":
+                   {"response_json": "{\"flow_token\":\"secret\"}"}}}),
+            "[form]",
+        ),
+        (
+            "unsupported",
+            json!({"type": "unsupported", "errors": [{"code": 131_051, "title": "Unknown"}]}),
+            "[unsupported message]",
+        ),
+        ("tomorrow's", json!({"type": "hologram", "hologram": {"caption": "Look"}}), "[unsupported message] Look"),
+        ("tomorrow's reply", json!({"type": "interactive", "interactive": {"type": "call"}}), "[unsupported message]"),
+        ("no type", json!({"type": null}), "[unsupported message]"),
+        ("a type of the wrong type", json!({"type": 7}), "[unsupported message]"),
+        ("no text", json!({"text": null}), "[unsupported message]"),
+        ("a text of the wrong type", json!({"text": "Hello"}), "[unsupported message] Hello"),
+        ("a body of the wrong type", json!({"text": {"body": 7}}), "[unsupported message]"),
+        (
+            "a medium without an id",
+            json!({"type": "image", "image": {"caption": "Look"}}),
+            "[unsupported message] Look",
+        ),
+        ("no medium", json!({"type": "image"}), "[unsupported message]"),
+        (
+            "a place without a width",
+            json!({"type": "location", "location": {"longitude": 1, "name": "HQ"}}),
+            "[unsupported message] HQ",
+        ),
+        (
+            "a place beyond the pole",
+            json!({"type": "location", "location": {"latitude": 91, "longitude": 1}}),
+            "[unsupported message]",
+        ),
+        ("no contacts", json!({"type": "contacts", "contacts": {}}), "[unsupported message]"),
+        ("an empty button", json!({"type": "button", "button": {}}), "[unsupported message]"),
+        (
+            "an empty reply",
+            json!({"type": "interactive", "interactive": {"type": "button_reply"}}),
+            "[unsupported message]",
+        ),
+        ("a reply of no type", json!({"type": "interactive", "interactive": {}}), "[unsupported message]"),
+    ] {
+        let message = parsed(with(changes.clone()));
+        assert_eq!(message.text, expected, "{label}");
+        assert_eq!(message.described, expected.starts_with('['), "{label}");
+        let beside = events(of_messages(&json!([basic("wamid.1"), with(changes)])));
+        let texts: Vec<_> = beside.iter().map(|event| event.message().unwrap().text.as_str()).collect();
+        assert_eq!(texts, ["Hello agent", expected], "{label}, beside a good one");
+    }
+}
+
+#[test]
+fn one_bad_character_costs_no_message() {
+    let body = of_messages(&json!([basic("wamid.1")]));
+    for (label, bytes, expected) in [
+        ("half a pair", body.replace("Hello agent", r"See you at 6 \ud83d").into_bytes(), "See you at 6 \u{fffd}"),
+        ("a noncharacter", body.replace("agent", r"\uffff").into_bytes(), "Hello \u{fffd}"),
+        ("no UTF-8", body.bytes().map(|byte| if byte == b'H' { 0xff } else { byte }).collect(), "\u{fffd}ello agent"),
+    ] {
+        let [event] = events(bytes).try_into().unwrap();
+        assert_eq!(event.message().unwrap().text, expected, "{label}");
+    }
+}
+
+#[test]
+fn who_comes_from_an_advertisement_is_known() {
+    let message =
+        parsed(with(json!({"referral": {"source_url": "https://fb.me/x", "source_id": "1201", "source_type": "ad",
+        "headline": "Mugs", "body": "Buy", "ctwa_clid": "A"}})));
+    let referral = message.referral.unwrap();
+    assert_eq!(
+        (referral.source_id.as_deref(), referral.headline.as_deref(), referral.url.as_deref()),
+        (Some("1201"), Some("Mugs"), Some("https://fb.me/x"))
+    );
+    assert!(parsed(with(json!({"referral": {"headline": " "}}))).referral.is_none());
+    assert!(parsed(with(json!({"referral": "x"}))).referral.is_none());
+}
+
+#[test]
 fn contacts_become_a_text() {
     for (cards, expected) in [
         (
@@ -537,7 +610,7 @@ fn contacts_become_a_text() {
         ),
         (json!([{"name": {"first_name": "Ada", "last_name": "L"}}]), "[contact] Ada L"),
         (json!([{"name": 7, "phones": {}, "emails": [7], "org": "x"}, 7]), "[contact]\n[contact]"),
-        (json!([]), ""),
+        (json!([]), "[contact]"),
     ] {
         assert_eq!(parsed(with(json!({"type": "contacts", "contacts": cards}))).text, expected);
     }
@@ -854,6 +927,17 @@ proptest! {
         if let Err(error) = receive(&post(body), &accounts(json!([account()]))) {
             prop_assert_eq!(error.kind(), Kind::Validation);
         }
+    }
+
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "text|image|location|contacts|order|button|interactive|unsupported|reaction|system|[a-z]{1,8}",
+        content in any_content(),
+        beside in any::<bool>(),
+    ) {
+        let message = with(json!({"type": kind, "text": null, kind.as_str(): content}));
+        let messages = if beside { json!([message, basic("wamid.9")]) } else { json!([message]) };
+        assert_tells_the_agent(&events(of_messages(&messages)));
     }
 
     #[test]

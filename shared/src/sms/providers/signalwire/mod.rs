@@ -41,8 +41,9 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         cxml,
-        form::Form,
-        message::{Channel, Event, Media, Message},
+        form::{self, Form},
+        lines,
+        message::{Channel, Event, Ignored, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         signature::lower_hex,
@@ -111,12 +112,15 @@ impl Credentials {
 impl Provider for Credentials {
     /// As `@signalwire/compatibility-api` 3.2.0, `@signalwire/web-api` 3.1.7 and `@signalwire/sdk` do. The signature's own
     /// form tells what it covers: hex is over the URL and the body as it is; base64 is Twilio's, but with all values of a
-    /// repeated name in the order of their arrival.
+    /// repeated name in the order of their arrival. Hex counts for JSON only, which is what SignalWire signs so: the bytes
+    /// that a base64 one covers, sent as another body, must not pass as signed.
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
         let proof = Proof { signed_at: None };
         let urls = webhook.urls_by_port();
         let body = webhook.body.as_ref();
-        if let Ok(Some(strong)) = webhook.header(SHA256_SIGNATURE).map(lower_hex)
+        let is_json = webhook.shape() == Shape::Json;
+        if is_json
+            && let Ok(Some(strong)) = webhook.header(SHA256_SIGNATURE).map(lower_hex)
             && self.made(hmac::HMAC_SHA256, &urls, body, &strong)
         {
             return Ok(proof);
@@ -124,14 +128,14 @@ impl Provider for Credentials {
         let name = if webhook.headers.contains_key(SIGNATURE) { SIGNATURE } else { COMPATIBLE_SIGNATURE };
         let text = webhook.header(name)?;
         let sha1 = hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY;
-        let is_made = if let Some(signature) = lower_hex(text) {
+        let is_made = if let Some(signature) = lower_hex(text).filter(|_| is_json) {
             self.made(sha1, &urls, body, &signature)
         } else {
             let signature = STANDARD.decode(text).map_err(|_| Rejection::Malformed)?;
             let parameters = match webhook.shape() {
                 Shape::Query => String::new(),
                 Shape::Json => cxml::check_body_hash(webhook).map(|()| String::new())?,
-                Shape::Form => parameters_by_name(body),
+                Shape::Form => form::check(body).map(|()| parameters_by_name(body))?,
             };
             self.made(sha1, &urls, parameters.as_bytes(), &signature)
         };
@@ -142,10 +146,8 @@ impl Provider for Credentials {
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
         let event = match webhook.shape() {
-            Shape::Query => {
-                read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()).require_utf8()?)?
-            }
-            Shape::Form => read_form(&Form::read(&webhook.body).require_utf8()?)?,
+            Shape::Query => read_form(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()))?,
+            Shape::Form => read_form(&Form::read(&webhook.body))?,
             Shape::Json => read_json(&proved.json()?)?,
         };
         Ok(vec![event])
@@ -184,11 +186,11 @@ fn parameters_by_name(body: &[u8]) -> String {
 
 fn read_form(form: &Form<'_>) -> Result<Event> {
     if form.filled("MessageSid").is_none() && form.filled("CallSid").is_some() {
-        return Ok(Event::ignored("a call"));
+        return Ok(Event::ignored(Ignored::Call));
     }
     let message_id = checked_id(form.required("MessageSid")?, "MessageSid")?;
     if cxml::is_status(form) {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
     cxml::read_message(form, "signalwire", message_id)
 }
@@ -206,7 +208,7 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     }
     // Other events are calls, states of our own messages, and whatever else the project has.
     if form.get("event").or(form.get("event_type")) != Some("messaging.receive") {
-        return Ok(Event::ignored("not a received message"));
+        return Ok(Event::ignored(Ignored::OtherEvent));
     }
     let nested = object.get("params").and_then(Value::as_object);
     let nested_form = nested.map(Form::from_json);
@@ -217,19 +219,26 @@ fn read_json(object: &Map<String, Value>) -> Result<Event> {
     let message_id = checked_id(required("message_id", "id")?, "message_id")?;
     let from = required("from", "from_number")?;
     let to = required("to", "to_number")?;
-    let media: Vec<Media> = [Some(object), nested]
-        .into_iter()
+    let fields =
+        |name: &'static str| [Some(object), nested].into_iter().flatten().filter_map(move |object| object.get(name));
+    let media: Vec<Media> = fields("media")
+        .filter_map(Value::as_array)
         .flatten()
-        .filter_map(|object| object.get("media")?.as_array())
-        .flatten()
-        .filter_map(Value::as_str)
+        .filter_map(|medium| medium.as_str().or_else(|| medium.get("url")?.as_str()))
         .map(|url| Media { url: Some(url.to_owned()), ..Media::default() })
         .collect();
+    let unread = fields("body").chain(fields("media")).find(|value| match value {
+        Value::Array(items) => items.len() > media.len(),
+        value => value.is_object(),
+    });
     let channel = if media.is_empty() { Channel::Sms } else { Channel::Mms };
 
     let mut message = Message::new("signalwire", channel, message_id, from, to);
     message.text = find("body").unwrap_or_default().to_owned();
     message.media = media;
+    if unread.is_some() {
+        message.describe(&lines::unsupported(unread));
+    }
     message.segments = find("segments").and_then(|count| count.parse().ok());
     message.account = find("project_id").map(str::to_owned);
     Ok(message.into())

@@ -10,13 +10,13 @@ use super::{COMPATIBLE_SIGNATURE, SHA256_SIGNATURE, SIGNATURE};
 use crate::{
     error::Kind,
     sms::{
-        message::{Channel, Event, OptOut},
+        message::{Channel, Event, Ignored, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },
     testing::{
-        TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, warnings, webhook,
+        TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -228,7 +228,7 @@ fn json_is_read() {
 
     for event in [json!({"event": "messaging.state"}), json!({"event": 5}), json!({})] {
         let events = receive(&post_json(&event.to_string()), &candidates).unwrap();
-        assert_eq!(events, [Event::ignored("not a received message")]);
+        assert_eq!(events, [Event::ignored(Ignored::OtherEvent)]);
     }
     let body = |field: &str, value: Value| {
         let mut body: Value = serde_json::from_str(&relay()).unwrap();
@@ -250,6 +250,21 @@ fn json_is_read() {
 }
 
 #[test]
+fn what_cant_be_shown_is_told() {
+    for (from, to, expected) in [
+        (r#""Ho 👋""#, r#"{"text":"Hello"}"#, "[unsupported message] Hello"),
+        (r#""Ho 👋""#, r#"["x"]"#, "[unsupported message] x"),
+        (r#""Ho 👋""#, r#""See you at 6 \ud83d""#, "See you at 6 \u{fffd}"),
+        (r#""Ho 👋""#, r#""a\uffffb""#, "a\u{fffd}b"),
+    ] {
+        let body = relay();
+        assert!(body.contains(from), "{body}");
+        let events = receive(&post_json(&body.replace(from, to)), &accounts(json!([account()]))).unwrap();
+        assert_eq!(events[0].message().unwrap().text, expected, "{to}");
+    }
+}
+
+#[test]
 fn forms_are_read_as_twilios() {
     let candidates = accounts(json!([account()]));
     let one = |changes: &[(&str, &str)]| receive_one(&post(URL, &with(changes)), &candidates);
@@ -260,9 +275,9 @@ fn forms_are_read_as_twilios() {
     assert_eq!(one(&[("Body", "Unsubscribe")]).opt_out, Some(OptOut::Stop));
 
     for (changes, reason) in [
-        (vec![("MessageStatus", "delivered")], "status"),
-        (vec![("SmsStatus", "sent")], "status"),
-        (vec![("MessageSid", ""), ("CallSid", "1")], "a call"),
+        (vec![("MessageStatus", "delivered")], Ignored::Status),
+        (vec![("SmsStatus", "sent")], Ignored::Status),
+        (vec![("MessageSid", ""), ("CallSid", "1")], Ignored::Call),
     ] {
         assert_eq!(receive(&post(URL, &with(&changes)), &candidates).unwrap(), [Event::ignored(reason)]);
     }
@@ -304,6 +319,21 @@ proptest! {
     ) {
         let headers = [("content-type", content_type), (SIGNATURE, &signature), (SHA256_SIGNATURE, &strong)];
         prop_assert!(receive(&webhook(Method::POST, URL, &headers, body), &accounts(json!([account()]))).is_err());
+    }
+
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        event in "messaging.receive|messaging.state|[a-z]{1,6}",
+        body in any_content(),
+        media in any_content(),
+    ) {
+        let whole = json!({"event": event, "message_id": ID, "from": "+14133881111", "to": "+12028831111",
+                           "body": body, "media": media});
+        let events = receive(&post_json(&whole.to_string()), &accounts(json!([account()]))).unwrap();
+        let is_blank = |value: &Value| value.as_array().map_or(!value.is_object(), Vec::is_empty);
+        if !is_blank(&body) || !is_blank(&media) {
+            assert_tells_the_agent(&events);
+        }
     }
 
     #[test]
@@ -403,7 +433,7 @@ fn answers_are_understood() {
         &[
             (201, r#"{"sid":"b8d5c1f2","status":"queued"}"#, None),
             (422, &error(21610), Some(Reason::OptedOut)),
-            (422, &error(21611), Some(Reason::Throttled)),
+            (422, &error(21611), Some(Reason::ThrottledHere)),
             (422, &error(21617), Some(Reason::Refused)),
             (401, "", Some(Reason::Misconfigured)),
             (429, "", Some(Reason::Throttled)),

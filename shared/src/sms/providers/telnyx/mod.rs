@@ -1,4 +1,4 @@
-//! Telnyx: SMS and MMS.
+//! Telnyx: SMS, MMS and RCS.
 //!
 //! | limit | value | source |
 //! |---|---|---|
@@ -39,6 +39,8 @@
 //! {"from":"+17735550002","text":"Hello","to":"+13125550001","type":"SMS"}
 //! ```
 
+mod rcs;
+
 use aws_lc_rs::signature::{ED25519, ED25519_PUBLIC_KEY_LEN, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, StatusCode};
@@ -52,7 +54,8 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Media, Message, OptOut, utc},
+        lines,
+        message::{Channel, Event, Ignored, Media, Message, OptOut, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Proof, Proved, Rejection, Webhook},
@@ -124,21 +127,26 @@ impl Provider for Credentials {
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let envelope: Envelope = proved.json()?;
         if envelope.data.event_type != "message.received" {
-            return Ok(vec![Event::ignored("not a received message")]);
+            return Ok(vec![Event::ignored(Ignored::OtherEvent)]);
         }
         let Received { data } = proved.json()?;
         Ok(vec![read(data, proved)?])
     }
 
-    fn limit(&self, _: Channel) -> Limit {
-        LIMIT
+    fn limit(&self, channel: Channel) -> Limit {
+        if channel == Channel::Rcs { rcs::LIMIT } else { LIMIT }
     }
 
     /// The request that sends a text. A reply to an MMS is an SMS too: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
-        let body = json!({ "from": outbound.from, "to": outbound.to, "text": outbound.text, "type": "SMS" });
-        HttpRequest::json("https://api.telnyx.com", "/v2/messages", &body)
+        let (path, body) = if outbound.channel == Channel::Rcs {
+            ("/v2/messages/rcs", rcs::body(outbound)?)
+        } else {
+            let body = json!({ "from": outbound.from, "to": outbound.to, "text": outbound.text, "type": "SMS" });
+            ("/v2/messages", body)
+        };
+        HttpRequest::json("https://api.telnyx.com", path, &body)
             .bearer(key.expose())?
             .header(IDEMPOTENCY_KEY, outbound.key)
             .map(ApiCall::Http)
@@ -237,8 +245,15 @@ struct Payload {
     from: Option<Address>,
     to: Option<Vec<Address>>,
     cc: Option<Vec<Address>>,
-    text: Option<String>,
-    media: Option<Vec<Item>>,
+    #[serde(default)]
+    text: Value,
+    #[serde(default)]
+    media: Value,
+    /// What RCS has in place of the two: <https://developers.telnyx.com/docs/messaging/messages/receiving-rcs-webhooks>.
+    #[serde(default)]
+    body: Value,
+    #[serde(default)]
+    messaging_profile_id: Value,
     #[serde(default)]
     encoding: Value,
     #[serde(default)]
@@ -252,36 +267,31 @@ struct Payload {
 #[derive(Deserialize)]
 struct Address {
     phone_number: Option<String>,
+    /// Of an RCS agent, in place of a number.
+    agent_id: Option<String>,
     #[serde(default)]
     status: Value,
 }
 
 impl Address {
     fn number(&self) -> Option<&str> {
-        self.phone_number.as_deref().map(str::trim).filter(|number| !number.is_empty())
+        let filled = |text: &'_ Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        [&self.phone_number, &self.agent_id].into_iter().find(|text| filled(text))?.as_deref().map(str::trim)
     }
-}
-
-#[derive(Deserialize)]
-struct Item {
-    url: Option<String>,
-    #[serde(default)]
-    content_type: Value,
-    #[serde(default)]
-    size: Value,
 }
 
 fn read(data: Data, proved: &Proved<'_>) -> Result<Event> {
     let Data { id: event_id, payload } = data;
     if payload.direction.as_deref().is_some_and(|direction| direction != "inbound") {
-        return Ok(Event::ignored("not inbound"));
+        return Ok(Event::ignored(Ignored::Outbound));
     }
-    let media: Vec<_> = payload.media.unwrap_or_default().into_iter().filter_map(read_medium).collect();
+    let media: Vec<_> = payload.media.as_array().into_iter().flatten().filter_map(read_medium).collect();
     let channel = match payload.kind.as_deref() {
         Some("MMS") => Channel::Mms,
+        Some("RCS") => Channel::Rcs,
         Some("SMS") | None if media.is_empty() => Channel::Sms,
         Some("SMS") | None => Channel::Mms,
-        Some(_) => return Ok(Event::ignored("unsupported message type")),
+        Some(_) => return Ok(Event::ignored(Ignored::Channel)),
     };
     let missing = |field: &'static str| Error::invalid(field, "is missing");
     let message_id = payload.id.ok_or_else(|| missing("data.payload.id"))?;
@@ -299,8 +309,15 @@ fn read(data: Data, proved: &Proved<'_>) -> Result<Event> {
         }
     }
     message.to_all = (everyone.len() > 1).then_some(everyone);
-    message.text = payload.text.unwrap_or_default();
+    payload.text.as_str().unwrap_or_default().clone_into(&mut message.text);
     message.media = media;
+    if channel == Channel::Rcs {
+        rcs::fill(&mut message, &payload.body);
+        // Replies need it.
+        message.reply_from = payload.messaging_profile_id.as_str().map(str::to_owned);
+    } else if !is_nothing(&payload.text) || has_more_media(&payload.media, message.media.len()) {
+        message.describe(&lines::unsupported(Some(&payload.text).filter(|text| !text.is_string())));
+    }
     message.received_at = payload.received_at.as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
     message.encoding = payload.encoding.as_str().map(str::to_owned);
     message.segments = payload.parts.as_u64().and_then(|parts| parts.try_into().ok());
@@ -315,11 +332,30 @@ fn read(data: Data, proved: &Proved<'_>) -> Result<Event> {
     Ok(message.into())
 }
 
-fn read_medium(item: Item) -> Option<Media> {
+/// Whether there are media that can't be read.
+fn has_more_media(media: &Value, read: usize) -> bool {
+    match media {
+        Value::Array(items) => items.len() > read,
+        Value::String(text) => !text.trim().is_empty(),
+        other => !is_nothing(other),
+    }
+}
+
+/// A field that says nothing, which a blank message may have.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::String(_) => true,
+        Value::Array(values) => values.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+fn read_medium(item: &Value) -> Option<Media> {
+    let text = |name| item.get(name).and_then(Value::as_str);
     Some(Media {
-        url: Some(item.url.filter(|url| !url.trim().is_empty())?),
-        content_type: item.content_type.as_str().map(str::to_owned),
-        size: item.size.as_u64(),
+        url: Some(text("url").filter(|url| !url.trim().is_empty())?.to_owned()),
+        content_type: text("content_type").map(str::to_owned),
+        size: item.get("size").and_then(Value::as_u64),
         ..Media::default()
     })
 }

@@ -20,9 +20,10 @@
 //! WhatsApp: `From` and `To` are `whatsapp:+…`, or `whatsapp:US.1349…` for a user who shows no number; `ProfileName`,
 //! `WaId`, `ExternalUserId`, `ButtonPayload`, `Latitude`, `OriginalRepliedMessageSid`. RCS: `rcs:…`.
 //!
-//! The signature covers no time and no nonce: a replay is stopped by the message id alone. It also joins names and
-//! values without a separator, so who holds one signed webhook can move their borders. He could so lengthen the message
-//! id past the memory of delivered ids, which is why an id longer than Twilio's is refused.
+//! What the signature cannot cover: it has no time and no nonce, so a replay is stopped by the message id alone. It also
+//! joins names and values without a separator, so who holds one signed webhook can move their borders: within the letters
+//! and digits of a value, nobody can tell. An id longer than Twilio's, which would get past the memory of delivered ids, and
+//! names that Twilio never uses are refused. Keep webhooks out of logs that others read.
 //!
 //! Media links are open to anyone unless the owner switched authentication for them on.
 //!
@@ -48,8 +49,8 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         cxml,
-        form::Form,
-        message::{Channel, Event, Message},
+        form::{self, Form},
+        message::{Channel, Event, Ignored, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
@@ -145,13 +146,13 @@ impl Provider for Credentials {
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
         let event = match webhook.shape() {
-            Shape::Query => read(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()).require_utf8()?)?,
-            Shape::Form => read(&Form::read(&webhook.body).require_utf8()?)?,
+            Shape::Query => read(&Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()))?,
+            Shape::Form => read(&Form::read(&webhook.body))?,
             Shape::Json => {
                 let object: Map<String, Value> = proved.json()?;
                 let form = Form::from_json(&object);
                 // Twilio's JSON webhooks are other products' events.
-                if form.filled("MessageSid").is_none() { Event::ignored("not a message") } else { read(&form)? }
+                if form.filled("MessageSid").is_none() { Event::ignored(Ignored::OtherEvent) } else { read(&form)? }
             }
         };
         Ok(vec![event])
@@ -225,6 +226,7 @@ fn signed_parameters(webhook: &Webhook) -> Result<String, Rejection> {
         Shape::Query => Ok(String::new()),
         Shape::Json => cxml::check_body_hash(webhook).map(|()| String::new()),
         Shape::Form => {
+            form::check(&webhook.body)?;
             let form = Form::read(&webhook.body);
             let mut pairs: Vec<_> = form.pairs().collect();
             // By name, then by value, each pair once: twilio-python sorts `set(values)`, twilio-node `Array.from(new
@@ -238,17 +240,19 @@ fn signed_parameters(webhook: &Webhook) -> Result<String, Rejection> {
 
 fn read(form: &Form<'_>) -> Result<Event> {
     if form.filled("MessageSid").is_none() && form.filled("CallSid").is_some() {
-        return Ok(Event::ignored("a call"));
+        return Ok(Event::ignored(Ignored::Call));
     }
     let message_id = form.required("MessageSid")?;
     if message_id.len() > MESSAGE_ID_LENGTH || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Error::invalid("MessageSid", "is not a message id"));
     }
     if cxml::is_status(form) {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
-    if matches!(form.get("MessageType"), Some("reaction" | "unsupported" | "system")) {
-        return Ok(Event::ignored("unsupported message type"));
+    match form.get("MessageType") {
+        Some("reaction") => return Ok(Event::ignored(Ignored::Reaction)),
+        Some("system") => return Ok(Event::ignored(Ignored::System)),
+        _ => {}
     }
     cxml::read_message(form, "twilio", message_id)
 }

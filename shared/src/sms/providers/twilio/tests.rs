@@ -10,13 +10,13 @@ use super::{SIGNATURE, SIGNATURE_SETTINGS};
 use crate::{
     error::Kind,
     sms::{
-        message::{Channel, Event, FromKind, Location, Message, OptOut},
+        message::{Channel, Event, FromKind, Ignored, Location, Message, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },
     testing::{
-        TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, warnings, webhook,
+        TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -75,7 +75,7 @@ fn parsed(changes: &[(&str, &str)]) -> Message {
 
 fn ignored(changes: &[(&str, &str)]) -> &'static str {
     match receive(&post(URL, &with(changes)), &accounts(json!([account()]))).unwrap().as_slice() {
-        [Event::Ignored { reason }] => reason,
+        [Event::Ignored { reason }] => reason.as_str(),
         events => panic!("{events:?}"),
     }
 }
@@ -281,7 +281,7 @@ fn json_is_signed_by_its_hash_in_the_url() {
     let other = r#"{"specversion":"1.0"}"#;
     let hash = hex::encode(digest::digest(&digest::SHA256, other.as_bytes()));
     let events = send(&format!("{URL}?bodySHA256={hash}"), JSON, other).unwrap();
-    assert_eq!(events, [Event::ignored("not a message")]);
+    assert_eq!(events, [Event::ignored(Ignored::OtherEvent)]);
 }
 
 #[test]
@@ -546,8 +546,48 @@ fn what_is_no_message_is_ignored() {
     assert_eq!(ignored(&[("SmsStatus", "delivered")]), "status");
     assert_eq!(ignored(&[("MessageSid", ""), ("CallSid", "CA1")]), "a call");
     assert_eq!(ignored(&[("From", "messenger:1234"), ("To", "messenger:5678")]), "unsupported channel");
-    assert_eq!(ignored(&[("MessageType", "reaction")]), "unsupported message type");
+    assert_eq!(ignored(&[("MessageType", "reaction")]), "reaction");
+    assert_eq!(ignored(&[("MessageType", "system")]), "system message");
     assert_eq!(parsed(&[("SmsStatus", "received"), ("MessageStatus", "received")]).message_id, SID);
+}
+
+#[test]
+fn what_cant_be_shown_is_told() {
+    let flow = r#"{"flow_token":"secret","name":"Ada"}"#;
+    let interactive = r#"{"nfm_reply":{"response_json":"{\"flow_token\":\"secret\",\"name\":\"Ada\"}"}}"#;
+    for (changes, expected, described) in [
+        (vec![("MessageType", "unsupported"), ("Body", "")], "[unsupported message]", true),
+        (vec![("MessageType", "order"), ("Body", "")], "[unsupported message]", true),
+        (vec![("MessageType", "order"), ("Body", "Hello")], "Hello", false),
+        (vec![("MessageType", "interactive"), ("Body", ""), ("FlowData", flow)], "[form] name: Ada", true),
+        (
+            vec![("MessageType", "interactive"), ("Body", ""), ("InteractiveData", interactive)],
+            "[form] name: Ada",
+            true,
+        ),
+        (vec![("Body", ""), ("ListTitle", "Blue"), ("ListId", "b")], "Blue", false),
+        (vec![("Body", "a\u{ffff}b\u{fffe}")], "a\u{fffd}b\u{fffd}", false),
+    ] {
+        let message = parsed(&changes);
+        assert_eq!((message.text.as_str(), message.described), (expected, described), "{changes:?}");
+    }
+    assert_eq!(parsed(&[("Body", ""), ("ListTitle", "Blue"), ("ListId", "b")]).button_payload.as_deref(), Some("b"));
+}
+
+#[test]
+fn who_comes_from_an_advertisement_is_known() {
+    let message = parsed(&[
+        ("ReferralSourceId", "1201"),
+        ("ReferralHeadline", "Mugs"),
+        ("ReferralSourceUrl", "https://fb.me/x"),
+        ("ReferralBody", "Buy"),
+    ]);
+    let referral = message.referral.unwrap();
+    assert_eq!(
+        (referral.source_id.as_deref(), referral.headline.as_deref(), referral.url.as_deref()),
+        (Some("1201"), Some("Mugs"), Some("https://fb.me/x"))
+    );
+    assert!(parsed(&[("ReferralHeadline", "")]).referral.is_none());
 }
 
 #[test]
@@ -571,7 +611,7 @@ fn what_is_malformed_is_refused_after_it_is_proved() {
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
     let signature = sha1(TOKEN, &signed(URL, &pairs));
     let request = webhook(Method::POST, URL, &[FORM, (SIGNATURE, &signature)], body);
-    assert_refused("no UTF-8", receive(&request, &candidates), Kind::Validation);
+    assert_eq!(receive_one(&request, &candidates).text, "\u{fffd}\u{fffd}");
 
     let large = with(&[("Body", "x")]);
     let mut request = post(URL, &large);
@@ -601,6 +641,23 @@ proptest! {
         let mut request = webhook(if get { Method::GET } else { Method::POST }, URL, &headers, body);
         request.query = query;
         prop_assert!(receive(&request, &accounts(json!([account()]))).is_err());
+    }
+
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "text|image|interactive|order|unsupported|reaction|system|[a-z]{1,6}",
+        field in "Body|MediaUrl0|ButtonText|ListTitle|FlowData|Latitude|ButtonPayload",
+        value in any_content(),
+    ) {
+        let value = value.to_string();
+        let body = if field == "Body" { &*value } else { "" };
+        let changes = [("Body", body), ("MessageType", kind.as_str()), (field.as_str(), value.as_str())];
+        let known = ["text", "image", "interactive"].contains(&kind.as_str());
+        let events = receive(&post(URL, &with(&changes)), &accounts(json!([account()]))).unwrap();
+        // A blank message of a kind that we know is one.
+        if !known || field == "Body" || field == "MediaUrl0" {
+            assert_tells_the_agent(&events);
+        }
     }
 
     #[test]
@@ -705,7 +762,7 @@ fn answers_are_understood() {
             (404, &error(20404), Some(Reason::Misconfigured)),
             (429, &error(20429), Some(Reason::Throttled)),
             (400, &error(63018), Some(Reason::Throttled)),
-            (400, &error(21611), Some(Reason::Throttled)),
+            (400, &error(21611), Some(Reason::ThrottledHere)),
             (500, &error(20500), Some(Reason::Unavailable)),
             (503, "", Some(Reason::Unavailable)),
             (502, "", Some(Reason::Unknown)),

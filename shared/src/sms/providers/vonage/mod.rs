@@ -65,11 +65,14 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     error::{Error, Kind, Result},
     fields::Fields,
+    mend,
     secret::Secret,
     sms::{
+        binary,
         contract::{Facts, Provider},
-        form::Form,
-        message::{Channel, Concat, Event, Message, plus, utc},
+        form,
+        lines,
+        message::{Channel, Concat, Event, Ignored, Message, plus, utc},
         segments::{self, Encoding, Limit},
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
@@ -81,7 +84,14 @@ const SIGNATURE: &str = "sig";
 /// See the page's table.
 pub(super) const LIMIT: Limit = Limit::Units(1600);
 
-pub(super) const FACTS: Facts = Facts { signs_a_time: true, media_links_open: true, ..Facts::new("vonage") };
+/// Vonage tries a webhook again for 24 hours, with the signature of the first time. A text has a few kilobytes at most.
+pub(super) const FACTS: Facts = Facts {
+    signs_a_time: true,
+    max_age_seconds: 86_400,
+    max_body: 64 * 1024,
+    media_links_open: true,
+    ..Facts::new("vonage")
+};
 
 /// What a Vonage account has.
 #[derive(Clone, Debug)]
@@ -172,9 +182,6 @@ impl Provider for Credentials {
     /// <https://developer.vonage.com/messaging/sms/guides/inbound-sms>
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
-        if let Some(input) = encoded(webhook) {
-            Form::read(input).require_utf8()?;
-        }
         let parameters =
             Parameters::read(webhook).map_err(|_| Error::new(Kind::Validation, "The parameters can't be read"))?;
         Ok(vec![read(&parameters)?])
@@ -244,7 +251,8 @@ impl<'a> Parameters<'a> {
                 }
             }
             None => {
-                let mut json = serde_json::Deserializer::from_slice(&webhook.body);
+                let text = mend::json(&webhook.body);
+                let mut json = serde_json::Deserializer::from_str(&text);
                 parameters = json.deserialize_map(FlatObject).map_err(|_| Rejection::Malformed)?;
                 json.end().map_err(|_| Rejection::Malformed)?;
             }
@@ -253,7 +261,7 @@ impl<'a> Parameters<'a> {
     }
 
     fn insert(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), Rejection> {
-        if name.contains(['&', '=']) {
+        if !form::is_name(&name) || self.0.len() == form::PARAMETERS {
             return Err(Rejection::Malformed);
         }
         match self.0.entry(name) {
@@ -311,7 +319,7 @@ fn encoded(webhook: &Webhook) -> Option<&[u8]> {
 struct FlatObject;
 
 impl<'de> Visitor<'de> for FlatObject {
-    type Value = Parameters<'de>;
+    type Value = Parameters<'static>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of texts, numbers and booleans")
@@ -324,7 +332,7 @@ impl<'de> Visitor<'de> for FlatObject {
                 "null" => continue,
                 text if text.starts_with('"') => Cow::Owned(serde_json::from_str(text).map_err(A::Error::custom)?),
                 nested if nested.starts_with(['{', '[']) => return Err(A::Error::custom("nested")),
-                text => Cow::Borrowed(text),
+                text => Cow::Owned(text.to_owned()),
             };
             parameters.insert(Cow::Owned(name), value).map_err(A::Error::custom)?;
         }
@@ -336,18 +344,17 @@ fn read(parameters: &Parameters<'_>) -> Result<Event> {
     // <https://developer.vonage.com/messaging/sms/guides/delivery-receipts>
     let is_receipt = ["status", "scts", "err-code"].into_iter().any(|name| parameters.filled(name).is_some());
     if is_receipt && parameters.get("text").is_none() && parameters.get("data").is_none() {
-        return Ok(Event::ignored("status"));
+        return Ok(Event::ignored(Ignored::Status));
     }
+    // `None`: what can't be read.
     let (text, encoding) = match (parameters.filled("type"), parameters.get("text")) {
         // Who sent a blank message sent one all the same.
-        (Some("text"), text) => (text.unwrap_or_default().to_owned(), None),
-        (Some("unicode"), text) => (text.unwrap_or_default().to_owned(), Some("unicode")),
-        (Some("binary"), _) => match binary_text(parameters)? {
-            Some(text) => (text, Some("binary")),
-            None => return Ok(Event::ignored("binary message")),
-        },
-        (Some(_), None) => return Ok(Event::ignored("unsupported message type")),
-        (_, Some(text)) => (text.to_owned(), None),
+        (Some("text"), text) => (Some(text.unwrap_or_default().to_owned()), None),
+        (Some("unicode"), text) => (Some(text.unwrap_or_default().to_owned()), Some("unicode")),
+        (Some("binary"), _) if is_for_program(parameters) => return Ok(Event::ignored(Ignored::Binary)),
+        (Some("binary"), _) => (binary_text(parameters), Some("binary")),
+        (_, Some(text)) => (Some(text.to_owned()), None),
+        (Some(_), None) => (None, None),
         (None, None) => return Err(Error::invalid("text", "is missing")),
     };
     let message_id = parameters.required("messageId")?;
@@ -358,7 +365,10 @@ fn read(parameters: &Parameters<'_>) -> Result<Event> {
     let to = plus(parameters.required("to")?.trim());
 
     let mut message = Message::new("vonage", Channel::Sms, message_id, from, to);
-    message.text = text;
+    match text {
+        Some(text) => message.text = text,
+        None => message.describe(&lines::unsupported(None)),
+    }
     message.encoding = encoding.map(str::to_owned);
     message.received_at = parameters.filled("message-timestamp").and_then(received_at);
     message.concat = concat(parameters);
@@ -383,42 +393,14 @@ fn concat(parameters: &Parameters<'_>) -> Option<Concat> {
     is_part.then_some(Concat { reference: parameters.filled("concat-ref")?.trim().to_owned(), total, part })
 }
 
-/// The text of a binary message, if it is one. Vonage does not tell the coding, and sends what the network calls text as
-/// such; so it is taken for text only where its bytes are UTF-8, or else UTF-16 (SMS has it as UCS-2) with some Latin
-/// letter or blank, and without control characters. What is addressed to a port is for a program on a phone, and never
-/// text.
-fn binary_text(parameters: &Parameters<'_>) -> Result<Option<String>> {
-    let data = hex::decode(parameters.required("data")?.trim()).map_err(|_| Error::invalid("data", "is not hex"))?;
-    let header = parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).unwrap_or_default();
-    if has_port(&header) {
-        return Ok(None);
-    }
-    let is_text = |text: &String| {
-        !text.is_empty()
-            && text.chars().all(|character| !character.is_control() || matches!(character, '\r' | '\n' | '\t'))
-    };
-    Ok(std::str::from_utf8(&data).ok().map(str::to_owned).filter(is_text).or_else(|| utf_16(&data).filter(is_text)))
+/// What is addressed to a port is for a program on a phone, and never text.
+fn is_for_program(parameters: &Parameters<'_>) -> bool {
+    parameters.filled("udh").and_then(|udh| hex::decode(udh.trim()).ok()).is_some_and(|header| binary::has_port(&header))
 }
 
-fn utf_16(data: &[u8]) -> Option<String> {
-    let (pairs, rest) = data.as_chunks::<2>();
-    // Most bytes are some character of the Chinese, Japanese and Korean blocks.
-    let has_latin = pairs.iter().any(|[high, _]| *high == 0);
-    let units = pairs.iter().map(|pair| u16::from_be_bytes(*pair));
-    if rest.is_empty() && has_latin { char::decode_utf16(units).collect::<Result<_, _>>().ok() } else { None }
-}
-
-/// Whether a user data header has an address element (3GPP TS 23.040, 9.2.3.24: a length, then elements of an
-/// identifier, a length and that many octets; 4 and 5 are ports).
-fn has_port(header: &[u8]) -> bool {
-    let mut elements = header.get(1..).unwrap_or_default();
-    while let [identifier, length, rest @ ..] = elements {
-        if matches!(identifier, 4 | 5) {
-            return true;
-        }
-        elements = rest.get(usize::from(*length)..).unwrap_or_default();
-    }
-    false
+/// The text of a binary message, if it is one.
+fn binary_text(parameters: &Parameters<'_>) -> Option<String> {
+    binary::text(&hex::decode(parameters.filled("data")?.trim()).ok()?, &[])
 }
 
 /// The answer, as far as it is read. Not `Debug`: it quotes the customer's number.

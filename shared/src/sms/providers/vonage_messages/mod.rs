@@ -52,29 +52,31 @@
 //! The JWT is what vonage-jwt 1.1.5 (Python) makes: RS256 over `application_id`, `iat`, `jti` and `exp`, 15 minutes ahead.
 //! (Basic authentication would want the `api_secret`, which these settings don't have.)
 
+mod content;
+
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::{constant_time, digest, hmac, rand::SystemRandom, rsa, signature::RSA_PKCS1_SHA256};
+use aws_lc_rs::{rand::SystemRandom, rsa, signature::RSA_PKCS1_SHA256};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use jiff::Timestamp;
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use x509_parser::pem::parse_x509_pem;
 
+use self::content::Content;
 use crate::{
     error::{Error, Result},
     fields::Fields,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Location, Media, Message, plus, utc},
+        lines,
+        message::{Channel, Event, Ignored, Message, Referral, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        signature::is_hash_of,
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -82,8 +84,6 @@ use crate::{
 const AUTHORIZATION: &str = "authorization";
 const RUNTIME_AUTHORIZATION: &str = "x-vonage-webhook-auth-token";
 const ISSUER: &str = "Vonage";
-/// Vonage's have about 500 characters.
-const TOKEN_LENGTH: usize = 4096;
 /// How long a token of ours is valid, in seconds: as in Vonage's SDKs.
 const VALIDITY: i64 = 15 * 60;
 
@@ -130,18 +130,15 @@ impl Credentials {
 impl Provider for Credentials {
     /// <https://developer.vonage.com/en/getting-started/concepts/webhooks#decoding-signed-webhooks>
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
-        let token = Token::read(webhook)?;
+        let token = token(webhook)?;
         if !self.signature_secrets.iter().any(|secret| token.is_made_with(secret)) {
             return Err(Rejection::Mismatch);
         }
         // Only now is anything in it believed.
-        let claims = token.claims()?;
-        if claims.iss != ISSUER {
+        let claims: Claims = token.claims()?;
+        if claims.iss != ISSUER || !is_hash_of(&claims.payload_hash, &webhook.body) {
             return Err(Rejection::Malformed);
         }
-        let signed = hex::decode(&claims.payload_hash).map_err(|_| Rejection::Malformed)?;
-        let actual = digest::digest(&digest::SHA256, &webhook.body);
-        constant_time::verify_slices_are_equal(actual.as_ref(), &signed).map_err(|_| Rejection::Malformed)?;
         self.check(&claims)?;
         // Vonage sends neither; who adds them means them (RFC 7519, 4.1.4 and 4.1.5).
         if claims.exp.is_some_and(|end| webhook.now >= end) || claims.nbf.is_some_and(|start| webhook.now < start) {
@@ -153,12 +150,12 @@ impl Provider for Credentials {
     /// <https://developer.vonage.com/en/api/messages#webhooks>; the fields are those of vonage-java `InboundMessage` and
     /// vonage-dotnet `MessageWebhookResponse`.
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
-        Ok(vec![read(proved.json()?)?])
+        Ok(vec![read(&proved.json()?)?])
     }
 
     /// What is signed for another was refused, so an account that names more of what is signed fits better.
     fn is_named(&self, proved: &Proved<'_>, _: &Message) -> Option<bool> {
-        let claims = Token::read(proved.webhook()).and_then(|token| token.claims()).ok()?;
+        let claims: Claims = token(proved.webhook()).and_then(|token| token.claims()).ok()?;
         match (&self.application_id, &self.api_key) {
             (Some(_), _) if claims.application_id.is_some() => Some(true),
             (None, None) => Some(false),
@@ -169,7 +166,7 @@ impl Provider for Credentials {
     /// See the page's table. A reply to an MMS is an SMS.
     fn limit(&self, channel: Channel) -> Limit {
         match channel {
-            Channel::Sms | Channel::Mms => Limit::Units(1000),
+            Channel::Sms | Channel::Mms | Channel::Own(_) => Limit::Units(1000),
             Channel::Whatsapp => Limit::Characters(4096),
             Channel::Rcs => Limit::Characters(3072),
         }
@@ -185,7 +182,7 @@ impl Provider for Credentials {
             "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
         }))?;
         let channel = match outbound.channel {
-            Channel::Sms | Channel::Mms => "sms",
+            Channel::Sms | Channel::Mms | Channel::Own(_) => "sms",
             Channel::Whatsapp => "whatsapp",
             Channel::Rcs => "rcs",
         };
@@ -252,20 +249,7 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// A JWT (RFC 7519) in the compact form, as far as it says so itself.
-struct Token<'a> {
-    signed: &'a str,
-    claims: Vec<u8>,
-    signature: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    crit: Option<IgnoredAny>,
-}
-
-/// A claim of another JSON type is an error, and so is one that is there twice.
+/// What Vonage claims.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -277,160 +261,50 @@ struct Claims {
     nbf: Option<i64>,
 }
 
-impl<'a> Token<'a> {
-    fn read(webhook: &'a Webhook) -> Result<Self, Rejection> {
-        let is_runtimes = webhook.headers.contains_key(RUNTIME_AUTHORIZATION);
-        let text = webhook.header(if is_runtimes { RUNTIME_AUTHORIZATION } else { AUTHORIZATION })?;
-        let token = match text.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-            None if is_runtimes => text,
-            _ => return Err(Rejection::Malformed),
-        };
-        if token.len() > TOKEN_LENGTH {
-            return Err(Rejection::Malformed);
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
-        // A fourth part leaves a full stop in the claims, and that is no base64.
-        let (header, claims) = signed.split_once('.').ok_or(Rejection::Malformed)?;
-        // The key is for one algorithm: what the token says of itself must not choose another (RFC 8725, 3.1). An
-        // extension that must be understood is not (RFC 7515, 4.1.11).
-        let header: Header = read_object(&decode(header)?)?;
-        if header.alg != "HS256" || header.crit.is_some() {
-            return Err(Rejection::Malformed);
-        }
-        Ok(Self { signed, claims: decode(claims)?, signature: decode(signature)? })
-    }
-
-    fn is_made_with(&self, secret: &Secret) -> bool {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-        hmac::verify(&key, self.signed.as_bytes(), &self.signature).is_ok()
-    }
-
-    fn claims(&self) -> Result<Claims, Rejection> {
-        read_object(&self.claims)
-    }
-}
-
-/// Without padding, and without bits that say nothing: one text for one token.
-fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejection::Malformed)
-}
-
-/// A derived type alone would be content with a list of the values.
-fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Rejection> {
-    serde_json::from_slice::<Map<String, Value>>(json).map_err(|_| Rejection::Malformed)?;
-    serde_json::from_slice(json).map_err(|_| Rejection::Malformed)
-}
-
-/// What a message can do without is a [`Value`]: a form of it that we don't know must not cost the message.
-#[derive(Deserialize)]
-struct Payload {
-    channel: Option<String>,
-    message_type: Option<String>,
-    message_uuid: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    text: Option<String>,
-    image: Option<Attachment>,
-    audio: Option<Attachment>,
-    video: Option<Attachment>,
-    file: Option<Attachment>,
-    vcard: Option<Attachment>,
-    sticker: Option<Attachment>,
-    location: Option<Place>,
-    reply: Option<Reply>,
-    button: Option<Button>,
-    #[serde(default)]
-    status: Value,
-    #[serde(default)]
-    timestamp: Value,
-    #[serde(default)]
-    profile: Value,
-    #[serde(default)]
-    context: Value,
-    #[serde(default)]
-    sms: Value,
-    #[serde(default)]
-    whatsapp: Value,
-}
-
-#[derive(Deserialize)]
-struct Attachment {
-    url: Option<String>,
-    caption: Option<String>,
-    #[serde(default)]
-    name: Value,
-}
-
-#[derive(Deserialize)]
-struct Place {
-    #[serde(alias = "latitude")]
-    lat: Value,
-    #[serde(alias = "longitude")]
-    long: Value,
-    #[serde(default)]
-    name: Value,
-    #[serde(default)]
-    address: Value,
-}
-
-#[derive(Deserialize)]
-struct Reply {
-    id: Option<String>,
-    title: Option<String>,
-    description: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Button {
-    payload: Option<String>,
-    text: Option<String>,
-}
-
-fn read(payload: Payload) -> Result<Event> {
-    let Some(message_type) = payload.message_type.as_deref() else {
-        return if payload.status.is_string() { Ok(Event::ignored("status")) } else { Err(missing("message_type")) };
+/// The token that counts.
+fn token(webhook: &Webhook) -> Result<Token<'_>, Rejection> {
+    let is_runtimes = webhook.headers.contains_key(RUNTIME_AUTHORIZATION);
+    let text = webhook.header(if is_runtimes { RUNTIME_AUTHORIZATION } else { AUTHORIZATION })?;
+    let token = match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        None if is_runtimes => text,
+        _ => return Err(Rejection::Malformed),
     };
-    let channel = match payload.channel.as_deref() {
+    Token::read(token, &[Algorithm::Hs256])
+}
+
+type Payload = Map<String, Value>;
+
+fn read(payload: &Payload) -> Result<Event> {
+    let message_type = match payload.get("message_type") {
+        Some(Value::String(message_type)) => message_type.as_str(),
+        _ if payload.get("status").is_some_and(Value::is_string) => return Ok(Event::ignored(Ignored::Status)),
+        _ => return Err(missing("message_type")),
+    };
+    let channel = match payload.get("channel").and_then(Value::as_str) {
         Some("sms") => Channel::Sms,
         Some("mms") => Channel::Mms,
         Some("whatsapp") => Channel::Whatsapp,
         Some("rcs") => Channel::Rcs,
         // Messenger, Viber, Instagram, and those of tomorrow.
-        Some(_) => return Ok(Event::ignored("unsupported channel")),
+        Some(_) => return Ok(Event::ignored(Ignored::Channel)),
         None => return Err(missing("channel")),
     };
-    let content = match message_type {
-        "text" => Content { text: payload.text.ok_or_else(|| missing("text"))?, ..Content::default() },
-        "image" => attachment(payload.image, payload.text, "image.url")?,
-        "audio" => attachment(payload.audio, payload.text, "audio.url")?,
-        "video" => attachment(payload.video, payload.text, "video.url")?,
-        "file" => attachment(payload.file, payload.text, "file.url")?,
-        "vcard" => attachment(payload.vcard, payload.text, "vcard.url")?,
-        "sticker" => attachment(payload.sticker, payload.text, "sticker.url")?,
-        "location" => {
-            let place = payload.location.as_ref().ok_or_else(|| missing("location"))?;
-            let location = location(place).ok_or_else(|| Error::invalid("location", "is no place on earth"))?;
-            Content { text: payload.text.unwrap_or_default(), location: Some(location), ..Content::default() }
-        }
-        "reply" => {
-            let Reply { id, title, description } = payload.reply.ok_or_else(|| missing("reply"))?;
-            button([title, payload.text, description], id).ok_or_else(|| missing("reply.title"))?
-        }
-        "button" => {
-            let Button { payload: id, text } = payload.button.ok_or_else(|| missing("button"))?;
-            button([text, payload.text, None], id).ok_or_else(|| missing("button.text"))?
-        }
-        "reaction" => return Ok(Event::ignored("reaction")),
-        // An order, a contact, what Vonage itself calls unsupported.
-        _ => return Ok(Event::ignored("unsupported message type")),
-    };
-    let message_id = payload.message_uuid.ok_or_else(|| missing("message_uuid"))?;
-    let to = plus(payload.to.ok_or_else(|| missing("to"))?.trim());
+    if message_type == "reaction" {
+        return Ok(Event::ignored(Ignored::Reaction));
+    }
+    let content = Content::read(payload, message_type).unwrap_or_else(|| Content {
+        text: text_in(payload, "text").unwrap_or_default(),
+        line: Some(lines::unsupported(payload.get(message_type))),
+        ..Content::default()
+    });
+    let message_id = text_in(payload, "message_uuid").ok_or_else(|| missing("message_uuid"))?;
+    let to = plus(text_in(payload, "to").ok_or_else(|| missing("to"))?.trim());
     // A WhatsApp user may show no number: https://developer.vonage.com/en/messages/guides/handling-whatsapp-usernames-and-bsuids
     // documents `whatsapp.recipient` for statuses; `sender` is its counterpart.
-    let sender = |name| text_at(&payload.whatsapp, &["sender", name]);
-    let from = filled(payload.from)
+    let part = |name| payload.get(name).unwrap_or(&Value::Null);
+    let sender = |name| text_at(part("whatsapp"), &["sender", name]);
+    let from = text_in(payload, "from")
         .or_else(|| sender("wa_id"))
         .or_else(|| sender("user_id"))
         .or_else(|| sender("parent_user_id"))
@@ -438,14 +312,23 @@ fn read(payload: Payload) -> Result<Event> {
 
     let mut message = Message::new("vonage-messages", channel, message_id, plus(from.trim()), to);
     message.text = content.text;
+    if let Some(line) = &content.line {
+        message.describe(line);
+    }
     message.media = content.media;
     message.location = content.location;
     message.button_payload = content.button_payload;
-    message.received_at = payload.timestamp.as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
-    message.profile_name = text_at(&payload.profile, &["name"]);
-    message.in_reply_to = text_at(&payload.context, &["message_uuid"]);
+    message.received_at = part("timestamp").as_str().and_then(|time| time.parse::<Timestamp>().ok()).map(utc);
+    message.profile_name = text_at(part("profile"), &["name"]);
+    message.in_reply_to = text_at(part("context"), &["message_uuid"]);
+    let referral = |name| text_at(part("whatsapp"), &["referral", name]);
+    message.referral = Referral::of(
+        referral("source_id").as_deref(),
+        referral("headline").as_deref(),
+        referral("source_url").as_deref(),
+    );
     message.alt_ids = sender("user_id").filter(|id| *id != message.from).map(|id| vec![id]);
-    message.segments = segments(&payload.sms).filter(|_| channel.is_text_messaging());
+    message.segments = segments(part("sms")).filter(|_| channel.is_text_messaging());
     Ok(message.into())
 }
 
@@ -462,46 +345,8 @@ fn text_at(value: &Value, path: &[&str]) -> Option<String> {
     filled(Some(text.to_owned()))
 }
 
-/// What a customer sent.
-#[derive(Default)]
-struct Content {
-    text: String,
-    media: Vec<Media>,
-    location: Option<Location>,
-    button_payload: Option<String>,
-}
-
-/// The text is what was written to it.
-fn attachment(attachment: Option<Attachment>, text: Option<String>, field: &'static str) -> Result<Content> {
-    let Attachment { url, caption, name } = attachment.ok_or_else(|| missing(field))?;
-    let medium = Media {
-        url: Some(filled(url).ok_or_else(|| missing(field))?),
-        name: name.as_str().map(str::to_owned),
-        ..Media::default()
-    };
-    let text = filled(caption).or(text).unwrap_or_default();
-    Ok(Content { text, media: vec![medium], ..Content::default() })
-}
-
-/// A tapped button or a chosen line of a list: what the customer read on it is his text.
-fn button(texts: [Option<String>; 3], payload: Option<String>) -> Option<Content> {
-    let payload = filled(payload);
-    let text = texts.into_iter().find_map(filled).or_else(|| payload.clone())?;
-    Some(Content { text, button_payload: payload, ..Content::default() })
-}
-
-/// Degrees come as numbers, and came as texts in version 0.1.
-fn location(place: &Place) -> Option<Location> {
-    let degrees = |value: &Value, limit: f64| {
-        let degrees = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
-        (-limit..=limit).contains(&degrees).then_some(degrees)
-    };
-    Some(Location {
-        latitude: degrees(&place.lat, 90.0)?,
-        longitude: degrees(&place.long, 180.0)?,
-        name: text_at(&place.name, &[]),
-        address: text_at(&place.address, &[]),
-    })
+fn text_in(object: &Payload, name: &str) -> Option<String> {
+    filled(object.get(name)?.as_str().map(str::to_owned))
 }
 
 /// How many parts were joined: a text, or a number. One is left out, as every message is at least that.

@@ -1,0 +1,158 @@
+//! What can't be sent, or not for now, the agent reads in the chat, as said by the customer's participant: `[not delivered] …`
+//! with the words that were not sent, and why, or `[delayed] …`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{
+    aws::participant::Said,
+    chat::{CONTENT_BYTES, cut_to},
+    deadline::Deadline,
+    digest::hash,
+    error::{Error, Kind, Result},
+    queue::batch::{Failed, Receipt},
+    reply::{
+        Replies, Undelivered, name, rest,
+        streamed::{Content, Streamed},
+    },
+    store::replies::{Notice, ReplyId},
+    telemetry::Report,
+};
+
+/// Who knows that a reply was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The agent, in the chat.
+    Agent,
+    /// Whoever reads the chat, of an earlier one.
+    Before,
+    /// Nobody in the chat could be told.
+    Nobody,
+}
+
+impl Replies {
+    /// The reply will not be sent: it is so recorded, and the agent is told, once.
+    pub async fn give_up(
+        &self,
+        item: &Streamed,
+        receipt: Receipt<'_>,
+        failed: &Failed<Undelivered>,
+        reason: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Told> {
+        let id = name(item);
+        let found;
+        let left = if failed.left.group_id.is_some() {
+            &failed.left
+        } else {
+            found = self.left(id, deadline).await?;
+            &found
+        };
+        let Some(group_id) = &left.group_id else { return Ok(Told::Nobody) };
+        let words = match &left.words {
+            Some(words) => words.clone(),
+            // What it panicked at may have been this.
+            None => match read(item) {
+                Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
+                Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
+                Ok(Content::Ended | Content::Nothing(_)) => return Ok(Told::Nobody),
+                Err(_) => "a message that could not be read".to_owned(),
+            },
+        };
+        if !self.store.give_reply_up(id, left.by.as_deref(), left.part, receipt.item, reason, deadline).await? {
+            return Err(Error::new(Kind::StoreUnavailable, "The reply was changed by a concurrent invocation"));
+        }
+        report.count("ReplyNotDelivered", 1);
+        let text = noted("[not delivered] ", words, why(reason));
+        self.tell(item, Notice::NotDelivered, group_id, &text, deadline, report).await
+    }
+
+    /// The reply waits for its provider: the agent is told, once.
+    pub async fn tell_delay(&self, item: &Streamed, deadline: Deadline, report: &mut Report) -> Result<()> {
+        let Ok(Content::Text(words)) = read(item) else { return Ok(()) };
+        let Some(group_id) = self.left(name(item), deadline).await?.group_id else { return Ok(()) };
+        report.count("ReplyDelayed", 1);
+        let text = noted("[delayed] ", words, "the provider takes no messages now; it is tried again");
+        self.tell(item, Notice::Delayed, &group_id, &text, deadline, report).await.map(drop)
+    }
+
+    /// Says a note in the chat, once per reply. What a bot or the flow says is told of once per chat: a bot takes what it is
+    /// told for the customer's answer, and answers that, without end.
+    async fn tell(
+        &self,
+        item: &Streamed,
+        notice: Notice,
+        group_id: &str,
+        text: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Told> {
+        let id = name(item);
+        let (mut conversation, _) = self.store.customer(group_id, deadline).await?;
+        if conversation.contact_id.as_deref() != Some(id.contact_id) {
+            report.note("the agent was not told: the chat has ended");
+            return Ok(Told::Nobody);
+        }
+        if item.is_automatic && self.store.was_told(id, notice, deadline).await? {
+            report.note("the chat was told of an earlier one");
+            return Ok(Told::Before);
+        }
+        let purpose = match notice {
+            Notice::NotDelivered => "not delivered",
+            Notice::Delayed => "delayed",
+        };
+        let token = hash(&[purpose, id.contact_id, id.item_id]);
+        let said = self.participants.say(&mut conversation, text, &token, deadline, report).await;
+        let (told, note) = match said {
+            Ok(Said::Yes) => {
+                if item.is_automatic {
+                    self.store.told(id, notice, deadline).await?;
+                }
+                (Told::Agent, "the agent was told")
+            }
+            Ok(Said::No) => (Told::Nobody, "the agent was not told: the chat has ended"),
+            // No later try would be taken either, and the owner must know.
+            Err(error) if error.kind() == Kind::ConnectRejected => {
+                (Told::Nobody, "the agent was not told: Connect refuses it")
+            }
+            Err(error) => return Err(error),
+        };
+        report.note(note);
+        Ok(told)
+    }
+
+    /// How far a reply is whose delivery did not live to tell.
+    async fn left(&self, id: ReplyId<'_>, deadline: Deadline) -> Result<Undelivered> {
+        let known = self.store.reply(id, deadline).await?;
+        Ok(Undelivered {
+            part: known.part(),
+            by: known.by,
+            words: None,
+            group_id: known.addressee.map(|addressee| addressee.group_id),
+        })
+    }
+}
+
+/// What an agent reads, within what Connect takes.
+fn noted(mark: &str, words: String, why: &str) -> String {
+    let why = format!("\n({why})");
+    format!("{mark}{}{why}", cut_to(words, CONTENT_BYTES.end() - mark.len() - why.len()))
+}
+
+/// What an agent reads of a reason.
+fn why(reason: &str) -> &'static str {
+    match reason {
+        "opted_out" => "the customer has opted out of messages",
+        "may_have_been_delivered" => {
+            "the provider did not answer: the customer may have received the first part of this"
+        }
+        "send_refused" => "the provider refused it",
+        "expired" => "the provider took no messages for too long",
+        _ => "the bridge could not send it",
+    }
+}
+
+/// What it says; an error where that can't be read without a panic.
+fn read(item: &Streamed) -> std::thread::Result<Content> {
+    catch_unwind(AssertUnwindSafe(|| item.content()))
+}

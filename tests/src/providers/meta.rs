@@ -1,0 +1,143 @@
+//! Meta's WhatsApp Cloud API.
+
+use http::Method;
+use serde_json::{Value, json};
+use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
+
+use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use crate::fuzz::{self, Input, Template};
+
+const NUMBER_ID: &str = "106540352242922";
+
+pub(super) struct Meta;
+
+/// The message object, which AWS Social sends too.
+pub(super) fn message(line: &Line, text: &str) -> Value {
+    let mut message = json!({ "messaging_product": "whatsapp", "recipient_type": "individual", "type": "text",
+                              "text": { "body": text, "preview_url": false } });
+    match line.customer.strip_prefix('+') {
+        Some(digits) => message["to"] = json!(digits),
+        None => message["recipient"] = json!(line.customer),
+    }
+    message
+}
+
+fn refusal(code: u32) -> Reply {
+    let error = json!({ "message": QUOTES_THE_NUMBER, "type": "OAuthException", "code": code, "fbtrace_id": "f" });
+    Reply::new(400, json!({ "error": error }))
+}
+
+impl ProviderUnderTest for Meta {
+    fn id(&self) -> ProviderId {
+        ProviderId::Meta
+    }
+
+    fn account(&self, secret: &str) -> Value {
+        json!({ "app_secrets": [secret], "access_token": secret, "phone_number_ids": [NUMBER_ID] })
+    }
+
+    fn lines(&self) -> &'static [Line] {
+        const NUMBER: Line = Line { ours_id: Some(NUMBER_ID), ..Line::whatsapp("meta", "meta") };
+        const { &[NUMBER, Line { label: "meta, no number", customer: "US.13491208655302741918", ..NUMBER }] }
+    }
+
+    fn limit(&self, _: Channel) -> Limit {
+        Limit::Characters(4_096)
+    }
+
+    fn request(&self, line: &Line, text: &str) -> Value {
+        post_json(&format!("/v25.0/{NUMBER_ID}/messages"), "Bearer s3cret", message(line, text))
+    }
+
+    fn text_at(&self) -> &'static str {
+        "/text/body"
+    }
+
+    fn taken(&self) -> Reply {
+        Reply::new(
+            200,
+            json!({ "messaging_product": "whatsapp", "contacts": [{ "input": "14133881111" }],
+                    "messages": [{ "id": "wamid.HBgLMTQxMzM4ODExMTEVAgARGBI" }] }),
+        )
+    }
+
+    fn refused(&self) -> Reply {
+        refusal(131_026)
+    }
+
+    fn opted_out(&self) -> Option<Reply> {
+        Some(refusal(131_050))
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &["x-hub-signature-256"]
+    }
+
+    fn template(&self) -> Template {
+        Template::new(json!({ "object": "whatsapp_business_account", "entry": [entry()] }), &WORDS)
+    }
+
+    fn fuzz_accounts(&self, secret: &str) -> Vec<Value> {
+        vec![
+            json!({ "name": "m1", "app_secrets": [secret], "verify_token": secret }),
+            json!({ "name": "m2", "app_secrets": [secret], "phone_number_ids": [NUMBER_ID] }),
+        ]
+    }
+
+    /// A GET is the handshake: its challenge comes back to whoever asks, so a plain word it must be.
+    fn sign(&self, webhook: &mut Webhook, secret: &str, input: &Input<'_>) -> bool {
+        if webhook.method != Method::GET {
+            let signature = hex::encode(fuzz::sha256(secret, &webhook.body));
+            fuzz::set(webhook, "x-hub-signature-256", &format!("sha256={signature}"));
+            return true;
+        }
+        let challenge = input.query.unwrap_or("1158201444");
+        let others = input.pairs.iter().filter(|(name, _)| !name.starts_with("hub."));
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(others)
+            .extend_pairs([("hub.mode", "subscribe"), ("hub.challenge", challenge), ("hub.verify_token", secret)])
+            .finish();
+        webhook.query = Some(query);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        (1..=128).contains(&challenge.len()) && challenge.bytes().all(is_plain)
+    }
+}
+
+/// Words that are read differently.
+pub(super) const WORDS: [&str; 12] = [
+    "reaction",
+    "system",
+    "group_id",
+    "list_reply",
+    "button_reply",
+    "nfm_reply",
+    "statuses",
+    "errors",
+    "username",
+    "from_user_id",
+    "audio",
+    "sticker",
+];
+
+/// An entry of a webhook.
+pub(super) fn entry() -> Value {
+    let medium = json!({ "id": "1234", "mime_type": "image/png", "filename": "a.png", "caption": "Look" });
+    let reply = json!({ "id": "1", "title": "Yes", "body": "Sent", "response_json": "{}", "name": "flow" });
+    json!({ "id": "102290129340398", "changes": [{ "field": "messages", "value": {
+        "messaging_product": "whatsapp",
+        "metadata": { "display_phone_number": "12028831111", "phone_number_id": "106540352242922" },
+        "contacts": [{ "profile": { "name": "Sheena Nelson" }, "wa_id": "16505551234",
+                       "user_id": "US.13491208655302741918" }],
+        "messages": [{
+            "from": "16505551234", "id": "wamid.1", "timestamp": "1789999999", "type": "text",
+            "text": { "body": "Hello agent" }, "context": { "id": "wamid.0" },
+            "image": medium, "video": medium, "document": medium,
+            "location": { "latitude": 37.48, "longitude": "-122.1", "name": "Home", "address": "1 Main Street" },
+            "button": { "payload": "yes", "text": "Yes" },
+            "interactive": { "type": "button_reply", "button_reply": reply, "list_reply": reply, "nfm_reply": reply },
+            "contacts": [{ "name": { "formatted_name": "Ada Lovelace", "first_name": "Ada", "last_name": "Lovelace" },
+                           "org": { "company": "Engines" }, "phones": [{ "phone": "+44 20 7946 0000" }],
+                           "emails": [{ "email": "ada@example.com" }] }]
+        }]
+    } }] })
+}
