@@ -34,6 +34,7 @@ async fn two_lines_a_request_and_nothing_of_the_customers() {
         ("AWS_ACCESS_KEY_ID", "AWSKEYID".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "AWSSECRETKEY".to_owned()),
         ("AWS_ENDPOINT_URL_CONNECT", connect.url().to_owned()),
+        ("UNSIGNED_IDENTITY", "true".to_owned()),
         // The most talkative setting there is.
         ("RUST_LOG", "trace".to_owned()),
     ]);

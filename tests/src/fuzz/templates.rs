@@ -11,7 +11,7 @@ pub(super) const CANARY: &str = "+CANARY+";
 
 /// Every secret and every number in it holds the [`CANARY`].
 pub(super) static SETTINGS: LazyLock<Template> = LazyLock::new(|| {
-    let secret = format!("{CANARY}0123456789abcdef");
+    let secret = format!("{CANARY}0123456789abcdef0123456789abcdef");
     let public_key = format!("{CANARY}{:A<35}=", "");
     let number = json!({ "contact_flow_id": "flow", "destination_id": "destination", "display_name": "Sales",
                          "attributes": { "brand": "acme" } });
