@@ -116,10 +116,10 @@ impl Broken {
     }
 }
 
-/// Reads one value. Text that is not Unicode is repaired ([`mend::json`]).
+/// Reads one value. Escapes that are not Unicode are repaired ([`mend::json`]); bytes that are not UTF-8 are no JSON.
 pub(crate) fn read(text: &[u8], repeated: Repeated) -> Result<Json, Broken> {
-    let text = mend::json(text);
-    let mut reader = serde_json::Deserializer::from_str(&text);
+    let mended = std::str::from_utf8(text).map(|_| mend::json(text));
+    let mut reader = serde_json::Deserializer::from_slice(mended.as_ref().map_or(text, |mended| mended.as_bytes()));
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
     let value = Bounded { depth: 0, repeated }

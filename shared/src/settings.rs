@@ -257,7 +257,7 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
         name: name.unwrap_or_else(|| provider.as_str().to_owned()),
         credentials,
         numbers: read_numbers(&fields),
-        max_age_seconds: max_age_seconds.unwrap_or_else(|| facts.max_age_seconds),
+        max_age_seconds: max_age_seconds.unwrap_or(facts.max_age_seconds),
         opt_out_words: fields
             .texts("opt_out_words")
             .unwrap_or_else(|| opt_out::DEFAULT_WORDS.map(str::to_owned).to_vec()),

@@ -45,7 +45,8 @@ fn any_input_keeps_the_promises() {
     for (name, target) in targets() {
         let (read, refused) = (Cell::new(0), Cell::new(0));
         proptest!(ProptestConfig::with_cases(400), |(data in any_input())| {
-            match target(&data) {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&data)));
+            match outcome.map_err(|_| TestCaseError::fail(name))? {
                 Outcome::Read { .. } => read.set(read.get() + 1),
                 Outcome::Refused => refused.set(refused.get() + 1),
                 Outcome::Malformed => {}

@@ -87,6 +87,7 @@ async fn every_client_starts_a_chat() {
             "{client}"
         );
         asked["InstanceId"] = json!(INSTANCE);
+        asked["Attributes"]["channel"] = json!("web");
         asked["ContactFlowId"] = json!(FLOW);
         asked["ClientToken"] = call.body["ClientToken"].clone();
         assert_eq!(call.body, asked, "{client}");

@@ -15,6 +15,7 @@ pub struct Terminal {
 impl Terminal {
     /// Standard output, with colours where it is a terminal and `NO_COLOR` is not set; the functions' own JSON lines
     /// where `LOG=json` asks for them.
+    #[expect(clippy::new_without_default, reason = "it reads the environment")]
     pub fn new() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         Self {

@@ -295,13 +295,14 @@ impl Conversations {
                 conversation.plain = false;
                 Ok(true)
             }
-            Err(error) if error.kind() == Kind::ChatEnded => {
-                report.note("the chat that was started has ended");
+            // Nobody will be in that chat: the customer's next message starts another one.
+            Err(error) if matches!(error.kind(), Kind::ChatEnded | Kind::ConnectRejected) => {
+                report.note("nobody can be connected to the chat that was started");
                 conversation.contact_id = conversation.opening.take().and_then(|opening| opening.last_contact_id);
                 conversation.participant_token = None;
                 conversation.generation += 1;
                 self.store.save(inbound, conversation, deadline).await?;
-                Ok(false)
+                if error.kind() == Kind::ChatEnded { Ok(false) } else { Err(error) }
             }
             Err(error) => Err(error),
         }

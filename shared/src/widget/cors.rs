@@ -19,8 +19,7 @@ const METHODS: &str = "POST, PUT, OPTIONS";
 /// The longest list of headers that a preflight may ask for.
 const ASKED_BYTES: usize = 4096;
 
-/// The headers that a preflight is told of that asks for none. Chat clients send these: the hosted widget's, the AWS SDKs', amazon-connect-chatjs's, and our own
-/// `Idempotency-Key`.
+/// What chat clients send: the hosted widget's, the AWS SDKs', amazon-connect-chatjs's, and our own `Idempotency-Key`.
 const HEADERS: &str = "content-type, authorization, idempotency-key, x-amz-security-token, x-amz-snippet-id, x-amz-date, \
                        x-amz-content-sha256, x-amz-user-agent, x-amz-target, x-amz-bearer, x-amzn-trace-id, x-api-key, \
                        x-requested-with, amz-sdk-invocation-id, amz-sdk-request";
@@ -62,15 +61,21 @@ pub fn preflight(request: &HeaderMap) -> Response<String> {
     *response.status_mut() = http::StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked(request).unwrap_or(HeaderValue::from_static(HEADERS)));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed(request));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
     response
 }
 
-/// `Access-Control-Request-Headers`, if it is a list of names.
-fn asked(request: &HeaderMap) -> Option<HeaderValue> {
-    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS)?;
-    let text = asked.to_str().ok().filter(|text| text.len() <= ASKED_BYTES)?;
-    let are_names = text.split(',').all(|name| HeaderName::from_bytes(name.trim().as_bytes()).is_ok());
-    are_names.then(|| asked.clone())
+/// The headers that chat clients send, and those that the page asks for.
+fn allowed(request: &HeaderMap) -> HeaderValue {
+    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|asked| asked.to_str().ok());
+    let mut names = HEADERS.to_owned();
+    for name in asked.filter(|asked| asked.len() <= ASKED_BYTES).into_iter().flat_map(|asked| asked.split(',')) {
+        let Ok(name) = HeaderName::from_bytes(name.trim().as_bytes()) else { continue };
+        if !names.split(", ").any(|known| known == name.as_str()) {
+            names.push_str(", ");
+            names.push_str(name.as_str());
+        }
+    }
+    HeaderValue::try_from(names).unwrap_or(HeaderValue::from_static(HEADERS))
 }

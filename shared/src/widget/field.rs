@@ -13,7 +13,7 @@ use crate::{
 /// The way to a value: its name, its place where it is an item of a list, and the way to what it stands in.
 #[derive(Clone, Copy)]
 struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
+    parent: Option<&'a Self>,
     name: &'a str,
     item: Option<usize>,
 }

@@ -43,7 +43,7 @@ impl Request<'_> {
 }
 
 /// A caller's idempotency key: the first that is long enough, of those that a request may have.
-pub fn key<'a>(candidates: [Option<&'a str>; 2]) -> Option<&'a str> {
+pub fn key(candidates: [Option<&str>; 2]) -> Option<&str> {
     candidates.into_iter().flatten().find(|key| key.chars().count() >= KEY_MIN_CHARS)
 }
 

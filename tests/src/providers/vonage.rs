@@ -107,7 +107,7 @@ impl ProviderUnderTest for Vonage {
     fn fuzz_accounts(&self, secret: &str) -> Vec<Value> {
         let account = |method: &str| {
             json!({ "name": method, "signature_secrets": [secret], "signature_method": method, "api_key": "abcd1234",
-                    "numbers": fuzz::numbers() })
+                    "numbers": fuzz::numbers(), "max_age_seconds": 0 })
         };
         METHODS.map(account).into()
     }

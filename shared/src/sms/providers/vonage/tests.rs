@@ -823,8 +823,7 @@ fn a_text_is_json_with_its_encoding() {
         (TEXT.from, TEXT.to, "👍", "unicode", "12028831111"),
         (TEXT.from, TEXT.to, "`", "unicode", "12028831111"),
     ] {
-        let (url, content_type, headers, body) =
-            send_request(sender(), &Outbound { from, to, text: text, ..TEXT }).unwrap();
+        let (url, content_type, headers, body) = send_request(sender(), &Outbound { from, to, text, ..TEXT }).unwrap();
         assert_eq!((url.as_str(), content_type.as_str()), ("https://rest.nexmo.com/sms/json", "application/json"));
         assert_eq!(headers, []);
         let expected = json!({
