@@ -202,7 +202,9 @@ static LONG_NAME: std::sync::LazyLock<String> =
 #[tokio::test]
 async fn bad_input_names_its_field_and_costs_nothing() {
     let connect = StandIn::start().await.unwrap();
-    let function = start_chat(&environment(), connect.url()).await;
+    let mut environment = environment();
+    environment.push(("UNSIGNED_IDENTITY", "true".to_owned()));
+    let function = start_chat(&environment, connect.url()).await;
     let objects = objects()
         .into_iter()
         .map(|(label, body, field)| (label, body.to_string().into_bytes(), 400, "VALIDATION_ERROR", field));

@@ -21,7 +21,7 @@ struct Path<'a> {
 impl Path<'_> {
     fn shown(&self) -> String {
         let mut shown = self.parent.map(Path::shown).unwrap_or_default();
-        if !shown.is_empty() && !self.name.is_empty() {
+        if !shown.is_empty() && (self.item.is_none() || !self.name.is_empty()) {
             shown.push('.');
         }
         shown.push_str(&shorten(self.name));

@@ -140,7 +140,11 @@ pub trait ProviderUnderTest: Sync {
 
     /// Accounts for fuzzing, all with this secret: several, so that they are told apart too.
     fn fuzz_accounts(&self, secret: &str) -> Vec<Value> {
-        let [first, mut second] = [self.account(secret), self.account(secret)];
+        let [mut first, mut second] = [self.account(secret), self.account(secret)];
+        if self.id().facts().signs_a_time {
+            first["max_age_seconds"] = json!(300);
+            second["max_age_seconds"] = json!(300);
+        }
         second["numbers"] = fuzz::numbers();
         vec![first, second]
     }
