@@ -393,7 +393,10 @@ fn percentile(waits: &mut [Duration], percent: usize) -> f64 {
 }
 
 /// Prints a scenario, and what of its waits is looked at.
-fn show(name: &str, outcome: &Outcome, parts: &[(&str, &dyn Fn(&Need) -> bool)]) {
+/// A name, and which needs it is about.
+type Part<'a> = (&'a str, &'a dyn Fn(&Need) -> bool);
+
+fn show(name: &str, outcome: &Outcome, parts: &[Part<'_>]) {
     let ratio = outcome.calls as f64 / outcome.needed as f64;
     println!(
         "{name}\n  calls {} of {} needed ({ratio:.2}), lost {}, expired {}, told {}, out of order {}, over after {:.0} s",
@@ -443,7 +446,7 @@ fn main() {
     let mut replies: Vec<_> = (0..10_000_u64).map(|number| (ms(number), number as usize, Need::Reply(0))).collect();
     replies.extend((0..100_u64).map(|number| (s(number * 216), 10_000 + number as usize, Need::Reply(1))));
     let outcome = Simulation::new(world, REPLIES, 5, replies).run(s(6 * 3_600));
-    let parts: [(&str, &dyn Fn(&Need) -> bool); 2] =
+    let parts: [Part<'_>; 2] =
         [("throttled", &|need| *need == Need::Reply(0)), ("the other provider", &|need| *need == Need::Reply(1))];
     show(
         "10,000 replies to a provider that takes one a second, beside 100 to another, for six hours",

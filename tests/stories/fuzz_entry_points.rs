@@ -20,9 +20,11 @@ fn any_input() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+type Target = Box<dyn Fn(&[u8]) -> Outcome>;
+
 /// The targets; `webhook` once for each provider.
-fn targets() -> Vec<(&'static str, Box<dyn Fn(&[u8]) -> Outcome>)> {
-    let mut targets: Vec<(_, Box<dyn Fn(&[u8]) -> Outcome>)> = Vec::new();
+fn targets() -> Vec<(&'static str, Target)> {
+    let mut targets: Vec<(_, Target)> = Vec::new();
     for (number, provider) in (0..).zip(PROVIDERS) {
         targets.push((provider.label(), Box::new(move |data| webhook(&[&[number], data].concat()))));
     }

@@ -72,7 +72,7 @@ class Laptop(BaseHTTPRequestHandler):
         if account == self.state["refused"]:
             return 401, {"message": "Unauthorized"}
         if path.endswith("IncomingPhoneNumbers.json"):
-            url = self.state["webhook"] or f"http://localhost:9000/sms/{account}"
+            url = self.state["webhook"] or f"http://localhost:{self.server.server_address[1]}/sms/{account}"
             return 200, {"incoming_phone_numbers": [{"phone_number": "+12025550100", "sms_url": url}]}
         return 200, {}
 
@@ -230,6 +230,7 @@ def not_mapped(laptop):
 
 
 def nothing_runs(laptop):
+    laptop.given["PUBLIC_BASE_URL"] = f"http://localhost:{laptop.given['FUNCTIONS_PORT']}"
     laptop.given["FUNCTIONS_PORT"] = "1"
 
 
@@ -245,7 +246,7 @@ MISTAKES = {
     no_secret: "no app_secrets: no webhook can be verified",
     unknown_provider: "no such provider",
     wrong_credentials: "signalwire: the provider refuses the account's credentials",
-    webhook_elsewhere: "no number's webhook is http://localhost:9000/sms/twilio",
+    webhook_elsewhere: r"no number's webhook is http://localhost:\d+/sms/twilio",
     no_table: "There is no table conversation$",
     no_queue: "INBOUND_QUEUE_URL: there is no queue inbox.fifo",
     standard_queue: "INBOUND_QUEUE_URL is no FIFO queue",

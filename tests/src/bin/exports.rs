@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use serde_json::json;
 use shared::{
-    config::{DeliverMessage, Env, ReceiveMessage, SendReply, StartChat},
+    config::{DeliverMessage, Env, ReceiveMessage, ReceiveReply, SendReply, StartChat},
     error::Result,
     telemetry::METRICS,
 };
@@ -38,6 +38,7 @@ fn main() -> Result<()> {
             "start-chat": variables(StartChat::read)?,
             "receive-message": variables(ReceiveMessage::read)?,
             "deliver-message": variables(DeliverMessage::read)?,
+            "receive-reply": variables(ReceiveReply::read)?,
             "send-reply": variables(SendReply::read)?,
         },
         "metrics": METRICS,

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | time to answer | not documented | |
 //! | re-delivery | after any answer but 2xx, for 8 h | <https://docs.bird.com/api/notifications-api/api-reference/webhooks> |
-//! | signature | HMAC-SHA256; we take it at most 300 s old | <https://docs.bird.com/api/notifications-api/api-reference/webhooks/verifying-a-webhook> |
+//! | signature | HMAC-SHA256 with a timestamp; Bird retries for 8 h, so any age is taken unless the account limits it | <https://docs.bird.com/api/notifications-api/api-reference/webhooks/verifying-a-webhook> |
 //! | text we send over SMS | not documented; 9 segments, as over MessageBird | |
 //! | over WhatsApp | 4096 characters | Meta's own limit |
 //! | over RCS | 3072 characters | the RCS universal profile's |

@@ -355,9 +355,10 @@ fn the_signature_has_an_age() {
     for (label, age, max_age, accepted) in [
         ("now", 0, None, true),
         ("the last second", 300, None, true),
-        ("too old", 301, None, false),
-        ("of the future", -300, None, true),
-        ("too far in the future", -301, None, false),
+        ("of any age, unless the account limits it", 90_000, None, true),
+        ("of the future", -300, Some(300), true),
+        ("too far in the future", -301, Some(300), false),
+        ("too old", 301, Some(300), false),
         ("log only", 90_000, Some(0), true),
         ("the account's own", 11, Some(10), false),
         ("within the account's own", 28_800, Some(28_800), true),
