@@ -392,10 +392,10 @@ fn percentile(waits: &mut [Duration], percent: usize) -> f64 {
     waits.get((waits.len() * percent / 100).min(waits.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64)
 }
 
-/// Prints a scenario, and what of its waits is looked at.
 /// A name, and which needs it is about.
 type Part<'a> = (&'a str, &'a dyn Fn(&Need) -> bool);
 
+/// Prints a scenario, and what of its waits is looked at.
 fn show(name: &str, outcome: &Outcome, parts: &[Part<'_>]) {
     let ratio = outcome.calls as f64 / outcome.needed as f64;
     println!(
