@@ -77,6 +77,9 @@ watch_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1"
 # own environment on.
 at=http://127.0.0.1:$local_port
 export BRIDGE_SETTINGS=$settings
+# The page's chats are unsigned unless the settings bring keys for the widget; what a client says of itself is believed here.
+signed=$(python3 -c 'import json, sys; print(str("widget" in json.loads(sys.argv[1])).lower())' "$settings")
+export SIGNED_REQUESTS=${SIGNED_REQUESTS:-$signed} UNSIGNED_IDENTITY=${UNSIGNED_IDENTITY:-true}
 export PUBLIC_BASE_URL=${PUBLIC_BASE_URL:-http://localhost:$functions_port}
 export ALLOWED_ORIGINS="http://localhost:*,http://127.0.0.1:*${ALLOWED_ORIGINS:+,$ALLOWED_ORIGINS}"
 export AWS_ENDPOINT_URL_CONNECT=$at AWS_ENDPOINT_URL_CONNECTPARTICIPANT=$at AWS_ENDPOINT_URL_SNS=$at

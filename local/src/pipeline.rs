@@ -79,7 +79,7 @@ impl Pipeline {
 
     /// Publishes what the stand-in streams, and hands the queues' batches to the functions, until it is dropped.
     pub async fn run(&self, stand_in: &StandIn) {
-        for poller in [&self.inbound, &self.replies] {
+        for poller in [&self.inbound, &self.outbound, &self.replies] {
             poller.observe(stand_in.observer());
         }
         let poll = async |poller: &Poller, function: &'static str| {

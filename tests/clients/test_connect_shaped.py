@@ -173,7 +173,7 @@ def test_cli_options(bridge):
     )
     assert result.returncode == 0, result.stderr
     contact = bridge.control(f"contacts/{json.loads(result.stdout)}")
-    assert contact["attributes"] == {"page": "/cart", "tier": "gold", "customerName": "Jane"}
+    assert contact["attributes"] == {"channel": "web", "page": "/cart", "tier": "gold", "customerName": "Jane"}
     assert contact["initial_message"] == ["text/plain", "Hi"]
     assert contact["supported_content_types"] == ["text/plain", "text/markdown"]
     assert contact["duration_minutes"] == 10080
@@ -269,7 +269,7 @@ def test_a_session_token_may_be_a_signed_one(signed_bridge):
     result = cli_start(signed_bridge, MINIMAL, AWS_SESSION_TOKEN=token(customerId="c-1", attributes={"tier": "gold"}))
     assert result.returncode == 0, result.stderr
     contact = signed_bridge.control(f"contacts/{json.loads(result.stdout)['ContactId']}")
-    assert contact["attributes"] == {"tier": "gold", "HostedWidget-customerName": "Jane"}
+    assert contact["attributes"] == {"channel": "web", "tier": "gold", "HostedWidget-customerName": "Jane"}
     answer = client(signed_bridge, session_token=token()).start_chat_contact(**MINIMAL)
     assert answer["ContactId"]
 

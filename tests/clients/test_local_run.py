@@ -41,7 +41,7 @@ def test_a_visitor_gets_a_participant_token(bridge):
     assert headers["access-control-allow-origin"] == PAGE
 
     [call] = [call for call in bridge.control("calls")["calls"] if call["operation"] == "StartChatContact"]
-    assert call["body"]["Attributes"] == {"page": "/cart", "customerName": "Jo"}
+    assert call["body"]["Attributes"] == {"channel": "web", "page": "/cart", "customerName": "Jo"}
 
 
 @pytest.mark.parametrize("path", ["/", "/chat/", "/Prod/", "/startChatContact", "/livechat"])

@@ -160,11 +160,11 @@ STATUSES = {kind: NUMBERS[name] for kind, name in of_kinds(ERROR, "status").item
 EXCEPTIONS = of_kinds("shared/src/widget/connect_shape.rs", "exception")
 RESPONSES = schema.raw_schema["components"]["responses"]
 # Said of webhooks only.
-WEBHOOKS = {"Unverified"}
+WEBHOOKS = {"Unverified", "UnverifiedYet"}
 # Those of deliveries: no answer has them.
 DELIVERIES = {
     "ChatEnded", "OutcomeUnknown", "StoreUnavailable", "UnknownConversation", "ProviderUnavailable", "SendRefused",
-    "SendMisconfigured", "OptedOut",
+    "SendMisconfigured", "OptedOut", "StoreRejected", "StartsPaced", "AccountShut", "ConversationThrottled",
 }
 # Where `PUT /contact/chat` is another route.
 ELSEWHERE = {"NotFound", "MethodNotAllowed"}

@@ -27,7 +27,7 @@ def recipe(name):
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    settings = json.dumps({"widget": {"signing_keys": ["the next key", KEY]}})
+    settings = json.dumps({"widget": {"signing_keys": ["the next key, of 32 bytes or more", KEY]}})
     with running(tmp_path_factory.mktemp("dev"), BRIDGE_SETTINGS=settings) as bridge:
         yield bridge
 
@@ -45,6 +45,7 @@ def test_a_minted_token_starts_a_chat(bridge, name, monkeypatch):
     assert status == 200, answer
     contact = bridge.control(f"contacts/{answer['data']['startChatResult']['ContactId']}")
     assert contact["attributes"] == {
+        "channel": "web",
         "tier": "gold",
         "HostedWidget-page": "/cart",
         "HostedWidget-customerName": "Customer",

@@ -386,4 +386,4 @@ def test_a_port_in_use_is_one_line(running):
     port = running.url.rsplit(":", 1)[1]
     result = subprocess.run([LOCAL_BIN, "--port", port], capture_output=True, text=True, timeout=10)
     assert result.returncode == 1
-    assert result.stderr == f"local: port {port} is in use; choose another with --port or LOCAL_PORT\n"
+    assert result.stderr == f"local: port {port} is in use; choose another with LOCAL_PORT\n"
