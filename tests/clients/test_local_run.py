@@ -88,7 +88,8 @@ def test_webhooks_of_every_provider_and_trigger(bridge, event):
 
 def test_all_of_them_reach_their_customers_chats_once(bridge):
     """The texts of the webhooks above, by account."""
-    expected = Counter(["signalwire", "telnyx", "vonage", "vonage-md5hash", "vonage-messages", "meta"])
+    # Both of Vonage's webhooks carry one message id at one address, so the second, by the other account, is a duplicate.
+    expected = Counter(["signalwire", "telnyx", "vonage-md5hash", "vonage-messages", "meta"])
     expected.update(["infobip", "messagebird", "bird", "bandwidth", "sinch", "plivo", "webhook"])
     expected.update({"twilio": 4, "aws-sns": 5})
 

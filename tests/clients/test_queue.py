@@ -24,7 +24,7 @@ def bridge(tmp_path_factory):
 def text(bridge, number, words):
     """A signed webhook of Twilio's, and the answer to it."""
     parameters = {"MessageSid": f"SM{number:032}", "From": "+14155550123", "To": "+12025550100", "Body": words}
-    signed = "http://localhost:9000/sms/twilio" + "".join(name + parameters[name] for name in sorted(parameters))
+    signed = bridge.url("/sms/twilio") + "".join(name + parameters[name] for name in sorted(parameters))
     signature = base64.b64encode(hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
     body = urllib.parse.urlencode(parameters).encode()
     asked = urllib.request.Request(bridge.url("/sms/twilio"), data=body, headers={"X-Twilio-Signature": signature})
