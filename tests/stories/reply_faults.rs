@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use shared::{settings::Settings, sms::segments};
+use shared::{error::Kind, settings::Settings, sms::segments};
 use tests::{
     aws::TableFault,
     providers::{Call, PROVIDERS, ProviderUnderTest, Reply},
@@ -184,6 +184,12 @@ async fn run(cell: &Cell) -> Outcome {
     }
 }
 
+/// Whether the provider's answer is final: its 401 says so, where others' asks for newer credentials.
+fn is_refusal(cell: &Cell) -> bool {
+    matches!(cell.wrong, Wrong::Provider("401", _))
+        && cell.line.api().means(401, Kind::SendMisconfigured) == Kind::SendRefused
+}
+
 /// What is wrong with what became of it, if anything.
 fn judge(cell: &Cell, outcome: &Outcome) -> Result<&'static str, String> {
     let supports_idempotency = cell.line.api().supports_idempotency();
@@ -210,6 +216,15 @@ fn judge(cell: &Cell, outcome: &Outcome) -> Result<&'static str, String> {
     let is_whole = parts.len() == outcome.parts.len();
     match (outcome.letters.as_slice(), outcome.told.as_slice()) {
         ([], []) if is_whole && (supports_idempotency || !in_doubt) => Ok("all sent"),
+        // An answer that no later one could change: the agent reads the whole text.
+        ([reason], [told])
+            if reason == "send_refused"
+                && is_refusal(cell)
+                && parts.is_empty()
+                && told.starts_with(&format!("[not delivered] {}", outcome.parts.join(" "))) =>
+        {
+            Ok("refused, and told")
+        }
         ([reason], [told])
             if reason == "may_have_been_delivered" && !supports_idempotency && (in_doubt || cell.crash) =>
         {
