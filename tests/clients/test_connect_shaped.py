@@ -137,10 +137,14 @@ def ended_chat(bridge):
 
 
 def assert_everything_arrived(bridge, requests):
-    """What Connect was asked is what the client was told, but for the ClientToken: that one leaves as a digest."""
+    """What Connect was asked is what the client was told, but for the ClientToken, which leaves as a digest, and the channel,
+    which the bridge adds."""
+    told = [{name: value for name, value in request.items() if name != "ClientToken"} for request in requests]
+    for request in told:
+        request["Attributes"] = {**request.get("Attributes", {}), "channel": "web"}
     asked = [call["body"] for call in calls(bridge)]
     digests = [body.pop("ClientToken") for body in asked]
-    assert asked == [{name: value for name, value in request.items() if name != "ClientToken"} for request in requests]
+    assert asked == told
     assert all(len(digest) == 64 for digest in digests) and len(set(digests)) == len(digests)
 
 

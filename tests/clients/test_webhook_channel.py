@@ -87,11 +87,12 @@ def channel(tmp_path_factory):
 
 
 def chat_of(bridge, customer):
-    """The chat of a customer, once there is one."""
+    """The chat of a customer, once the customer's first text is in it: the chat is there before the text."""
 
     def look():
         chats = bridge.control("contacts")["contacts"]
-        return next((chat for chat in chats if chat["attributes"].get("customerAddress") == customer), None)
+        found = (chat for chat in chats if chat["attributes"].get("customerAddress") == customer)
+        return next((chat for chat in found if said(chat)), None)
 
     return until(look)
 

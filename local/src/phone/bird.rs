@@ -22,16 +22,16 @@ impl Provider for Bird {
         "Bird"
     }
 
+    /// A channel of Bird's is of one kind, and the account has one channel.
     fn channels(&self) -> &'static [Channel] {
-        &[Channel::Sms, Channel::Whatsapp]
+        &[Channel::Sms]
     }
 
     fn bodies(&self, text: &CustomerText<'_>) -> Result<Vec<String>, String> {
         let time = format!("{:.3}", text.now);
         let contact =
             json!({ "id": Uuid::new_v4().to_string(), "identifierKey": "phonenumber", "identifierValue": text.from });
-        let event = if text.channel == Channel::Whatsapp { "whatsapp.inbound" } else { "sms.inbound" };
-        let body = json!({ "service": "channels", "event": event, "payload": {
+        let body = json!({ "service": "channels", "event": "sms.inbound", "payload": {
             "id": self.message_id(), "channelId": text.account.text("channel_id").unwrap_or("channel"),
             "sender": { "contact": contact },
             "receiver": { "connectors": [{ "id": Uuid::new_v4().to_string(), "identifierValue": text.to }] },
