@@ -71,8 +71,9 @@ use crate::{
     sms::{
         certificate::Topic,
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         lines,
-        message::{Channel, Event, Ignored, Message, utc},
+        message::{Channel, Message, utc},
         segments::Limit,
         send::{ApiCall, AwsSms, AwsSocial, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Arrival, Proof, Proved, Rejection, Webhook},
