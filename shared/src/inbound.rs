@@ -1,9 +1,7 @@
 //! A customer's message on its way from the webhook to Connect: what stands in the queue.
 
-use crate::digest::hash;
-use serde::{Deserialize, Serialize};
-
 use crate::{
+    digest::hash,
     error::{Error, Kind, Result},
     settings::Account,
     sms::{
@@ -12,6 +10,7 @@ use crate::{
         providers::ProviderId,
     },
 };
+use serde::{Deserialize, Serialize};
 
 /// The version of the item's shape.
 const VERSION: u8 = 1;

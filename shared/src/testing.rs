@@ -14,7 +14,8 @@ use crate::{
     sms::{
         certificate::Certificate,
         contract::Answer,
-        message::{Channel, Event, Ignored, Message},
+        event::{Event, Ignored},
+        message::{Channel, Message},
         providers::ProviderId,
         send::{ApiCall, Outbound, Reason},
         webhook::{Arrival, Webhook},

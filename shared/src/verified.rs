@@ -8,7 +8,8 @@ use crate::{
     error::{Error, Kind, Result},
     settings::Account,
     sms::{
-        message::{Event, Ignored, Message},
+        event::{Event, Ignored},
+        message::Message,
         opt_out,
         webhook::{Proved, Rejection, Webhook},
     },
@@ -128,7 +129,10 @@ fn finish(mut events: Vec<Event>) -> Result<Vec<Event>> {
 #[cfg(test)]
 mod tests {
     use super::finish;
-    use crate::sms::message::{Channel, Event, Ignored, Message};
+    use crate::sms::{
+        event::{Event, Ignored},
+        message::{Channel, Message},
+    };
 
     #[test]
     fn a_malformed_message_holds_up_no_other() {

@@ -730,7 +730,10 @@ test("the newest words stay in view whatever takes their room", async () => {
   await page.setViewportSize({ width: 1200, height: 640 });
   for (const one of ["agent-log", "widget-log"]) await until(() => atTheEnd(one));
   // Who has scrolled up stays there.
-  await log.evaluate((one) => (one.scrollTop = 0));
+  await log.evaluate((one) => new Promise((resolve) => {
+    one.addEventListener("scroll", () => requestAnimationFrame(resolve), { once: true });
+    one.scrollTop = 0;
+  }));
   await page.setViewportSize({ width: 1200, height: 820 });
   await new Promise((resolve) => setTimeout(resolve, 200));
   assert.equal(await log.evaluate((one) => one.scrollTop), 0);

@@ -26,7 +26,8 @@ use shared::{
     settings::{Account, Settings},
     sms::{
         contract::Answer,
-        message::{Event, FromKind, Media, Message},
+        event::Event,
+        message::{FromKind, Media, Message},
         providers::{ProviderId, aws_sns},
         segments::{self, Limit},
         webhook::{Arrival, Webhook},

@@ -30,7 +30,7 @@ use shared::{
     settings::Settings,
     sms::{
         contract::Answer,
-        message,
+        event,
         providers::ProviderId,
         webhook::{Arrival, Rejection, Webhook},
     },
@@ -119,7 +119,7 @@ impl ReceiveMessage {
         self.forward(&inbound, deadline, report).await?;
         let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
         for event in &events {
-            if let message::Event::SubscriptionConfirmation { topic_arn, token } = event {
+            if let event::Event::SubscriptionConfirmation { topic_arn, token } = event {
                 self.sns.confirm(topic_arn, token, deadline).await?;
                 report.note("subscription confirmed");
             }
@@ -191,12 +191,12 @@ fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
     let mut inbound = Vec::new();
     for (account, event) in events {
         match event {
-            message::Event::Message(message) => inbound.push(Inbound::new(account, (**message).clone())),
-            message::Event::Ignored { reason } => {
+            event::Event::Message(message) => inbound.push(Inbound::new(account, (**message).clone())),
+            event::Event::Ignored { reason } => {
                 report.count("WebhookIgnored", 1);
                 report.note(reason.as_str());
             }
-            message::Event::SubscriptionConfirmation { .. } | message::Event::Challenge(_) => {}
+            event::Event::SubscriptionConfirmation { .. } | event::Event::Challenge(_) => {}
         }
     }
     report.count("MessageReceived", inbound.len() as u64);

@@ -13,7 +13,7 @@ use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use x509_parser::pem::Pem;
 
-use super::FRESH;
+use crate::aws::FRESH;
 
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 

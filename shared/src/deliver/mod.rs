@@ -10,6 +10,7 @@
 
 mod concat;
 mod contact;
+mod event;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::{
-        connect::{Connect, EventOutcome, MessageEvent},
+        connect::Connect,
         participant::{Participants, Said},
         session::{Conversation, Opening},
     },
@@ -45,9 +46,6 @@ const STARTS: u32 = 2;
 
 /// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
 const BOT_CHARS: usize = 1024;
-
-/// For how long a destination whose events were denied takes the chat route (section 7 of the design).
-const DENIED: Duration = Duration::from_secs(10 * 60);
 
 /// Brings customers' messages to Connect.
 pub struct Conversations {
@@ -329,53 +327,6 @@ impl Conversations {
         Ok(())
     }
 
-    // The integration-event route.
-
-    /// Sends the message as an event; `Some` is why that was denied.
-    async fn send_event(
-        &self,
-        inbound: &Inbound,
-        event: &MessageEvent,
-        receipt: Receipt<'_>,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<Option<Error>> {
-        let again = receipt.again == Some("may_have_been_delivered");
-        match self.store.intend(inbound, receipt.item, again, deadline).await? {
-            Delivered::No => (),
-            Delivered::Yes => return Self::duplicate(report).map(|()| None),
-            Delivered::Perhaps => return Err(perhaps()),
-        }
-        match self.connect.send_message_event(event, deadline, report).await {
-            Ok(EventOutcome::Taken(contact_id)) => {
-                let conversation = Conversation { contact_id: Some(contact_id), ..Conversation::default() };
-                self.store.delivered(inbound, Some(&conversation), deadline).await?;
-                report.contact_id = conversation.contact_id;
-                report.count("MessageDelivered", 1);
-                Ok(None)
-            }
-            Ok(EventOutcome::Denied(denied)) => {
-                self.store.withdraw(inbound, deadline).await?;
-                Ok(Some(denied))
-            }
-            Err(error) if error.kind() == Kind::OutcomeUnknown => Err(error),
-            Err(error) => {
-                self.store.withdraw(inbound, deadline).await?;
-                Err(error)
-            }
-        }
-    }
-
-    fn is_denied(&self, destination: &str) -> bool {
-        let denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.get(destination).is_some_and(|until| Instant::now() < *until)
-    }
-
-    fn remember_denied(&self, destination: String) {
-        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.insert(destination, Instant::now() + DENIED);
-    }
-
     // Opt-outs.
 
     /// The message without its wish, where that is START and the customer has not opted out: then it is like any other.
@@ -443,23 +394,6 @@ impl Conversations {
             disconnect_on_customer_exit: Vec::new(),
             connection_types: Vec::new(),
             streaming_endpoint_arn: instance.streaming_topic_arn.clone(),
-        }
-    }
-
-    fn event(&self, inbound: &Inbound) -> MessageEvent {
-        let message = &inbound.message;
-        let destination_id = inbound.number.destination_id.as_ref().unwrap_or(&message.to);
-        // Connect answers an End User Messaging number there itself.
-        let answers_itself = destination_id.starts_with("arn:") && destination_id.contains(":sms-voice:");
-        MessageEvent {
-            source_id: message.from.clone(),
-            subtype: if message.channel == Channel::Whatsapp { "connect:WhatsApp" } else { "connect:sms" },
-            text: agent_text(inbound),
-            display_name: display_name(inbound),
-            attributes: attributes(inbound),
-            content_types: content_types(),
-            streaming_endpoint_arn: self.config.instance.streaming_topic_arn.clone().filter(|_| !answers_itself),
-            destination_id: destination_id.clone(),
         }
     }
 }

@@ -16,9 +16,18 @@ use crate::{
     aws::failure::Failure,
     deadline::Deadline,
     error::{Error, Kind, Result},
-    queue::sqs::{BATCH_BYTES, BATCH_ITEMS, not_stored},
     retry,
 };
+
+/// A batch has at most this many items ("Amazon SQS message quotas").
+pub(super) const BATCH_ITEMS: usize = 10;
+
+/// A batch and each of its items have at most 1 MiB ("Amazon SQS message quotas"); some is left for ids.
+pub(super) const BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+
+pub(super) fn not_stored() -> Error {
+    Error::new(Kind::NotStored, "The message could not be stored; send it again")
+}
 
 /// One item on its way into the queue. Not `Debug`: it holds what somebody wrote.
 #[derive(Clone)]

@@ -19,15 +19,9 @@ use crate::{
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
-    queue::fifo::{Entry, FifoQueue, failed},
+    queue::fifo::{BATCH_ITEMS, Entry, FifoQueue, failed, not_stored},
     retry,
 };
-
-/// A batch has at most this many items ("Amazon SQS message quotas").
-pub(super) const BATCH_ITEMS: usize = 10;
-
-/// A batch and each of its items have at most 1 MiB ("Amazon SQS message quotas"); some is left for ids.
-pub(super) const BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
 
 /// The queue of messages on their way to Connect.
 pub struct InboundQueue(FifoQueue);
@@ -198,10 +192,6 @@ impl Queues {
         self.urls.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.to_owned(), url.clone());
         Ok(url)
     }
-}
-
-pub(super) fn not_stored() -> Error {
-    Error::new(Kind::NotStored, "The message could not be stored; send it again")
 }
 
 /// An item's message attributes, to be sent on as they came. With raw delivery they are part of what a topic says.

@@ -6,7 +6,7 @@
 //!
 //! A part is handed over once. Where a call was not answered, or its caller died, it may have been: then it is handed over
 //! again only if the provider supports idempotency ([`crate::sms::contract::Facts::supports_idempotency`]); else the reply
-//! ends there, and the agent is told ([`give_up`]).
+//! ends there, and the agent is told (`give_up`).
 
 mod give_up;
 mod interactive;

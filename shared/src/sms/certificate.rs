@@ -4,7 +4,7 @@ use std::fmt;
 
 use x509_parser::pem::parse_x509_pem;
 
-use crate::{error::Result, sms::webhook::Rejection};
+use crate::{error::Result, sms::rejection::Rejection};
 
 /// The longest certificate that is read; AWS's have 2 KB.
 const MAX_PEM: usize = 16 * 1024;
@@ -76,7 +76,7 @@ fn owner_of(url: &str) -> Option<String> {
     })
 }
 
-/// A certificate of SNS, fetched from [`Webhook::certificate_url`]. May be cached by that URL.
+/// A certificate of SNS, fetched from [`super::webhook::Webhook::certificate_url`]. May be cached by that URL.
 #[derive(Clone)]
 pub struct Certificate {
     pub(super) key: Vec<u8>,

@@ -10,7 +10,8 @@ use http::StatusCode;
 use crate::{
     error::Result,
     sms::{
-        message::{Channel, Event, Message},
+        event::Event,
+        message::{Channel, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken},
         webhook::{Proof, Proved, Rejection, Webhook},

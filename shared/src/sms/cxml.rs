@@ -9,9 +9,10 @@ use serde_json::Value;
 use crate::{
     error::{Error, Result},
     sms::{
+        event::{Event, Ignored},
         form::Form,
         lines,
-        message::{Channel, Event, FromKind, Ignored, Location, Media, Message, OptOut, Referral, plus},
+        message::{Channel, FromKind, Location, Media, Message, OptOut, Referral, plus},
         send::{HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Rejection, Webhook},
     },

@@ -1,7 +1,7 @@
 //! Texts on their way to a provider: what a request to its send API is made of, and what its answer means.
 //!
-//! The way of a text: [`Text`] → `Credentials::request` of [`super::provider`] → [`crate::sender::Sender`], which alone
-//! calls → `Credentials::read_answer`. AWS's own two APIs are called by their SDK instead ([`crate::sender::aws`]).
+//! The way of a text: [`super::contract::Provider::request`] → [`crate::sender::Sender`], which alone calls →
+//! [`super::contract::Provider::read_answer`]. AWS's own two APIs are called by their SDK instead (`sender/aws.rs`).
 //!
 //! What an answer means is decided so:
 //!
@@ -17,7 +17,7 @@
 //! | none | [`Reason::Unknown`], unless no connection was made |
 //!
 //! What may have been sent is sent again only where the provider knows a repeat by its key
-//! ([`super::provider::Credentials::knows_repeats`]); elsewhere the agent is told.
+//! ([`super::contract::Facts::supports_idempotency`]); elsewhere the agent is told.
 
 use std::fmt;
 

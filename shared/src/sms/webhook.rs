@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
+pub use super::rejection::Rejection;
 use crate::{
     error::{Error, Kind, Result},
     mend,
@@ -77,50 +78,6 @@ impl Proof {
     /// Clocks differ both ways, so a time ahead of ours counts like one behind.
     pub(crate) fn is_stale(self, now: i64, max_age_seconds: u64) -> bool {
         max_age_seconds > 0 && self.signed_at.is_some_and(|signed_at| now.abs_diff(signed_at) > max_age_seconds)
-    }
-}
-
-/// Why a webhook is not verified, from the farthest miss to the closest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rejection {
-    /// No signature or credentials.
-    Missing,
-    /// Something is there that is no signature of this provider, or does not cover the body.
-    Malformed,
-    /// It matches no secret. A rotation looks like this too: settings may be read again.
-    Mismatch,
-    /// It matches, and is older (or newer) than the account allows.
-    Stale,
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "no signature",
-            Self::Malformed => "malformed signature",
-            Self::Mismatch => "wrong signature",
-            Self::Stale => "signature outside its time",
-        })
-    }
-}
-
-impl std::error::Error for Rejection {}
-
-impl Rejection {
-    /// The rejection behind an error of [`Webhook::verify`], if it is one.
-    pub fn of(error: &Error) -> Option<Self> {
-        std::error::Error::source(error)?.downcast_ref().copied()
-    }
-
-    /// Whether newer settings could change it.
-    pub fn may_be_rotation(self) -> bool {
-        self == Self::Mismatch
-    }
-}
-
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Self {
-        Self::new(Kind::Unverified, "The webhook's sender could not be verified").caused_by(rejection)
     }
 }
 

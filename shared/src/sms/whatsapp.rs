@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json, value::RawValue};
 use crate::{
     error::{Error, Result},
     sms::{
+        event::{Event, Ignored},
         lines,
-        message::{Channel, Event, FromKind, Ignored, Location, Media, Message, Referral, plus, utc},
+        message::{Channel, FromKind, Location, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{Outbound, without_plus},
     },

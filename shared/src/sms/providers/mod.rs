@@ -138,11 +138,7 @@ mod tests {
     use super::ProviderId;
     use crate::{
         error::Kind,
-        sms::{
-            contract::Answer,
-            message::{Channel, Event},
-            segments::Limit,
-        },
+        sms::{contract::Answer, event::Event, message::Channel, segments::Limit},
         testing::accounts,
     };
 

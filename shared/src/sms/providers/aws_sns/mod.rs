@@ -47,7 +47,7 @@
 //!
 //! The age of a signature counts for HTTPS only: a queue may hold a message for days.
 //!
-//! How texts are sent: [`crate::sender::aws`].
+//! How texts are sent: `sender/aws.rs`.
 
 mod rcs;
 
@@ -71,8 +71,9 @@ use crate::{
     sms::{
         certificate::Topic,
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         lines,
-        message::{Channel, Event, Ignored, Message, utc},
+        message::{Channel, Message, utc},
         segments::Limit,
         send::{ApiCall, AwsSms, AwsSocial, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Arrival, Proof, Proved, Rejection, Webhook},

@@ -8,13 +8,14 @@
 
 use serde_json::Value;
 
-use super::{Envelope, Object, filled, read_sms};
 use crate::{
     error::Result,
     mend,
     sms::{
+        event::{Event, Ignored},
         lines,
-        message::{Channel, Event, Ignored, Location, Media, Message, plus},
+        message::{Channel, Location, Media, Message, plus},
+        providers::aws_sns::{Envelope, Object, filled, read_sms},
     },
 };
 

@@ -20,7 +20,8 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         certificate::Certificate,
-        message::{Channel, Event, Ignored, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, Message, OptOut},
         webhook::{Arrival, Rejection, Webhook},
     },
     testing::{

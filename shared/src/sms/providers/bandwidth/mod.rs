@@ -43,7 +43,8 @@ use crate::{
     sms::{
         basic::{self, BasicCredentials},
         contract::{Facts, Provider},
-        message::{Channel, Event, Ignored, Location, Media, Message, utc},
+        event::{Event, Ignored},
+        message::{Channel, Location, Media, Message, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Proof, Proved, Rejection, Webhook},

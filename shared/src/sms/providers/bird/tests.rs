@@ -17,8 +17,9 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
+        event::{Event, Ignored},
         lines::UNSUPPORTED_LINE as UNSUPPORTED,
-        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
+        message::{Channel, FromKind, Message, OptOut},
         providers::ProviderId,
         segments::Limit,
         send::{Outbound, Reason},

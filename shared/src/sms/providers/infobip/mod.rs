@@ -50,8 +50,9 @@ use crate::{
     sms::{
         basic::{self, BasicCredentials},
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         lines,
-        message::{Channel, Event, Ignored, Media, Message, plus},
+        message::{Channel, Media, Message, plus},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},

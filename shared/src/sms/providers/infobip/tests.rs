@@ -10,8 +10,9 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         contract::Answer,
+        event::{Event, Ignored},
         lines::UNSUPPORTED_LINE as UNSUPPORTED,
-        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
+        message::{Channel, FromKind, Message, OptOut},
         providers::ProviderId,
         segments::Limit,
         send::{Outbound, Reason},

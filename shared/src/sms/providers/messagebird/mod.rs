@@ -44,9 +44,10 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         form::Form,
         jwt::{Algorithm, Token},
-        message::{Channel, Event, Ignored, Media, Message, plus, utc},
+        message::{Channel, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         signature::is_hash_of,

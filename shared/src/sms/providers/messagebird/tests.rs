@@ -15,7 +15,8 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         contract::Answer,
-        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, FromKind, Message, OptOut},
         providers::ProviderId,
         segments::Limit,
         send::{Outbound, Reason},

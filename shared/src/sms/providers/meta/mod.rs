@@ -50,7 +50,8 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Ignored, Message},
+        event::{Event, Ignored},
+        message::{Channel, Message},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signature::lower_hex,

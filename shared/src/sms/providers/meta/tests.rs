@@ -13,7 +13,8 @@ use super::SIGNATURE;
 use crate::{
     error::Kind,
     sms::{
-        message::{Channel, Event, FromKind, Ignored, Location, Media, Message},
+        event::{Event, Ignored},
+        message::{Channel, FromKind, Location, Media, Message},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },

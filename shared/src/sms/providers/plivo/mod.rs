@@ -50,8 +50,9 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         form::Form,
-        message::{Channel, Event, Ignored, Location, Media, Message, plus},
+        message::{Channel, Location, Media, Message, plus},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},

@@ -12,7 +12,8 @@ use crate::{
     inbound::Inbound,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, FromKind, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},

@@ -41,9 +41,10 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         cxml,
+        event::{Event, Ignored},
         form::{self, Form},
         lines,
-        message::{Channel, Event, Ignored, Media, Message},
+        message::{Channel, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         signature::lower_hex,

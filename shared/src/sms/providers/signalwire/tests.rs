@@ -10,7 +10,8 @@ use super::{COMPATIBLE_SIGNATURE, SHA256_SIGNATURE, SIGNATURE};
 use crate::{
     error::Kind,
     sms::{
-        message::{Channel, Event, Ignored, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },

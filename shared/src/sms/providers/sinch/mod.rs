@@ -46,7 +46,8 @@ use crate::{
     sms::{
         binary,
         contract::{Facts, Provider},
-        message::{Channel, Event, Ignored, Media, Message, plus, utc},
+        event::{Event, Ignored},
+        message::{Channel, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},

@@ -11,7 +11,8 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Concat, Event, FromKind, Ignored, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, Concat, FromKind, Message, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },

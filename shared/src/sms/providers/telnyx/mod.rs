@@ -54,8 +54,9 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         lines,
-        message::{Channel, Event, Ignored, Media, Message, OptOut, utc},
+        message::{Channel, Media, Message, OptOut, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Proof, Proved, Rejection, Webhook},

@@ -13,7 +13,8 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Event, FromKind, Ignored, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, FromKind, Message, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },

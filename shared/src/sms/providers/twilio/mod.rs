@@ -49,8 +49,9 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         cxml,
+        event::{Event, Ignored},
         form::{self, Form},
-        message::{Channel, Event, Ignored, Message},
+        message::{Channel, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},

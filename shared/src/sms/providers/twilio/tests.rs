@@ -10,7 +10,8 @@ use super::{SIGNATURE, SIGNATURE_SETTINGS};
 use crate::{
     error::Kind,
     sms::{
-        message::{Channel, Event, FromKind, Ignored, Location, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, FromKind, Location, Message, OptOut},
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },

@@ -70,8 +70,9 @@ use crate::{
     sms::{
         binary,
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         form, lines,
-        message::{Channel, Concat, Event, Ignored, Message, plus, utc},
+        message::{Channel, Concat, Message, plus, utc},
         segments::{self, Encoding, Limit},
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},

@@ -15,7 +15,8 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Concat, Event, FromKind, Message, OptOut},
+        event::Event,
+        message::{Channel, Concat, FromKind, Message, OptOut},
         providers::Credentials,
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},

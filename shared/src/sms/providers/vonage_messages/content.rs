@@ -1,12 +1,14 @@
 //! What a message of the Messages API holds, by its type.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Payload, text_in};
 use crate::sms::{
     lines,
     message::{Location, Media},
 };
+
+/// The body of a webhook.
+pub(super) type Payload = Map<String, Value>;
 
 /// What a customer sent.
 #[derive(Default)]
@@ -87,4 +89,12 @@ fn location(place: &Payload) -> Option<Location> {
         name: text_in(place, "name"),
         address: text_in(place, "address"),
     })
+}
+
+pub(super) fn text_in(object: &Payload, name: &str) -> Option<String> {
+    filled(object.get(name)?.as_str().map(str::to_owned))
+}
+
+pub(super) fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
 }

@@ -61,20 +61,21 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 use x509_parser::pem::parse_x509_pem;
 
-use self::content::Content;
+use self::content::{Content, Payload, filled, text_in};
 use crate::{
     error::{Error, Result},
     fields::Fields,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
+        event::{Event, Ignored},
         jwt::{Algorithm, Token},
         lines,
-        message::{Channel, Event, Ignored, Message, Referral, plus, utc},
+        message::{Channel, Message, Referral, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         signature::is_hash_of,
@@ -274,8 +275,6 @@ fn token(webhook: &Webhook) -> Result<Token<'_>, Rejection> {
     Token::read(token, &[Algorithm::Hs256])
 }
 
-type Payload = Map<String, Value>;
-
 fn read(payload: &Payload) -> Result<Event> {
     let message_type = match payload.get("message_type") {
         Some(Value::String(message_type)) => message_type.as_str(),
@@ -337,17 +336,9 @@ fn missing(field: &'static str) -> Error {
     Error::invalid(field, "is missing")
 }
 
-fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.trim().is_empty())
-}
-
 fn text_at(value: &Value, path: &[&str]) -> Option<String> {
     let text = path.iter().try_fold(value, |value, name| value.get(name))?.as_str()?;
     filled(Some(text.to_owned()))
-}
-
-fn text_in(object: &Payload, name: &str) -> Option<String> {
-    filled(object.get(name)?.as_str().map(str::to_owned))
 }
 
 /// How many parts were joined: a text, or a number. One is left out, as every message is at least that.

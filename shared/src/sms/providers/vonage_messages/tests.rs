@@ -16,8 +16,9 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
+        event::Event,
         jwt,
-        message::{Channel, Event, FromKind, Location, Message, OptOut},
+        message::{Channel, FromKind, Location, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},

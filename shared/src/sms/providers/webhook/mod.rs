@@ -47,7 +47,8 @@ use crate::{
     fields::Fields,
     sms::{
         contract::{Facts, Provider},
-        message::{Channel, Event, Ignored, Location, Media, Message, OptOut, utc},
+        event::{Event, Ignored},
+        message::{Channel, Location, Media, Message, OptOut, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         webhook::{Proof, Proved, Rejection, Webhook},

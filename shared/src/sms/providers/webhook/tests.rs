@@ -16,7 +16,8 @@ use crate::{
     error::Kind,
     settings::{Account, Settings},
     sms::{
-        message::{Channel, Event, Ignored, Message, OptOut},
+        event::{Event, Ignored},
+        message::{Channel, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
