@@ -1,7 +1,7 @@
 //! SMS and WhatsApp: the providers' webhooks and send APIs, and the one normal form that the bridge works with.
 //!
 //! The way of a webhook: [`webhook::Webhook`] (what arrived) → [`crate::verified::Verified`] (an account's secret matches)
-//! → [`message::Event`]s. The way back: [`send::Outbound`] → [`contract::Provider::request`] → [`crate::sender::Sender`],
+//! → [`event::Event`]s. The way back: [`send::Outbound`] → [`contract::Provider::request`] → [`crate::sender::Sender`],
 //! which alone calls → [`contract::Provider::read_answer`]. Nothing here knows AWS clients or the clock.
 
 pub mod basic;

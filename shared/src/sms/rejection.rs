@@ -31,7 +31,7 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 impl Rejection {
-    /// The rejection behind an error of [`Webhook::verify`], if it is one.
+    /// The rejection behind an error of [`super::webhook::Webhook::verify`], if it is one.
     pub fn of(error: &Error) -> Option<Self> {
         std::error::Error::source(error)?.downcast_ref().copied()
     }
