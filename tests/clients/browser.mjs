@@ -148,7 +148,7 @@ test("the agent ends a chat, and the next one starts", async () => {
 
 /** A text from this number, and the contact that it is shown in. */
 async function texter(number) {
-  await control("phone/send", { account: "telnyx", from: number, to: "+12025550100", text: "Hello" });
+  await control("phone/send", { account: "twilio", from: number, to: "+12025550100", text: "Hello" });
   await listed(number).waitFor();
   const { contacts } = await control("contacts");
   return contacts.findLast((contact) => contact.display_name === number).id;
