@@ -2,7 +2,7 @@
 //!
 //! The kind decides the answer's code ([`Kind::code`]) and status ([`Kind::status`], [`Kind::webhook_status`]). The message is
 //! told to the caller, so it is made of fixed words and field names, never of values. What must stay inside (an AWS
-//! error's own text, ids) is the source: logged once by [`crate::gateway`], told to nobody.
+//! error's own text, ids) is the source: logged once by [`crate::gateway`], never part of an answer.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
@@ -95,11 +95,11 @@ kinds! {
     UnknownConversation: "UNKNOWN_CONVERSATION", SERVICE_UNAVAILABLE, Aws;
     /// The SMS provider failed or can't be reached, and has not taken the text.
     ProviderUnavailable: "PROVIDER_UNAVAILABLE", SERVICE_UNAVAILABLE, Provider;
-    /// The SMS provider refuses the text for good, or it is none that can be sent.
+    /// The SMS provider refuses the text for good, or it has no sendable content.
     SendRefused: "SEND_REFUSED", SERVICE_UNAVAILABLE, Provider;
     /// The account's credentials or rights at the SMS provider don't do for sending.
     SendMisconfigured: "SEND_MISCONFIGURED", SERVICE_UNAVAILABLE, Owner;
-    /// The customer wants no texts.
+    /// The customer has opted out.
     OptedOut: "OPTED_OUT", SERVICE_UNAVAILABLE, Provider;
     /// The table or a queue refuses what it was given, for good.
     StoreRejected: "STORE_REJECTED", BAD_REQUEST, Bridge;

@@ -262,7 +262,7 @@ impl Replies {
             let sent = self.send_part(reply, body, part, account, is_probe, deadline, report).await;
             is_probe = false;
             if let Err(error) = sent {
-                // What can't be repeated is decided here: nobody may try it again.
+                // These outcomes are final: the part is not tried again.
                 let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
                 if !is_over {
                     self.store.postpone_reply(lease, part, deadline).await?;

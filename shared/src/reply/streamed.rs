@@ -29,7 +29,7 @@ const TYPING: &str = "application/vnd.amazonaws.connect.event.typing";
 /// Longer than any id of Connect's.
 const ID_BYTES: usize = 256;
 
-/// An item of a chat. Not `Debug`: it holds what somebody wrote.
+/// An item of a chat. Not `Debug`: it holds message text.
 pub struct Streamed {
     /// The item's id: SNS may bring it more than once.
     pub id: String,
