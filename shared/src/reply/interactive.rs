@@ -17,7 +17,7 @@ use jiff::{
 use serde_json::Value;
 
 use crate::{
-    mend,
+    json,
     reply::{link::with_url, markdown},
 };
 
@@ -28,7 +28,7 @@ const MINUTES_OF_DAY: f64 = 1440.0;
 
 /// The text of an interactive message; `None` where there is nothing to read.
 pub(super) fn text_of(content: &str) -> Option<String> {
-    let message: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
+    let message: Value = json::parse(content.as_bytes()).unwrap_or_default();
     let mut lines = Lines::default();
     let body = body(&message);
     match message.get("templateType").and_then(Value::as_str) {
@@ -45,7 +45,7 @@ pub(super) fn text_of(content: &str) -> Option<String> {
 /// Source: amazon-connect-chat-interface, a choice in a carousel (`listTitle`, `selectionText`) and action buttons
 /// (`action`).
 pub(super) fn response_text_of(content: &str) -> Option<String> {
-    let response: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
+    let response: Value = json::parse(content.as_bytes()).unwrap_or_default();
     let chosen = [Some(&response), response.get("data")].into_iter().flatten().find_map(|choice| {
         let (title, selection) = (title(choice, "listTitle")?, title(choice, "selectionText")?);
         let colon = if title.ends_with(':') { "" } else { " -" };
