@@ -8,6 +8,7 @@ mod content;
 mod conversations;
 mod delivery_faults;
 mod delivery_load;
+mod forward_faults;
 mod fuzz_entry_points;
 mod gateways;
 mod no_input_breaks_it;
