@@ -273,7 +273,7 @@ fn a_text_of_another_form_reaches_the_agent_all_the_same() {
         (json!(""), ""),
         (json!(42), "42"),
         (json!(1.50), "1.5"),
-        (json!(["a"]), UNSUPPORTED),
+        (json!(["a"]), "[unsupported message] a"),
         (json!({"a": 1}), UNSUPPORTED),
         (json!(true), UNSUPPORTED),
         (Value::Null, ""),

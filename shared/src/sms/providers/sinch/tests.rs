@@ -161,9 +161,14 @@ fn media_come_with_their_words() {
         message["media"],
         json!([{"url": "https://m.example/1.jpg", "content_type": "image/jpeg"}, {"content_type": "video/mp4"}])
     );
-    for content in [json!({}), json!("text"), json!([]), json!({"media": 5, "message": 7})] {
+    for (content, text) in [
+        (json!({}), "[unsupported message]"),
+        (json!("text"), "[unsupported message] text"),
+        (json!([]), ""),
+        (json!({"media": 5, "message": 7}), "[unsupported message]"),
+    ] {
         let message = parsed(json!({"type": "mo_media", "body": content}));
-        assert!(message.text.is_empty() && message.media.is_empty(), "{content}");
+        assert_eq!((message.text.as_str(), message.media.len()), (text, 0), "{content}");
     }
 }
 
