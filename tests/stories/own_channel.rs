@@ -349,7 +349,13 @@ async fn who_does_not_care_for_the_end_is_left_alone() {
 
 #[tokio::test]
 async fn a_410_is_an_opt_out_that_only_opt_in_clears() {
-    let desk = desk("line").await;
+    for channel in ["line", "sms"] {
+        stands_until_opt_in(channel).await;
+    }
+}
+
+async fn stands_until_opt_in(channel: &str) {
+    let desk = desk(channel).await;
     say(&desk, "1", "Hello").await;
     let contact = chat(&desk).initial_id;
     let reply = async |text: &str| {

@@ -335,9 +335,9 @@ impl Conversations {
 
     // Opt-outs.
 
-    /// The message without its wish, where that is START and the customer has not opted out: then it is like any other.
+    /// The message without its wish, where that is START and ends no opt-out: then it is like any other.
     pub async fn ordinary(&self, inbound: &Inbound, deadline: Deadline) -> Result<Option<Inbound>> {
-        if inbound.message.opt_out != Some(OptOut::Start) || self.store.is_opted_out(inbound, deadline).await? {
+        if inbound.message.opt_out != Some(OptOut::Start) || self.store.ends_opt_out(inbound, deadline).await? {
             return Ok(None);
         }
         let mut ordinary = inbound.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    deadline::{Deadline, now},
+    deadline::Deadline,
     digest::hash,
     error::{Error, Kind, Result},
     queue::{
@@ -149,6 +149,6 @@ impl Replies {
         }
         let (conversation, _) = self.store.customer(group_id, deadline).await?;
         let groups = if conversation.known_as.is_empty() { vec![group_id.to_owned()] } else { conversation.known_as };
-        self.store.opt_out_since(&groups, now(), by, deadline).await
+        self.store.opt_out_by_answer(&groups, by, deadline).await
     }
 }

@@ -53,6 +53,9 @@ const WISHES_KEPT: i64 = 30 * DAY;
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
 
+/// An opt-out that no word of the customer's ends.
+const ONLY_OPT_IN: &str = "only_opt_in";
+
 /// Conversations, delivered messages and opt-outs.
 pub struct Store {
     pub(super) table: Table,
@@ -229,6 +232,13 @@ impl Store {
         self.table.write(&writes, deadline).await.map(drop)
     }
 
+    /// The customer wants no messages, by an answer of whoever brings them. Only that one's word for it ends this.
+    pub async fn opt_out_by_answer(&self, groups: &[String], by: &str, deadline: Deadline) -> Result<()> {
+        let wish = wish(now(), by).text(ONLY_OPT_IN, "true");
+        let writes: Vec<_> = groups.iter().map(|group| Write::put(opt_out_key(group), wish.clone())).collect();
+        self.table.write(&writes, deadline).await.map(drop)
+    }
+
     /// The customer wants messages again. What was wished later stands. Two calls.
     pub async fn opt_in(&self, inbound: &Inbound, known_as: &[String], deadline: Deadline) -> Result<()> {
         let groups = identities::joined(&inbound.group_ids(), known_as);
@@ -243,10 +253,12 @@ impl Store {
         self.table.write(&writes.collect::<Vec<_>>(), deadline).await.map(drop)
     }
 
-    /// Whether the customer wants no messages: one call.
-    pub async fn is_opted_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+    /// Whether there is an opt-out that this START ends: one call.
+    pub async fn ends_opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
         let keys: Vec<_> = inbound.group_ids().iter().map(|group| opt_out_key(group)).collect();
-        Ok(self.table.read(&keys, deadline).await?.into_iter().flatten().next().is_some())
+        let is_word = !inbound.message.text.trim().is_empty();
+        let mut found = self.table.read(&keys, deadline).await?.into_iter().flatten();
+        Ok(found.any(|item| !is_word || item.get(ONLY_OPT_IN).is_none()))
     }
 
     async fn is_wished_later(
