@@ -163,6 +163,20 @@ pub fn signed(provider: ProviderId, body: &[u8], shape: Shape) -> Webhook {
     webhook
 }
 
+/// The texts that are read of a provider's own webhook, where the customer's is written so: in JSON, or in a form.
+pub fn read_texts(provider: &dyn crate::providers::ProviderUnderTest, json: &str, form: &str) -> Vec<String> {
+    let input = Input::arbitrary_take_rest(Unstructured::new(&[])).unwrap();
+    let mut webhook = unsigned(provider.id(), &input);
+    let body = String::from_utf8(webhook.body.to_vec()).unwrap();
+    let (is, becomes) = if provider.takes_forms() { ("Hello+agent", form) } else { ("Hello agent", json) };
+    assert!(body.contains(is), "{body}");
+    webhook.body = body.replace(is, becomes).into();
+    assert!(provider.sign(&mut webhook, SECRET, &input));
+    let candidates = candidates(provider.id());
+    let events = webhook.verify(&candidates).unwrap().parse().unwrap();
+    events.iter().filter_map(|(_, event)| Some(event.message()?.text.clone())).collect()
+}
+
 /// Whether it has parameters that no provider sends: names with other signs than letters, digits, `-`, `_` and `.`.
 fn has_odd_names(webhook: &Webhook) -> bool {
     let is_odd = |name: &str| {

@@ -199,7 +199,8 @@ fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
             event::Event::SubscriptionConfirmation { .. } | event::Event::Challenge(_) => {}
         }
     }
-    report.count("MessageReceived", inbound.len() as u64);
+    let messages = inbound.iter().filter(|inbound| inbound.message.act.is_none());
+    report.count("MessageReceived", messages.count() as u64);
     inbound
 }
 

@@ -43,6 +43,11 @@ pub(super) trait Provider: Sync {
     /// Signs any body that this provider may post.
     fn sign(&self, post: Post<'_>) -> Result<Signature, String>;
 
+    /// Whether a call brings no text, but what happens in a chat: it is taken, and shown nowhere.
+    fn is_signal(&self, _call: &Call<'_>) -> bool {
+        false
+    }
+
     /// What a call of the send API asks for, or the status that it is refused with. Credentials are checked here.
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16>;
 

@@ -43,6 +43,11 @@ impl Provider for Webhook {
         Ok(Signature { headers, body: post.body })
     }
 
+    fn is_signal(&self, call: &Call<'_>) -> bool {
+        let kind = call.json();
+        is_signed(call) && matches!(kind["type"].as_str(), Some("typing" | "end"))
+    }
+
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16> {
         authorised(is_signed(call))?;
         let body = call.json();

@@ -16,7 +16,7 @@ use crate::{
         failure::{Failure, classify},
         session::{Connection, Conversation},
     },
-    chat::TEXT_PLAIN,
+    chat::{TEXT_PLAIN, TYPING},
     deadline::Deadline,
     error::{Error, Kind, Result},
     retry::{self, Tries},
@@ -109,7 +109,8 @@ impl Participants {
         .await
     }
 
-    /// `DisconnectParticipant`. Tried twice at most within `deadline`, with the same `client_token`: anyone may ask for it.
+    /// `DisconnectParticipant`. Tried twice at most within `deadline`, with the same `client_token`: anyone may ask for it. Once
+    /// where a queue tries again.
     pub async fn disconnect(
         &self,
         connection_token: &Secret,
@@ -119,7 +120,8 @@ impl Participants {
     ) -> Result<Left> {
         let request =
             self.client.disconnect_participant().connection_token(connection_token.expose()).client_token(client_token);
-        retry::up_to(Tries::TWO, deadline, async || {
+        let tries = if self.tries == Tries::ONE { Tries::ONE } else { Tries::TWO };
+        retry::up_to(tries, deadline, async || {
             let call = Timed::new(report);
             let outcome = Box::pin(request.clone().send()).await;
             drop(call);
@@ -128,6 +130,50 @@ impl Participants {
                 Err(error) if error.code() == Some("AccessDeniedException") => Ok(Left::Before),
                 Err(error) => Err(classify("DisconnectParticipant", &error)),
             }
+        })
+        .await
+    }
+
+    /// The customer leaves the chat, which ends it. A connection token that is refused may only be old: a new one tells.
+    pub async fn leave(
+        &self,
+        conversation: &mut Conversation,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Left> {
+        let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Left::Before) };
+        if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over())
+            && self.disconnect(&connection.token, client_token, deadline, report).await? == Left::Now
+        {
+            return Ok(Left::Now);
+        }
+        match self.refresh(participant_token.expose(), deadline, report).await {
+            Ok(connection) => self.disconnect(&connection.token, client_token, deadline, report).await,
+            Err(error) if error.kind() == Kind::ChatEnded => Ok(Left::Before),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `SendEvent`: the customer is typing. Tried once, by the connection that is there.
+    pub async fn send_typing(
+        &self,
+        connection: &Connection,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        retry::up_to(Tries::ONE, deadline, async || {
+            let call = Timed::new(report);
+            let request = self
+                .client
+                .send_event()
+                .connection_token(connection.token.expose())
+                .content_type(TYPING)
+                .client_token(client_token);
+            let outcome = Box::pin(request.send()).await;
+            drop(call);
+            outcome.map(drop).map_err(|error| refused("SendEvent", &error))
         })
         .await
     }

@@ -8,6 +8,7 @@
 //! Messages of one customer come one after the other: the FIFO queue sees to that ([`Conversations::deliver_in_turn`]),
 //! or a lease ([`Conversations::deliver`]).
 
+mod act;
 mod concat;
 mod contact;
 mod event;
@@ -126,15 +127,18 @@ impl Conversations {
         {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }
+        if let Some(act) = inbound.message.act {
+            return self.act(inbound, act, receipt, deadline, report).await;
+        }
         // HELP, which the provider has answered, is a message like any other.
         if let Some(request @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out {
             return self.opt_out(inbound, request, deadline, report).await;
         }
         // The event API knows SMS and WhatsApp only.
         if self.config.route == ConnectRoute::IntegrationEvent && inbound.message.channel != Channel::Rcs {
-            let event = self.event(inbound);
+            let (event, joined) = self.event(inbound, deadline).await?;
             if !self.is_denied(&event.destination_id) {
-                match self.send_event(inbound, &event, receipt, deadline, report).await? {
+                match self.send_event(inbound, &event, joined, receipt, deadline, report).await? {
                     None => return Ok(()),
                     Some(denied) => {
                         report.note("integration events are denied: the chat route is taken");
@@ -183,7 +187,8 @@ impl Conversations {
                 Said::Yes => {
                     let is_new =
                         conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
-                    let changed = (is_new || !is_same_channel).then_some(&conversation);
+                    let is_changed = is_new || !is_same_channel || known.is_to_join;
+                    let changed = is_changed.then_some(&conversation);
                     self.store.delivered(inbound, changed, deadline).await?;
                     report.contact_id = conversation.contact_id;
                     report.count("MessageDelivered", 1);
@@ -249,6 +254,7 @@ impl Conversations {
                 participant_token: Some(started.participant_token.into()),
                 connection: None,
                 channel: Some(inbound.message.channel),
+                event_source: None,
                 ..conversation
             };
             self.store.save(inbound, &conversation, deadline).await?;
@@ -329,9 +335,9 @@ impl Conversations {
 
     // Opt-outs.
 
-    /// The message without its opt-out flag, where that is START and the customer has not opted out: an ordinary message.
+    /// The message without its opt-out flag, where that is START and ends no opt-out: an ordinary message.
     pub async fn ordinary(&self, inbound: &Inbound, deadline: Deadline) -> Result<Option<Inbound>> {
-        if inbound.message.opt_out != Some(OptOut::Start) || self.store.is_opted_out(inbound, deadline).await? {
+        if inbound.message.opt_out != Some(OptOut::Start) || self.store.ends_opt_out(inbound, deadline).await? {
             return Ok(None);
         }
         let mut ordinary = inbound.clone();
@@ -347,14 +353,15 @@ impl Conversations {
         if known.delivery == Delivered::Yes {
             return Self::duplicate(report);
         }
+        let known_as = &known.conversation.known_as;
         // Recorded before the note, which may fail.
         let mark = if request == OptOut::Start {
-            self.store.opt_in(inbound, deadline).await?;
+            self.store.opt_in(inbound, known_as, deadline).await?;
             report.note("opted in");
             report.count("OptedIn", 1);
             "[opted in]"
         } else {
-            self.store.opt_out(inbound, deadline).await?;
+            self.store.opt_out(inbound, known_as, deadline).await?;
             report.note("opted out");
             report.count("OptedOut", 1);
             "[opted out]"

@@ -55,7 +55,7 @@ impl Replies {
             None => match read(item) {
                 Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
                 Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
-                Ok(Content::Ended | Content::Nothing(_)) => return Ok(Told::Nobody),
+                Ok(Content::Ended | Content::Typing | Content::Nothing(_)) => return Ok(Told::Nobody),
                 Err(_) => "a message that could not be read".to_owned(),
             },
         };

@@ -12,6 +12,7 @@ mod give_up;
 mod interactive;
 mod link;
 mod markdown;
+mod signals;
 pub mod streamed;
 pub mod text;
 
@@ -170,11 +171,8 @@ impl Replies {
                 report.note(why);
                 return Ok(Done::Yes);
             }
-            Content::Ended => {
-                let closed = self.store.close(&item.initial_contact_id, deadline).await?;
-                report.note(if closed { "conversation closed" } else { "no open conversation" });
-                return Ok(Done::Yes);
-            }
+            Content::Ended => return self.chat_ended(item, receipt, deadline, report).await,
+            Content::Typing => return self.agent_types(item, receipt, deadline, report).await,
             // Then what follows a part is the text's end, and its length tells where it begins.
             Content::Text(text) => Some(text.trim_end()),
             Content::Unsendable => None,
@@ -264,6 +262,7 @@ impl Replies {
             if let Err(error) = sent {
                 // These outcomes are final: the part is not tried again.
                 let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
+                self.learn(&error, account, &reply.addressee.group_id, &key(reply.id, part.number), deadline).await?;
                 if !is_over {
                     self.store.postpone_reply(lease, part, deadline).await?;
                 }

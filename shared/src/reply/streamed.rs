@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
+    chat::TYPING,
     digest::{hash, sha256_hex},
     error::{Error, Result},
     json,
@@ -24,7 +25,6 @@ use crate::{
 };
 
 const CHAT_ENDED: &str = "application/vnd.amazonaws.connect.event.chat.ended";
-const TYPING: &str = "application/vnd.amazonaws.connect.event.typing";
 
 /// Longer than any id of Connect's.
 const ID_BYTES: usize = 256;
@@ -61,6 +61,8 @@ pub enum Content {
     Unsendable,
     /// The chat has ended.
     Ended,
+    /// An agent is typing.
+    Typing,
     /// Nothing to send, and why.
     Nothing(&'static str),
 }
@@ -178,7 +180,7 @@ impl Streamed {
             },
             Said::Attachments(names) => Content::Text(text::of_attachments(names.iter().map(String::as_str))),
             Said::Ended => Content::Ended,
-            Said::AgentTypes => Content::Nothing("an agent types"),
+            Said::AgentTypes => Content::Typing,
             Said::Nothing(why) => Content::Nothing(why),
         }
     }
@@ -303,6 +305,7 @@ mod tests {
                 Content::Text(text) => format!("text: {text}"),
                 Content::Unsendable => "unsendable".to_owned(),
                 Content::Ended => "ended".to_owned(),
+                Content::Typing => "typing".to_owned(),
                 Content::Nothing(why) => format!("nothing: {why}"),
             },
             Err(error) => {
@@ -365,7 +368,7 @@ mod tests {
                 "typing",
                 json!({ "Type": "EVENT", "ContentType": "application/vnd.amazonaws.connect.event.typing" }),
                 Some("ALL"),
-                "nothing: an agent types",
+                "typing",
             ),
             (
                 "the customer's typing",

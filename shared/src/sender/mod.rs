@@ -20,7 +20,10 @@ use crate::{
     queue::gate::Answer,
     sender::aws::AwsSenders,
     settings::Account,
-    sms::send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken},
+    sms::{
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken},
+        signal::Signal,
+    },
     telemetry::Report,
 };
 
@@ -98,8 +101,23 @@ impl Sender {
         deadline: Deadline,
         report: &mut Report,
     ) -> Sent {
+        self.call(account, account.credentials.request(outbound), deadline, report).await
+    }
+
+    /// Tells the account's provider what happens in a chat, once.
+    pub async fn signal(
+        &self,
+        account: &Account,
+        signal: &Signal<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Sent {
+        self.call(account, account.credentials.signal(signal), deadline, report).await
+    }
+
+    async fn call(&self, account: &Account, call: Result<ApiCall>, deadline: Deadline, report: &mut Report) -> Sent {
         let timeout = self.timeout(account).min(deadline.remaining());
-        let call = match account.credentials.request(outbound) {
+        let call = match call {
             Ok(call) => call,
             Err(error) => return Sent { outcome: Err(error), answer: Answer::Answered },
         };

@@ -13,7 +13,8 @@ use crate::{
         event::Event,
         message::{Channel, Message},
         segments::Limit,
-        send::{ApiCall, NotTaken, Outbound, Taken},
+        send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
+        signal::Signal,
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -32,6 +33,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// The call that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall>;
+
+    /// The call that tells what happens beside words, where [`Facts::takes_signals`].
+    fn signal(&self, _signal: &Signal<'_>) -> Result<ApiCall> {
+        Err(misconfigured("the provider takes texts only"))
+    }
 
     /// What the answer to [`ApiCall::Http`] means.
     fn read_answer(&self, status: StatusCode, body: &[u8]) -> Result<Taken, NotTaken>;
@@ -74,6 +80,11 @@ pub struct Facts {
     pub supports_idempotency: bool,
     /// `send_base_url` stands for the provider's host. Not where the account names the whole URL.
     pub takes_send_base_url: bool,
+    /// It is told when an agent types, and when a chat ends.
+    pub takes_signals: bool,
+    /// An answer that the customer has opted out is recorded, and stands until the customer opts in: who answers so keeps no
+    /// list that would know.
+    pub opts_out_by_answer: bool,
 }
 
 impl Facts {
@@ -90,6 +101,8 @@ impl Facts {
             media_links_open: false,
             supports_idempotency: false,
             takes_send_base_url: true,
+            takes_signals: false,
+            opts_out_by_answer: false,
         }
     }
 }

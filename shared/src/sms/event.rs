@@ -30,7 +30,6 @@ macro_rules! ignored {
 ignored! {
     Status => "status", "how a reply of ours fared: sent, delivered, read, failed";
     Reaction => "reaction", "an emoji set on a message";
-    End => "end", "the customer left a channel of the owner's own: not supported yet";
     Typing => "typing", "the customer is writing, or has opened the conversation";
     System => "system message", "a notice of the provider: a changed number, for one";
     Group => "group message", "a message of a group, to which no reply could be private";

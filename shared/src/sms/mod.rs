@@ -21,6 +21,7 @@ pub mod providers;
 pub mod rejection;
 pub mod segments;
 pub mod send;
+pub mod signal;
 mod signature;
 pub mod webhook;
 mod whatsapp;

@@ -2,7 +2,7 @@
 //!
 //! | key | what | kept |
 //! |---|---|---|
-//! | `customer#<group id>` | the customer's last chat: contact, tokens, generation | 30 days |
+//! | `customer#<group id>` | the customer's last chat: contact, tokens, generation; one for each id ([`identities`]) | 30 days |
 //! | `contact#<InitialContactId>` | whose chat it is, for the agents' messages | 30 days |
 //! | `message#<deduplication id>` | delivered, or (`integration-event`) about to be | 30 days |
 //! | `optout#<group id>` | the customer wants no messages | for ever |
@@ -32,7 +32,10 @@ use crate::{
     inbound::Inbound,
     secret::Secret,
     sms::{message::Channel, providers::ProviderId},
-    store::table::{Condition, Item, Table, Write},
+    store::{
+        identities,
+        table::{Condition, Item, Table, Write},
+    },
 };
 
 const DAY: i64 = 24 * 60 * 60;
@@ -50,6 +53,9 @@ const OPT_INS_KEPT: i64 = 30 * DAY;
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
 
+/// An opt-out that no word of the customer's ends.
+const ONLY_OPT_IN: &str = "only_opt_in";
+
 /// Conversations, delivered messages and opt-outs.
 pub struct Store {
     pub(super) table: Table,
@@ -63,6 +69,8 @@ pub struct Known {
     pub delivery: Delivered,
     /// Whether the customer has opted out.
     pub is_opted_out: bool,
+    /// The message names the customer by ids that are not joined yet: the conversation is to be written.
+    pub is_to_join: bool,
 }
 
 /// Whether a message was delivered.
@@ -137,16 +145,16 @@ impl Store {
 
     /// What is known of the customer and of the message: one call.
     pub async fn open(&self, inbound: &Inbound, deadline: Deadline) -> Result<Known> {
-        let group_id = inbound.group_id();
-        let keys = [customer_key(&group_id), message_key(inbound), opt_out_key(&group_id)];
+        let groups = inbound.group_ids();
+        let keys: Vec<_> = std::iter::once(message_key(inbound)).chain(identities::keys(&groups)).collect();
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
-        let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
         let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
             Some(INTENT) => Delivered::Perhaps,
             Some(_) => Delivered::Yes,
             None => Delivered::No,
         };
-        Ok(Known { conversation, delivery, is_opted_out: found.next().flatten().is_some() })
+        let identities::Found { conversation, is_opted_out, is_to_join } = identities::read(&groups, &mut found);
+        Ok(Known { conversation, delivery, is_opted_out, is_to_join })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -159,7 +167,7 @@ impl Store {
         let done = Item::default().text("state", DELIVERED).until(now() + REMEMBERED);
         let mut writes = vec![Write::put(message_key(inbound), done)];
         if let Some(conversation) = conversation {
-            writes.push(put_conversation(&inbound.group_id(), conversation));
+            writes.extend(identities::put(&inbound.group_id(), conversation));
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
         }
         self.table.write(&writes, deadline).await.map(drop)
@@ -168,7 +176,7 @@ impl Store {
     /// Records what is new of the conversation before anything is done on the strength of it: one call. A chat that was just
     /// started is on record for its replies, too: the flow may speak before the customer's message counts as delivered.
     pub async fn save(&self, inbound: &Inbound, conversation: &Conversation, deadline: Deadline) -> Result<()> {
-        let mut writes = vec![put_conversation(&inbound.group_id(), conversation)];
+        let mut writes = identities::put(&inbound.group_id(), conversation);
         if conversation.opening.is_some() {
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
         }
@@ -208,39 +216,55 @@ impl Store {
         self.table.write(&[Write::delete(message_key(inbound)).only_if(intent)], deadline).await.map(drop)
     }
 
-    /// Records that the customer has opted out, until [`Self::opt_in`]. A later request stands. Two calls.
-    pub async fn opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        let group_id = inbound.group_id();
-        if self.is_later(&opt_in_key(&group_id), inbound, deadline).await? {
-            return Ok(());
-        }
-        let item = opt_out_item(inbound);
-        self.table.write(&[Write::put(opt_out_key(&group_id), item)], deadline).await.map(drop)
+    /// Records that the customer, who is also known by the ids of `known_as`, has opted out, until [`Self::opt_in`]. A later
+    /// request stands. Two calls.
+    pub async fn opt_out(&self, inbound: &Inbound, known_as: &[String], deadline: Deadline) -> Result<()> {
+        let groups = identities::joined(&inbound.group_ids(), known_as);
+        self.opt_out_since(&groups, requested_at(inbound), &inbound.deduplication_id(), deadline).await
     }
 
-    /// Ends the opt-out. A later request stands. Two calls.
-    pub async fn opt_in(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        let group_id = inbound.group_id();
-        if self.is_later(&opt_out_key(&group_id), inbound, deadline).await? {
+    /// The same, where not the customer but a status says so. `by` names the status.
+    pub async fn opt_out_since(&self, groups: &[String], since: i64, by: &str, deadline: Deadline) -> Result<()> {
+        if self.is_later(groups.iter().map(|group| opt_in_key(group)), since, deadline).await? {
             return Ok(());
         }
-        let writes = [
-            Write::delete(opt_out_key(&group_id)),
-            Write::put(opt_in_key(&group_id), opt_out_item(inbound).until(now() + OPT_INS_KEPT)),
-        ];
+        let writes: Vec<_> =
+            groups.iter().map(|group| Write::put(opt_out_key(group), opt_out_item(since, by))).collect();
         self.table.write(&writes, deadline).await.map(drop)
     }
 
-    /// Whether the customer wants no messages: one call.
-    pub async fn is_opted_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
-        let found = self.table.read(&[opt_out_key(&inbound.group_id())], deadline).await?;
-        Ok(found.into_iter().flatten().next().is_some())
+    /// Records an opt-out that the send API answered. Only an opt-in by the provider ends it.
+    pub async fn opt_out_by_answer(&self, groups: &[String], by: &str, deadline: Deadline) -> Result<()> {
+        let item = opt_out_item(now(), by).text(ONLY_OPT_IN, "true");
+        let writes: Vec<_> = groups.iter().map(|group| Write::put(opt_out_key(group), item.clone())).collect();
+        self.table.write(&writes, deadline).await.map(drop)
     }
 
-    async fn is_later(&self, other: &str, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
-        let found = self.table.read(&[other.to_owned()], deadline).await?.pop().flatten();
-        let since = found.and_then(|item| item.get_number("since"));
-        Ok(since.is_some_and(|since| since > requested_at(inbound)))
+    /// Ends the opt-out. A later request stands. Two calls.
+    pub async fn opt_in(&self, inbound: &Inbound, known_as: &[String], deadline: Deadline) -> Result<()> {
+        let groups = identities::joined(&inbound.group_ids(), known_as);
+        let since = requested_at(inbound);
+        if self.is_later(groups.iter().map(|group| opt_out_key(group)), since, deadline).await? {
+            return Ok(());
+        }
+        let item = opt_out_item(since, &inbound.deduplication_id()).until(now() + OPT_INS_KEPT);
+        let writes = groups
+            .iter()
+            .flat_map(|group| [Write::delete(opt_out_key(group)), Write::put(opt_in_key(group), item.clone())]);
+        self.table.write(&writes.collect::<Vec<_>>(), deadline).await.map(drop)
+    }
+
+    /// Whether there is an opt-out that this START ends: one call.
+    pub async fn ends_opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+        let keys: Vec<_> = inbound.group_ids().iter().map(|group| opt_out_key(group)).collect();
+        let is_word = !inbound.message.text.trim().is_empty();
+        let mut found = self.table.read(&keys, deadline).await?.into_iter().flatten();
+        Ok(found.any(|item| !is_word || item.get(ONLY_OPT_IN).is_none()))
+    }
+
+    async fn is_later(&self, others: impl Iterator<Item = String>, than: i64, deadline: Deadline) -> Result<bool> {
+        let found = self.table.read(&others.collect::<Vec<_>>(), deadline).await?;
+        Ok(found.into_iter().flatten().filter_map(|item| item.get_number("since")).any(|since| since > than))
     }
 
     /// Whose chat this is, by `InitialContactId`: one call. A chat is on record once its first message is delivered, which
@@ -317,7 +341,7 @@ impl Store {
     }
 }
 
-fn customer_key(group_id: &str) -> String {
+pub(super) fn customer_key(group_id: &str) -> String {
     format!("customer#{group_id}")
 }
 
@@ -329,8 +353,8 @@ fn opt_in_key(group_id: &str) -> String {
     format!("optin#{group_id}")
 }
 
-fn opt_out_item(inbound: &Inbound) -> Item {
-    Item::default().number("since", requested_at(inbound)).text("message", inbound.deduplication_id())
+fn opt_out_item(since: i64, by: &str) -> Item {
+    Item::default().number("since", since).text("message", by)
 }
 
 /// When the customer asked for it, by the provider's clock where it is known.
@@ -363,7 +387,7 @@ pub(super) fn read_addressee(item: &Item) -> Option<Addressee> {
     })
 }
 
-fn read_conversation(item: &Item) -> Conversation {
+pub(super) fn read_conversation(item: &Item) -> Conversation {
     Conversation {
         contact_id: item.get("contact").map(str::to_owned),
         participant_token: item.get("participant").map(Secret::new),
@@ -377,17 +401,24 @@ fn read_conversation(item: &Item) -> Conversation {
             last_contact_id: item.get("last_contact").map(str::to_owned),
         }),
         channel: item.get("channel").and_then(word),
+        event_source: item.get("event_source").map(str::to_owned),
+        known_as: item.get("known_as").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        opt_out_to_copy: None,
     }
 }
 
-pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> Write {
+/// One record of a conversation: [`identities::put`] writes all.
+pub(super) fn put_record(group_id: &str, conversation: &Conversation) -> Write {
     let connection = conversation.connection.as_ref();
+    let known_as = conversation.known_as.join(" ");
     let mut item = Item::default()
         .maybe("contact", conversation.contact_id.as_deref())
         .maybe("participant", conversation.participant_token.as_ref().map(Secret::expose))
         .maybe("connection", connection.map(|connection| connection.token.expose()))
         .maybe("channel", conversation.channel.map(Channel::as_str))
         .maybe("plain", conversation.plain.then_some("true"))
+        .maybe("event_source", conversation.event_source.as_deref())
+        .maybe("known_as", Some(known_as.as_str()).filter(|ids| !ids.is_empty()))
         .maybe("opened_by", conversation.opening.as_ref().map(|opening| opening.message.as_str()))
         .maybe("last_contact", conversation.opening.as_ref().and_then(|opening| opening.last_contact_id.as_deref()))
         .number("generation", conversation.generation)

@@ -13,7 +13,8 @@ use crate::{
     deadline::{Deadline, now},
     error::Result,
     store::{
-        conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
+        conversations::{Addressee, Store, contact_key, opt_out_key, read_addressee},
+        identities,
         table::{Condition, Item, Write},
     },
 };
@@ -262,17 +263,20 @@ impl Store {
         self.table.write(&[Write::put(told_key(id, of), told)], deadline).await.map(drop)
     }
 
-    /// The chat has ended: the customer's next message starts another one. Up to three calls.
-    pub async fn close(&self, contact_id: &str, deadline: Deadline) -> Result<bool> {
-        let Some(addressee) = self.by_contact(contact_id, deadline).await? else { return Ok(false) };
+    /// The chat has ended: the customer's next message starts another one. Whose it was, if it is on record, and whether it
+    /// was open. Up to three calls.
+    pub async fn close(&self, contact_id: &str, deadline: Deadline) -> Result<(Option<Addressee>, bool)> {
+        let Some(addressee) = self.by_contact(contact_id, deadline).await? else { return Ok((None, false)) };
         let (mut conversation, _) = self.customer(&addressee.group_id, deadline).await?;
-        if conversation.contact_id.as_deref() != Some(contact_id) || conversation.participant_token.is_none() {
-            return Ok(false);
+        if conversation.contact_id.as_deref() != Some(contact_id) || !conversation.is_open() {
+            return Ok((Some(addressee), false));
         }
-        conversation.participant_token = None;
-        conversation.connection = None;
+        conversation.close();
         let same = Condition::Text("contact", contact_id.to_owned());
-        self.table.write(&[put_conversation(&addressee.group_id, &conversation).only_if(same)], deadline).await
+        let writes = identities::put(&addressee.group_id, &conversation).into_iter();
+        let writes: Vec<_> = writes.map(|write| write.only_if(same.clone())).collect();
+        let closed = self.table.write(&writes, deadline).await?;
+        Ok((Some(addressee), closed))
     }
 }
 

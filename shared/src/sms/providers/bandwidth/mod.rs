@@ -198,6 +198,8 @@ fn read(event: &Value, proved: &Proved<'_>) -> Result<Event> {
     }
     message.location = body.get("locationResponse").and_then(location);
     message.to_all = (everyone.len() > 1).then_some(everyone);
+    let parts = ["text", "content", "media", "suggestionResponse", "locationResponse"];
+    parts.iter().filter_map(|name| body.get(name)).for_each(|part| message.describe_unread(part));
     Ok(message.into())
 }
 

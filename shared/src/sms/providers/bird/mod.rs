@@ -232,7 +232,7 @@ fn read(payload: &Value, channel: Channel) -> Result<Event> {
     let mut message = Message::new("bird", channel, message_id, plus(from), plus(to));
     message.text = content.text;
     if content.is_unsupported {
-        message.describe(lines::UNSUPPORTED_LINE);
+        message.describe(&lines::unsupported(payload.get("body")));
     }
     message.media = content.media;
     message.location = content.location;

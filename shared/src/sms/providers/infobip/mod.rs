@@ -226,6 +226,7 @@ fn read(item: &RawValue) -> Result<Event> {
     let message_id = required(item.message_id, "results.messageId")?;
     let from = plus(&required(item.from, "results.from")?);
     let to = plus(&required(item.to, "results.to")?);
+    let raw: Value = item.text.as_ref().and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default();
     let content = match (&item.message, item.text) {
         (Value::Array(segments), _) => Content::of_segments(segments),
         (_, Some(text)) => Content::of_text(scalar(&text)),
@@ -236,7 +237,7 @@ fn read(item: &RawValue) -> Result<Event> {
     let mut message = Message::new("infobip", channel, message_id, from, to);
     message.text = content.text;
     if content.is_unsupported {
-        message.describe(lines::UNSUPPORTED_LINE);
+        message.describe(&lines::unsupported(Some(&raw).filter(|raw| !raw.is_string())));
     }
     message.media = content.media;
     message.received_at = item.received_at.as_str().and_then(read_time);

@@ -127,7 +127,13 @@ impl Provider for Credentials {
             }
             Shape::Json => {
                 let object: Map<String, Value> = proved.json()?;
-                read(&Form::from_json(&object), media_in_json(&object))
+                read(&Form::from_json(&object), media_in_json(&object)).map(|mut event| {
+                    if let Event::Message(message) = &mut event {
+                        let texts = ["body", "message"].into_iter().filter_map(|name| object.get(name));
+                        texts.for_each(|text| message.describe_unread(text));
+                    }
+                    event
+                })
             }
         };
         Ok(vec![event?])

@@ -23,8 +23,8 @@ use crate::{
         webhook::{Rejection, Webhook},
     },
     testing::{
-        NOW, TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, webhook,
+        NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, webhook,
     },
 };
 
@@ -415,6 +415,15 @@ fn accounts_are_chosen_by_key_and_then_by_number() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(field in "body|message|mediaUrls", value in any_content()) {
+        let json = Value::from(fields(&json!({"body": null, field.as_str(): value}))).to_string();
+        let events = receive(&post_as(JSON, json), &candidates()).unwrap();
+        if field != "mediaUrls" && !value.is_null() && value != json!([]) {
+            assert_tells_the_agent(&events);
+        }
+    }
+
     #[test]
     fn anything_may_arrive(
         body in prop::collection::vec(any::<u8>(), 0..300),

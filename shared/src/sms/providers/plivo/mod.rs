@@ -52,6 +52,7 @@ use crate::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         form::Form,
+        lines,
         message::{Channel, Location, Media, Message, plus},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, misconfigured, without_plus},
@@ -66,6 +67,9 @@ const V3_NONCE: &str = "x-plivo-signature-v3-nonce";
 
 /// More media than any message has.
 const MEDIA: usize = 100;
+
+/// Where words may be.
+const TEXTS: [&str; 4] = ["Text", "Body", "Caption", "ButtonText"];
 
 pub(super) const FACTS: Facts = Facts { media_links_open: true, ..Facts::new("plivo") };
 
@@ -170,17 +174,19 @@ impl Provider for Credentials {
     /// <https://www.plivo.com/docs/messaging/api/message#receive-a-message>
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
-        let json: Value;
+        let json: Option<Value> = if webhook.shape() == Shape::Json { Some(proved.json()?) } else { None };
         let form = match webhook.shape() {
             Shape::Query => Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()),
             Shape::Form => Form::read(&webhook.body),
             Shape::Json => {
-                json = proved.json()?;
-                let object = json.as_object();
+                let object = json.as_ref().and_then(Value::as_object);
                 Form::from_json(object.ok_or_else(|| Error::new(Kind::Validation, "The body is not an object"))?)
             }
         };
         let mut event = read(&form)?;
+        if let (Event::Message(message), Some(json)) = (&mut event, &json) {
+            TEXTS.iter().filter_map(|name| json.get(name)).for_each(|text| message.describe_unread(text));
+        }
         if let Event::Message(message) = &mut event
             && (self.signature_version == SignatureVersion::V2 || self.verify_v3(webhook).is_err())
         {
@@ -248,7 +254,7 @@ fn sorted(encoded: &[u8]) -> Vec<(String, String)> {
 fn read(form: &Form<'_>) -> Result<Event> {
     let kind = form.filled("Type").map(str::to_ascii_lowercase).unwrap_or_default();
     // WhatsApp's words are in `Body` where there is no `Text`, and a tapped button's in `ButtonText`.
-    let text = ["Text", "Body", "Caption", "ButtonText"].into_iter().find_map(|name| form.filled(name));
+    let text = TEXTS.into_iter().find_map(|name| form.filled(name));
     let is_report = form.filled("Status").is_some_and(|status| !status.eq_ignore_ascii_case("received"));
     if is_report && text.is_none() {
         return Ok(Event::ignored(Ignored::Status));
@@ -272,7 +278,7 @@ fn read(form: &Form<'_>) -> Result<Event> {
     message.profile_name = form.filled("ProfileName").map(str::to_owned);
     message.location = location(form);
     if message.is_blank() && channel != Channel::Sms && form.filled("ContentType").is_some() {
-        "[unsupported message]".clone_into(&mut message.text);
+        message.describe(lines::UNSUPPORTED_LINE);
     }
     Ok(message.into())
 }

@@ -19,8 +19,8 @@ use crate::{
         webhook::{Rejection, Webhook},
     },
     testing::{
-        TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, warnings, webhook,
+        TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -279,7 +279,8 @@ fn whatsapps_parameters_are_read() {
         (vec![("Text", "-"), ("Latitude", "48.1"), ("Longitude", "11.5"), ("ContentType", "location")], ""),
     ] {
         let changes = [vec![("Type", "whatsapp")], changes].concat();
-        assert_eq!(parsed(&changes).text, text, "{changes:?}");
+        let message = parsed(&changes);
+        assert_eq!((message.text.as_str(), message.described), (text, text.starts_with('[')), "{changes:?}");
     }
     for (latitude, found) in [("48.1", true), ("91", false), ("north", false)] {
         let place = parsed(&[("Type", "whatsapp"), ("Latitude", latitude), ("Longitude", "11.5"), ("Name", "Office")]);
@@ -355,6 +356,20 @@ fn a_v2_account_is_warned() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "sms|mms|whatsapp|[a-z]{1,6}",
+        field in "Text|Body|Caption|ButtonText|ContentType",
+        value in any_content(),
+    ) {
+        let value = value.to_string();
+        let changes = [("Type", kind.as_str()), ("Text", "-"), (field.as_str(), value.as_str())];
+        let events = receive(&post_v3(&with(&changes)), &candidates("any")).unwrap();
+        if field != "ContentType" || kind == "whatsapp" {
+            assert_tells_the_agent(&events);
+        }
+    }
+
     #[test]
     fn anything_may_arrive(
         body in prop::collection::vec(any::<u8>(), 0..300),

@@ -47,6 +47,7 @@ use crate::{
         binary,
         contract::{Facts, Provider},
         event::{Event, Ignored},
+        lines,
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
@@ -216,8 +217,12 @@ fn read(body: &Value) -> Result<Event> {
         "mo_binary" => read_binary(content, filled(body, "udh"), &mut message),
         "mo_media" => read_media(content, &mut message),
         // A kind of tomorrow may have its text at the same place.
-        _ => content.as_str().unwrap_or("[unsupported message]").clone_into(&mut message.text),
+        _ => match content.as_str() {
+            Some(text) => text.clone_into(&mut message.text),
+            None => message.describe(&lines::unsupported(Some(content))),
+        },
     }
+    message.describe_unread(content);
     message.received_at = filled(body, "received_at").and_then(received_at);
     Ok(message.into())
 }
@@ -232,7 +237,7 @@ fn read_binary(content: &Value, header: Option<&str>, message: &mut Message) {
             message.text = text;
             message.concat = binary::concat(&header);
         }
-        None => "[unsupported message]".clone_into(&mut message.text),
+        None => message.describe(lines::UNSUPPORTED_LINE),
     }
 }
 

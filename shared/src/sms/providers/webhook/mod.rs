@@ -19,8 +19,8 @@
 //! between them, and an account several secrets: any pair of them may match. The content type is not looked at.
 //!
 //! A message: `{"id","from","to","text"?,"profile_name"?,"media"?:[{"url","content_type"?,"name"?}],"location"?:{"latitude",
-//! "longitude","name"?,"address"?},"choice_id"?,"received_at"?}`. `opt_out` and `opt_in`: `{"id","from","to"}`. An unknown type
-//! is ignored.
+//! "longitude","name"?,"address"?},"choice_id"?,"received_at"?}`. `opt_out`, `opt_in` and `end` (the customer leaves): `{"id",
+//! "from","to"}`. `typing`: `{"from","to"}`, named by its `webhook-id`. An unknown type is ignored.
 //!
 //! A text is sent so, signed with each of `send_secrets`. `webhook-id` and `data.id` are the idempotency key: whoever has
 //! seen it takes it for done. The answer is 2xx with `{"id":"…"}`, its own id of the message, or without.
@@ -29,6 +29,8 @@
 //! POST {send_url}
 //! {"type":"message","data":{"id":"3b5f…","from":"shop","to":"user-7","text":"Hello","contact_id":"…"}}
 //! ```
+//!
+//! `{"type":"typing","data":{"from","to","contact_id"}}` says that an agent is writing, `end` that the chat has ended.
 
 use aws_lc_rs::hmac;
 use base64::{
@@ -48,9 +50,10 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
-        message::{Channel, Location, Media, Message, OptOut, utc},
+        message::{Act, Channel, Location, Media, Message, OptOut, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        signal::{Signal, SignalKind},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -75,6 +78,8 @@ pub(super) const FACTS: Facts = Facts {
     media_links_open: true,
     supports_idempotency: true,
     takes_send_base_url: false,
+    takes_signals: true,
+    opts_out_by_answer: true,
     ..Facts::new("webhook")
 };
 
@@ -108,7 +113,11 @@ impl Credentials {
     }
 
     fn message(&self, data: &Data<'_>) -> Result<Message> {
-        let mut message = Message::new("webhook", self.channel, data.name("id")?, data.name("from")?, data.name("to")?);
+        self.named(data.name("id")?, data)
+    }
+
+    fn named(&self, id: &str, data: &Data<'_>) -> Result<Message> {
+        let mut message = Message::new("webhook", self.channel, id, data.name("from")?, data.name("to")?);
         // Only phone numbers look like anything here.
         message.from_kind = None;
         Ok(message)
@@ -169,15 +178,14 @@ impl Provider for Credentials {
                 message.into()
             }
             "end" => {
-                let data = data()?;
-                self.message(&data)?;
-                Event::ignored(Ignored::End)
+                let mut message = self.message(&data()?)?;
+                message.act = Some(Act::End);
+                message.into()
             }
             "typing" => {
-                let data = data()?;
-                data.name("from")?;
-                data.name("to")?;
-                Event::ignored(Ignored::Typing)
+                let mut message = self.named(proved.webhook().header(ID)?, &data()?)?;
+                message.act = Some(Act::Typing);
+                message.into()
             }
             "status" => {
                 let data = data()?;
@@ -204,6 +212,16 @@ impl Provider for Credentials {
         });
         let now = Timestamp::now().as_second();
         self.post(outbound.key, now, &json!({ "type": "message", "data": data })).map(ApiCall::Http)
+    }
+
+    fn signal(&self, signal: &Signal<'_>) -> Result<ApiCall> {
+        let kind = match signal.kind {
+            SignalKind::Typing => "typing",
+            SignalKind::End => "end",
+        };
+        let data = json!({ "from": signal.from, "to": signal.to, "contact_id": signal.contact_id });
+        let now = Timestamp::now().as_second();
+        self.post(signal.key, now, &json!({ "type": kind, "data": data })).map(ApiCall::Http)
     }
 
     /// What the answer means: its status alone says. 410 is an opt-out, which only `opt_in` takes back.
