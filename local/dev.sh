@@ -46,7 +46,7 @@ stop() {
   kill ${pids[@]+"${pids[@]}"} 2>/dev/null || true
   # It has nothing to put in order, and its Python has been seen to swallow what a signal raised.
   kill -KILL "${moto-}" 2>/dev/null || true
-  rm -rf "${folder-}"
+  rm -rf "${folder-}" "${started_with-}"
   wait 2>/dev/null || true
 }
 trap stop EXIT
@@ -95,6 +95,15 @@ until [ -s "$LOCAL_READY" ]; do
 done
 AWS_ENDPOINT_URL_SQS=$(cat "$LOCAL_READY")
 export AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_DYNAMODB=$AWS_ENDPOINT_URL_SQS
+
+# For `make doctor`, which runs in another terminal. The settings are secrets, so nobody else may read it.
+started_with=target/dev-$local_port.json
+(
+  umask 077
+  rm -f "$started_with"
+  python3 -c 'import json, os, sys; print(json.dumps({name: os.environ[name] for name in sys.argv[1:] if name in os.environ}))' \
+    BRIDGE_SETTINGS PUBLIC_BASE_URL ALLOWED_ORIGINS EXTRA_CONTACT_FLOW_IDS FEATURE_ATTACHMENTS >"$started_with"
+)
 
 # shellcheck disable=SC2086  # options are words
 cargo lambda watch --quiet --disable-cors --invoke-address 127.0.0.1 --invoke-port "$watch_port" ${WATCH_OPTIONS-} \

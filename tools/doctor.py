@@ -39,7 +39,8 @@ class Unchecked(Exception):
 
 
 class Dev:
-    """`make dev`: its ports and settings are those of local/dev.sh, from the same variables."""
+    """`make dev`: its ports are those of local/dev.sh, from the same variables, and so is what else it was started with, unless
+    the doctor is given something else: a settings document can be checked before `make dev` takes it."""
 
     is_dev = True
 
@@ -49,15 +50,14 @@ class Dev:
         local = f"http://127.0.0.1:{port}"
         moto = f"http://127.0.0.1:{environment.get('MOTO_PORT', '9101')}"
         self.endpoints = {"connect": local, "sns": local, "sqs": moto, "dynamodb": moto}
-        written = environment.get("BRIDGE_SETTINGS") or (ROOT / "local" / "settings.json").read_text()
-        self.settings = written.replace("http://127.0.0.1:9100", local)
+        started_with = ROOT / "target" / f"dev-{port}.json"
+        given = json.loads(started_with.read_text()) if started_with.exists() else {}
+        given |= {name: environment[name] for name in GIVEN if environment.get(name)}
+        self.settings = given.pop("BRIDGE_SETTINGS", "{}")
+        # What stands in Cargo.toml wins, as it does for `cargo lambda watch`.
         metadata = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["metadata"]["lambda"]
-        of_all = metadata["env"] | {"ALLOWED_ORIGINS": environment.get("ALLOWED_ORIGINS") or f"http://localhost:{port}"}
         of_each = {name: metadata.get("bin", {}).get(name, {}).get("env", {}) for name in FUNCTIONS}
-        self.variables = {name: of_all | of_each[name] for name in FUNCTIONS}
-        given = {name: environment[name] for name in GIVEN if environment.get(name)}
-        for variables in self.variables.values():
-            variables.update(given)
+        self.variables = {name: given | metadata["env"] | of_each[name] for name in FUNCTIONS}
 
     def client(self, service):
         return boto3.client(
@@ -71,8 +71,7 @@ class Dev:
 
 
 # What may be given to `make dev`, and so to its doctor.
-GIVEN = ["CONNECT_INSTANCE_ID", "CONNECT_CONTACT_FLOW_ID", "PUBLIC_BASE_URL", "CONVERSATIONS_TABLE", "STREAMING_TOPIC_ARN"]
-GIVEN += ["INBOUND_QUEUE_URL", "OUTBOUND_QUEUE_URL", "FEATURE_ATTACHMENTS"]
+GIVEN = ["BRIDGE_SETTINGS", "PUBLIC_BASE_URL", "ALLOWED_ORIGINS", "EXTRA_CONTACT_FLOW_IDS", "FEATURE_ATTACHMENTS"]
 
 
 class Deployed:
