@@ -31,7 +31,7 @@ FUNCTIONS = {
     "receive-reply": "ReceiveReply",
     "send-reply": "SendReply",
 }
-ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\*\.)?([a-z0-9_.-]+|\[[0-9a-f:]+\])(:\d+)?")
+ORIGIN = re.compile(r"\*|http://(localhost|127\.0\.0\.1):\*|[a-z][a-z0-9+.-]*://(\*\.)?([a-z0-9_.-]+|\[[0-9a-f:]+\])(:\d+)?")
 
 
 class Unchecked(Exception):
