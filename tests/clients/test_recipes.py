@@ -51,9 +51,3 @@ def test_a_minted_token_starts_a_chat(bridge, name, monkeypatch):
         "HostedWidget-customerName": "Customer",
     }
     assert request(bridge.url("/chat"), body={}, headers={"Origin": PAGE})[0] == 401
-
-
-def test_the_operations_manual_fits_ten_screens():
-    """Of 50 lines and 120 columns."""
-    lines = (ROOT / "docs" / "operations.md").read_text().splitlines()
-    assert sum(max(1, -(-len(line) // 120)) for line in lines) <= 500
