@@ -96,6 +96,12 @@ done
 AWS_ENDPOINT_URL_SQS=$(cat "$LOCAL_READY")
 export AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_DYNAMODB=$AWS_ENDPOINT_URL_SQS
 
+# shellcheck disable=SC2086  # options are words
+cargo lambda watch --quiet --disable-cors --invoke-address 127.0.0.1 --invoke-port "$watch_port" ${WATCH_OPTIONS-} \
+  >"$LOCAL_LOG" 2>&1 &
+pids+=($!)
+until_open "$watch_port" $! "cargo lambda watch"
+
 # For `make doctor`, which runs in another terminal. The settings are secrets, so nobody else may read it.
 started_with=target/dev-$local_port.json
 (
@@ -104,12 +110,6 @@ started_with=target/dev-$local_port.json
   python3 -c 'import json, os, sys; print(json.dumps({name: os.environ[name] for name in sys.argv[1:] if name in os.environ}))' \
     BRIDGE_SETTINGS PUBLIC_BASE_URL ALLOWED_ORIGINS EXTRA_CONTACT_FLOW_IDS FEATURE_ATTACHMENTS >"$started_with"
 )
-
-# shellcheck disable=SC2086  # options are words
-cargo lambda watch --quiet --disable-cors --invoke-address 127.0.0.1 --invoke-port "$watch_port" ${WATCH_OPTIONS-} \
-  >"$LOCAL_LOG" 2>&1 &
-pids+=($!)
-until_open "$watch_port" $! "cargo lambda watch"
 
 cat <<TEXT
 

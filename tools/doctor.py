@@ -50,8 +50,8 @@ class Dev:
         local = f"http://127.0.0.1:{port}"
         moto = f"http://127.0.0.1:{environment.get('MOTO_PORT', '9101')}"
         self.endpoints = {"connect": local, "sns": local, "sqs": moto, "dynamodb": moto}
-        started_with = ROOT / "target" / f"dev-{port}.json"
-        given = json.loads(started_with.read_text()) if started_with.exists() else {}
+        self.started_with = ROOT / "target" / f"dev-{port}.json"
+        given = json.loads(self.started_with.read_text()) if self.started_with.exists() else {}
         given |= {name: environment[name] for name in GIVEN if environment.get(name)}
         self.settings = given.pop("BRIDGE_SETTINGS", "{}")
         # What stands in Cargo.toml wins, as it does for `cargo lambda watch`.
@@ -474,8 +474,8 @@ def main(argv=None):
     parser.add_argument("--stack", help=f"a deployed stack ({DEFAULT}); without it: make dev on this machine")
     options = parser.parse_args(argv)
     bridge = Deployed(options.stack) if options.stack else Dev()
-    if bridge.is_dev and not is_open(bridge.endpoints["connect"]):
-        sys.exit("make dev doesn't run here. Start it, or check a deployed stack: make doctor STACK=<name>")
+    if bridge.is_dev and not (bridge.started_with.exists() and is_open(bridge.endpoints["connect"])):
+        sys.exit("make dev doesn't run here, or not yet. Start it, or check a deployed stack: make doctor STACK=<name>")
     doctor = Doctor(bridge)
     findings = doctor.run()
     for what, fix in findings:
