@@ -40,6 +40,7 @@ mod error;
 mod events;
 mod fault;
 mod guard;
+mod instance;
 mod integration;
 mod operation;
 mod page;
@@ -71,6 +72,7 @@ pub use crate::{
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
     error::Refused,
     fault::Fault,
+    instance::{Flow, Instance},
     operation::Operation,
     phone::{
         contract::Signed,

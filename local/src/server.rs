@@ -23,7 +23,7 @@ use crate::{
     control,
     error::ApiError,
     fault::{Effect, Fault},
-    guard, integration,
+    guard, instance, integration,
     operation::Operation,
     page, participant, phone,
     service::{MAX_BODY, Service, bearer, call, reset},
@@ -41,6 +41,7 @@ pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAdd
         .nest("/_local", control::router())
         .merge(websocket::router())
         .merge(sns::router())
+        .merge(instance::router())
         .merge(page::router())
         .merge(phone::send::router())
         // Methods that neither the page nor SNS has there.
@@ -174,7 +175,7 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
 }
 
 /// Browsers call the Participant Service from any origin, so it allows all.
-fn with_common_headers(mut response: Response) -> Response {
+pub(crate) fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let exposed = HeaderValue::from_static("x-amzn-errortype,x-amzn-requestid");

@@ -802,6 +802,19 @@ test("errors look alike, and a chat's end leaves the focus where one goes on", a
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Start a chat");
 });
 
+test("an agent can answer once the customer is connected", LONG, async () => {
+  await control("faults", { operation: "CreateParticipantConnection", fault: { delay_ms: 3000 } });
+  await start("Jo");
+  const answer = page.getByLabel("Answer", { exact: true });
+  await page.locator("#contact-title", { hasText: "Jo" }).waitFor();
+  assert.ok(await answer.isDisabled());
+  assert.equal(await answer.getAttribute("placeholder"), "The customer is not connected yet");
+  await say("#agent", "Answer", "Welcome");
+  await item("widget-log", "Welcome").waitFor();
+  assert.equal(await answer.getAttribute("placeholder"), "");
+  assert.deepEqual(complaints, []);
+});
+
 test("who speaks and who types is told", async () => {
   await connect("Jo");
   await page.locator("#widget-text").pressSequentially("Hel");
@@ -833,6 +846,7 @@ for (const [name, viewport, colorScheme] of [
     );
     assert.deepEqual([...narrow, ...wide], []);
     await page.evaluate(() => document.activeElement.blur());
+    await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
     await page.screenshot({ path: `${SCREENSHOTS}/page-${name}.png`, fullPage: viewport.width < 900 });
     assert.deepEqual(complaints, []);
   });

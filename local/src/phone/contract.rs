@@ -51,6 +51,12 @@ pub(super) trait Provider: Sync {
     /// What a call of the send API asks for, or the status that it is refused with. Credentials are checked here.
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16>;
 
+    /// The answer to a call that only reads, as `make doctor` makes them: whether these are the account's credentials, and
+    /// where the provider posts its webhooks.
+    fn look(&self, _: &Call<'_>, _webhook: &str) -> Result<Value, u16> {
+        Err(405)
+    }
+
     /// A message id in this provider's form.
     fn message_id(&self) -> String;
 

@@ -55,6 +55,18 @@ pub(super) fn read(call: &Call<'_>) -> Result<SendRequest, u16> {
     SendRequest::of(&body, ["From", "To", "Body"], if is_whatsapp { Channel::Whatsapp } else { Channel::Sms })
 }
 
+/// What an account (`….json`) and its numbers (`…/IncomingPhoneNumbers.json`) look like. `path` is the account's.
+pub(super) fn look(call: &Call<'_>, path: &str, webhook: &str) -> Result<Value, u16> {
+    match call.path.strip_prefix(path) {
+        Some(".json") => Ok(json!({ "status": "active" })),
+        Some("/IncomingPhoneNumbers.json") => {
+            let number = json!({ "phone_number": "+12025550100", "sms_url": webhook, "sms_method": "POST" });
+            Ok(json!({ "incoming_phone_numbers": [number] }))
+        }
+        _ => Err(404),
+    }
+}
+
 pub(super) fn taken(request: &SendRequest, id: &str) -> Answer {
     let parts = segments(request.channel, &request.text).to_string();
     Answer::json(

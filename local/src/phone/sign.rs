@@ -87,7 +87,7 @@ impl Connected {
         format!("/sms/{}/{}", self.provider.name(), self.account.name)
     }
 
-    fn url(&self, base: &str) -> String {
+    pub(super) fn url(&self, base: &str) -> String {
         format!("{}{}", base.trim_end_matches('/'), self.path())
     }
 }

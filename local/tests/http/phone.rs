@@ -110,6 +110,11 @@ async fn a_text_by_each_send_api_reaches_the_phone() {
     assert_eq!(calls[1].status, Some(201));
 }
 
+/// A call that only reads.
+fn look(client: &Client, path: &str) -> reqwest::RequestBuilder {
+    reqwest::Client::new().get(format!("{}/_phone/{path}", client.stand_in.url()))
+}
+
 /// Signed as Vonage wants it in tests/stories: here, what is not.
 #[tokio::test]
 async fn what_is_no_order_is_refused() {
@@ -122,10 +127,10 @@ async fn what_is_no_order_is_refused() {
         (call(&client, "meta", "/v25.0/106540352242922/messages").bearer_auth("EAAtest1234567890abcdef"), 400),
         (call(&client, "meta", "/v25.0/999/messages").bearer_auth("EAAtest1234567890abcdef"), 404),
         (call(&client, "nobody", "/v2/messages"), 404),
-        (
-            reqwest::Client::new().get(format!("{}/_phone/meta/v25.0/106540352242922/messages", client.stand_in.url())),
-            405,
-        ),
+        (look(&client, "vonage/account/numbers"), 401),
+        (look(&client, "vonage/account/numbers").basic_auth("abcd1234", Some("test_1234567890")), 200),
+        // It has no such call.
+        (look(&client, "webhook/"), 405),
     ] {
         assert_eq!(answer(request).await.0, status);
     }
