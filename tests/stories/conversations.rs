@@ -90,7 +90,8 @@ async fn a_new_chat_has_all_that_is_known() {
             "Attributes": { "channel": "sms", "provider": "twilio", "account": "us", "customerAddress": JO,
                             "businessAddress": OURS, "providerMessageId": "SM1", "brand": "acme" },
             "SupportedMessagingContentTypes": ["text/plain", "text/markdown",
-                                               "application/vnd.amazonaws.connect.message.interactive"],
+                                               "application/vnd.amazonaws.connect.message.interactive",
+                                               "application/vnd.amazonaws.connect.message.interactive.response"],
             "ChatDurationInMinutes": 600, "ChatStreamingConfiguration": { "StreamingEndpointArn": tests::TOPIC },
         })
     );

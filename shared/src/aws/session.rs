@@ -21,6 +21,10 @@ pub struct Conversation {
     /// The network of the customer's last message: one number may be texted by SMS and by WhatsApp, and replies go back the
     /// way that the last message came.
     pub channel: Option<Channel>,
+    /// The menu of this chat that was last answered ([`crate::choices::Menu::id`]): it takes no second answer by text.
+    pub answered: Option<String>,
+    /// Connect has said that it ended.
+    pub has_ended: bool,
 }
 
 /// A chat that was started, and to which the customer is not yet connected.

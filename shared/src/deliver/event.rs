@@ -13,6 +13,7 @@ use crate::{
     deadline::Deadline,
     deliver::{
         Conversations,
+        choice::Saying,
         contact::{agent_text, attributes, content_types, display_name},
         perhaps,
     },
@@ -32,7 +33,7 @@ impl Conversations {
     pub(super) async fn send_event(
         &self,
         inbound: &Inbound,
-        event: &MessageEvent,
+        event: &mut MessageEvent,
         receipt: Receipt<'_>,
         deadline: Deadline,
         report: &mut Report,
@@ -43,9 +44,16 @@ impl Conversations {
             Delivered::Yes => return Self::duplicate(report).map(|()| None),
             Delivered::Perhaps => return Err(perhaps()),
         }
+        let (contact_id, answered, menus) = self.store.menus(inbound, deadline).await?;
+        let saying = Saying::of(inbound, &menus, contact_id.as_deref(), answered.as_deref(), receipt);
+        // The route takes texts only.
+        if saying.menu_id.is_some() && !saying.is_action() {
+            event.text = saying.content.content;
+        }
         match self.connect.send_message_event(event, deadline, report).await {
             Ok(EventOutcome::Taken(contact_id)) => {
-                let conversation = Conversation { contact_id: Some(contact_id), ..Conversation::default() };
+                let answered = saying.menu_id.or(answered);
+                let conversation = Conversation { contact_id: Some(contact_id), answered, ..Conversation::default() };
                 self.store.delivered(inbound, Some(&conversation), deadline).await?;
                 report.contact_id = conversation.contact_id;
                 report.count("MessageDelivered", 1);

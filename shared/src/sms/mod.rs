@@ -24,3 +24,4 @@ pub mod send;
 mod signature;
 pub mod webhook;
 mod whatsapp;
+mod whatsapp_menu;

@@ -8,6 +8,8 @@
 //! | `optout#<group id>` | the customer wants no messages | for ever |
 //! | `optin#<group id>` | the customer wanted messages again, and when | 30 days |
 //! | `lease#<group id>` | one direct delivery at a time | for one invocation |
+//! | `menu#<group id>` | the last message with choices: [`super::menus`] | 15 days |
+//! | `choices#<menu id>` | one whose choices have ids | 30 days |
 //! | `parts#<hash>` | parts of a long message | 14 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
 //! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
@@ -32,7 +34,10 @@ use crate::{
     inbound::Inbound,
     secret::Secret,
     sms::{message::Channel, providers::ProviderId},
-    store::table::{Condition, Item, Table, Write},
+    store::{
+        menus::{self, Menus},
+        table::{Condition, Item, Table, Write},
+    },
 };
 
 const DAY: i64 = 24 * 60 * 60;
@@ -63,6 +68,8 @@ pub struct Known {
     pub delivery: Delivered,
     /// Whether the customer wants no messages.
     pub is_opted_out: bool,
+    /// What the message may answer.
+    pub menus: Menus,
 }
 
 /// Whether a message was delivered.
@@ -138,7 +145,8 @@ impl Store {
     /// What is known of the customer and of the message: one call.
     pub async fn open(&self, inbound: &Inbound, deadline: Deadline) -> Result<Known> {
         let group_id = inbound.group_id();
-        let keys = [customer_key(&group_id), message_key(inbound), opt_out_key(&group_id)];
+        let mut keys = vec![customer_key(&group_id), message_key(inbound), opt_out_key(&group_id)];
+        keys.extend(menus::keys(&group_id, inbound));
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
         let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
         let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
@@ -146,7 +154,8 @@ impl Store {
             Some(_) => Delivered::Yes,
             None => Delivered::No,
         };
-        Ok(Known { conversation, delivery, is_opted_out: found.next().flatten().is_some() })
+        let is_opted_out = found.next().flatten().is_some();
+        Ok(Known { conversation, delivery, is_opted_out, menus: menus::read(found) })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -317,7 +326,7 @@ impl Store {
     }
 }
 
-fn customer_key(group_id: &str) -> String {
+pub(super) fn customer_key(group_id: &str) -> String {
     format!("customer#{group_id}")
 }
 
@@ -363,7 +372,7 @@ pub(super) fn read_addressee(item: &Item) -> Option<Addressee> {
     })
 }
 
-fn read_conversation(item: &Item) -> Conversation {
+pub(super) fn read_conversation(item: &Item) -> Conversation {
     Conversation {
         contact_id: item.get("contact").map(str::to_owned),
         participant_token: item.get("participant").map(Secret::new),
@@ -377,6 +386,8 @@ fn read_conversation(item: &Item) -> Conversation {
             last_contact_id: item.get("last_contact").map(str::to_owned),
         }),
         channel: item.get("channel").and_then(word),
+        answered: item.get("answered").map(str::to_owned),
+        has_ended: item.get("ended").is_some(),
     }
 }
 
@@ -388,6 +399,8 @@ pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> W
         .maybe("connection", connection.map(|connection| connection.token.expose()))
         .maybe("channel", conversation.channel.map(Channel::as_str))
         .maybe("plain", conversation.plain.then_some("true"))
+        .maybe("answered", conversation.answered.as_deref())
+        .maybe("ended", conversation.has_ended.then_some("true"))
         .maybe("opened_by", conversation.opening.as_ref().map(|opening| opening.message.as_str()))
         .maybe("last_contact", conversation.opening.as_ref().and_then(|opening| opening.last_contact_id.as_deref()))
         .number("generation", conversation.generation)
