@@ -44,15 +44,16 @@ impl Conversations {
             Delivered::Yes => return Self::duplicate(report).map(|()| None),
             Delivered::Perhaps => return Err(perhaps()),
         }
-        let (contact_id, answered, menus) = self.store.menus(inbound, deadline).await?;
-        let saying = Saying::of(inbound, &menus, contact_id.as_deref(), answered.as_deref(), receipt);
+        let (last, menus) = self.store.menus(inbound, deadline).await?;
+        let contact_id = last.contact_id.as_deref().filter(|_| !last.has_ended);
+        let saying = Saying::of(inbound, &menus, contact_id, last.answered.as_deref(), receipt);
         // The route takes texts only.
         if saying.menu_id.is_some() && !saying.is_action() {
             event.text = saying.content.content;
         }
         match self.connect.send_message_event(event, deadline, report).await {
             Ok(EventOutcome::Taken(contact_id)) => {
-                let answered = saying.menu_id.or(answered);
+                let answered = saying.menu_id.or(last.answered);
                 let conversation = Conversation { contact_id: Some(contact_id), answered, ..Conversation::default() };
                 self.store.delivered(inbound, Some(&conversation), deadline).await?;
                 report.contact_id = conversation.contact_id;

@@ -67,7 +67,7 @@ fn list(prompt: &Prompt) -> Option<Value> {
     if prompt.choices.len() > ROWS || length(&prompt.body) > LIST_BODY {
         return None;
     }
-    let rows = prompt.with_ids().map(|(id, choice)| Row::of(id, choice)).collect::<Option<Vec<_>>>()?;
+    let rows = prompt.with_ids().map(|(id, choice)| Row::of(&id, choice)).collect::<Option<Vec<_>>>()?;
     if !are_distinct(rows.iter().map(|row| &row.title)) {
         return None;
     }
@@ -82,7 +82,7 @@ struct Row {
 
 impl Row {
     /// A title that is too long stands whole in the description.
-    fn of(id: String, choice: &Choice) -> Option<Self> {
+    fn of(id: &str, choice: &Choice) -> Option<Self> {
         let title = cut(&choice.title, ROW_TITLE);
         let whole = Some(&choice.title).filter(|whole| **whole != title);
         let description =
@@ -90,11 +90,11 @@ impl Row {
         if title.is_empty() || length(&description) > DESCRIPTION {
             return None;
         }
-        let mut json = json!({ "id": id, "title": title });
+        let mut row = Map::from_iter([("id".to_owned(), json!(id)), ("title".to_owned(), json!(title))]);
         if !description.is_empty() {
-            json["description"] = json!(description);
+            row.insert("description".to_owned(), json!(description));
         }
-        Some(Self { title, json })
+        Some(Self { title, json: Value::Object(row) })
     }
 }
 

@@ -5,6 +5,7 @@
 //! own record, and read with the customer's: neither costs a call.
 
 use crate::{
+    aws::session::Conversation,
     choices::{Menu, menu_of},
     deadline::{Deadline, now},
     error::Result,
@@ -47,19 +48,13 @@ impl Store {
         self.table.write(&writes(group_id, sent)?, deadline).await.map(drop)
     }
 
-    /// The customer's open chat, if its contact is known, the menu that was last answered there, and what the message may
-    /// answer: one call.
-    pub async fn menus(
-        &self,
-        inbound: &Inbound,
-        deadline: Deadline,
-    ) -> Result<(Option<String>, Option<String>, Menus)> {
+    /// The customer's last chat, and what the message may answer: one call.
+    pub async fn menus(&self, inbound: &Inbound, deadline: Deadline) -> Result<(Conversation, Menus)> {
         let group_id = inbound.group_id();
         let keys: Vec<_> = std::iter::once(customer_key(&group_id)).chain(keys(&group_id, inbound)).collect();
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
         let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
-        let contact_id = conversation.contact_id.filter(|_| !conversation.has_ended);
-        Ok((contact_id, conversation.answered, read(found)))
+        Ok((conversation, read(found)))
     }
 }
 
@@ -78,7 +73,8 @@ pub(super) fn read(mut items: impl Iterator<Item = Option<Item>>) -> Menus {
 /// What is to be written of a menu.
 pub(super) fn writes(group_id: &str, sent: SentMenu<'_>) -> Result<Vec<Write>> {
     let text = serde_json::to_string(sent.menu).map_err(crate::Error::internal)?;
-    let item = Item::default().text("menu", text);
+    // By the chat's id, an owner who erases a customer finds it.
+    let item = Item::default().text("menu", text).text("contact", &sent.menu.contact_id);
     let mut writes = vec![Write::put(menu_key(group_id), item.clone().until(now() + MENU_KEPT))];
     if sent.has_ids {
         writes.push(Write::put(choices_key(&sent.menu.id), item.until(now() + IDS_KEPT)));
