@@ -77,7 +77,7 @@ pub use crate::{
     phone::{
         contract::Signed,
         sign::{sign, webhooks},
-        text::{Channel, Text, Writing},
+        text::{Channel, Choice, Text, Writing},
     },
     pipeline::Pipeline,
     poller::{Poller, invoke_over_http},

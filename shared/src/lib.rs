@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod chat;
+pub mod choices;
 pub mod config;
 pub mod deadline;
 pub mod deliver;

@@ -36,6 +36,7 @@ pub(crate) const TEXT: Outbound<'static> = Outbound {
     from_id: None,
     to: "+14133881111",
     text: "Hello & bye",
+    choices: None,
     contact_id: "9f6d3b1e",
     key: "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f",
 };

@@ -395,6 +395,37 @@ test("a text reaches the agent, and the answer the phone, by every provider", { 
   assert.deepEqual(complaints, []);
 });
 
+test("choices are buttons on WhatsApp and numbers on SMS", { timeout: 90_000 }, async () => {
+  const offer = async (provider, number, sample, shown) => {
+    await page.getByLabel("Provider").selectOption({ label: provider });
+    await page.getByLabel("My number").fill(number);
+    await say("#phone", "Text", `Hello by ${provider}`);
+    const contact = page.locator("#contacts button", { hasText: provider.split(", ").at(-1).toLowerCase() });
+    await contact.first().click();
+    await item("agent-log", `Hello by ${provider}`).waitFor();
+    await page.getByLabel("Sample").selectOption(sample);
+    await page.getByRole("button", { name: "Send sample" }).click();
+    await item("phone-log", shown).waitFor({ timeout: 30_000 });
+    return item("phone-log", shown);
+  };
+  const chosen = (text) => page.locator("#agent-log > li.theirs", { hasText: text });
+
+  const slots = await offer("Meta, WhatsApp", "+14155550161", "Time picker", "Schedule appointment");
+  assert.equal(await slots.locator(".choices button").count(), 3);
+  assert.ok(!(await slots.innerText()).includes("Reply with your choice."));
+  await slots.locator(".choices button").nth(1).click();
+  // What a bot gets: the slot's own date.
+  await chosen(/\d{4}-\d\d-\d\dT13:00\+00:00/).waitFor();
+
+  const departments = await offer("Twilio, SMS", "+14155550162", "Quick reply", "Which department would you like?");
+  assert.equal(await departments.locator("button").count(), 0);
+  assert.ok((await departments.innerText()).includes("1. Billing\n2. Cancellation\n3. New service\nReply with your choice."));
+  await say("#phone", "Text", "2");
+  await chosen("Cancellation").waitFor();
+  assert.equal(await chosen(/^2$/).count(), 0);
+  assert.deepEqual(complaints, []);
+});
+
 test("who has written STOP is not texted, until START", LONG, async () => {
   await page.getByLabel("My number").fill("+14155550104");
   await say("#phone", "Text", "Hello");

@@ -2,6 +2,7 @@
 //! asserted whole. One file a story.
 
 mod chat_end;
+mod choices;
 mod connect_faults;
 mod connect_shaped;
 mod content;

@@ -71,6 +71,7 @@ async fn what_the_phone_signs_is_believed() {
             from: "+14155550123".to_owned(),
             to: "+12025550100".to_owned(),
             text: words.to_owned(),
+            choice: None,
         };
         // Not every provider has both channels.
         let Ok(webhooks) = phone.write(&writing) else { continue };
@@ -147,6 +148,7 @@ async fn a_long_text_by_vonage_comes_in_parts() {
         from: "+14155550123".to_owned(),
         to: "+12025550100".to_owned(),
         text: "word ".repeat(70),
+        choice: None,
     };
     let webhooks = phone.write(&writing).unwrap();
     assert_eq!(webhooks.len(), 3);

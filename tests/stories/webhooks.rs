@@ -319,7 +319,8 @@ async fn the_integration_event_route() {
             "SourceId": "+14155550123", "DestinationId": "+12025550100", "Subtype": "connect:sms",
             "Event": { "Type": "MESSAGE", "ContentType": "text/plain", "Content": "Look\nhttps://media.example/1" },
             "NewSessionDetails": {
-                "SupportedMessagingContentTypes": ["text/plain", "text/markdown", "application/vnd.amazonaws.connect.message.interactive"],
+                "SupportedMessagingContentTypes": ["text/plain", "text/markdown", "application/vnd.amazonaws.connect.message.interactive",
+                                                   "application/vnd.amazonaws.connect.message.interactive.response"],
                 "ParticipantDetails": { "DisplayName": "+14155550123" },
                 "Attributes": { "channel": "mms", "provider": "twilio", "account": "us", "customerAddress": "+14155550123",
                                 "businessAddress": "+12025550100", "providerMessageId": "SM1" },

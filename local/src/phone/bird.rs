@@ -65,6 +65,7 @@ impl Provider for Bird {
             business: channel.to_owned(),
             to: field("/receiver/contacts/0/identifierValue")?,
             text: field("/body/text/text")?,
+            choices: Vec::new(),
             channel: Channel::Sms,
         })
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::Account,
-    text::{Channel, e164},
+    text::{Channel, Choice, e164},
 };
 
 /// The content type of a form.
@@ -76,6 +76,8 @@ pub(super) struct CustomerText<'a> {
     /// The account's.
     pub(super) to: String,
     pub(super) text: &'a str,
+    /// What the customer tapped, if it is no text. Providers without buttons take it for its text.
+    pub(super) choice: Option<&'a Choice>,
     /// Where the webhook goes to.
     pub(super) url: &'a str,
     pub(super) now: Timestamp,
@@ -172,6 +174,7 @@ pub(super) struct SendRequest {
     pub(super) business: String,
     pub(super) to: String,
     pub(super) text: String,
+    pub(super) choices: Vec<Choice>,
     pub(super) channel: Channel,
 }
 
@@ -180,7 +183,7 @@ impl SendRequest {
     pub(super) fn of(body: &Value, [from, to, text]: [&str; 3], channel: Channel) -> Result<Self, u16> {
         let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(400_u16);
         let from = field(from)?;
-        Ok(Self { business: e164(&from), from, to: field(to)?, text: field(text)?, channel })
+        Ok(Self { business: e164(&from), from, to: field(to)?, text: field(text)?, choices: Vec::new(), channel })
     }
 
     /// A request that says from whom, to whom and what.

@@ -34,6 +34,11 @@ pub(super) fn form(text: &CustomerText<'_>, account_id: &str, id: &str) -> Strin
         fields.insert("ProfileName", profile_name(&text.from));
         fields.insert("WaId", digits(&text.from).to_owned());
     }
+    if let Some(choice) = text.choice {
+        fields.insert("ButtonPayload", choice.id.clone());
+        fields.insert("ButtonText", choice.title.clone());
+        fields.insert("MessageType", "button".to_owned());
+    }
     form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish()
 }
 

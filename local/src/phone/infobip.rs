@@ -58,6 +58,7 @@ impl Provider for Infobip {
             from,
             to: field("/messages/0/destinations/0/to")?,
             text: field("/messages/0/content/text")?,
+            choices: Vec::new(),
             channel: Channel::Sms,
         })
     }

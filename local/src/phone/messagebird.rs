@@ -73,6 +73,7 @@ impl Provider for Messagebird {
             from,
             to: field("/recipients/0")?,
             text: field("/body")?,
+            choices: Vec::new(),
             channel: Channel::Sms,
         })
     }

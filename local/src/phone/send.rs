@@ -93,8 +93,9 @@ fn answer(service: &Service, provider: &dyn Provider, call: &Call<'_>) -> Answer
         Ok(request) => {
             let id = provider.message_id();
             let answer = provider.taken(&request, &id);
-            let SendRequest { business, to, text, channel, .. } = request;
-            service.phone().keep(Text::received(id, &call.account.name, channel, [&business, &to], text));
+            let SendRequest { business, to, text, choices, channel, .. } = request;
+            let received = Text::received(id, &call.account.name, channel, [&business, &to], text);
+            service.phone().keep(Text { choices, ..received });
             answer
         }
         Err(status) => refused(provider, call, status),

@@ -69,6 +69,7 @@ impl Connected {
             from: e164(&writing.from),
             to: e164(&writing.to),
             text: &writing.text,
+            choice: writing.choice.as_ref(),
             url: &url,
             now,
         };

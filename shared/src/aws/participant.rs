@@ -16,7 +16,7 @@ use crate::{
         failure::{Failure, classify},
         session::{Connection, Conversation},
     },
-    chat::{TEXT_PLAIN, TYPING},
+    chat::{Content, TEXT_PLAIN, TYPING},
     deadline::Deadline,
     error::{Error, Kind, Result},
     retry::{self, Tries},
@@ -178,8 +178,7 @@ impl Participants {
         .await
     }
 
-    /// Says a text in the customer's chat. A connection token that is refused may only be old, whatever its record says:
-    /// a new one tells, and is put into `conversation`, which the caller may keep.
+    /// Says a text in the customer's chat, as [`Self::say_as`].
     pub async fn say(
         &self,
         conversation: &mut Conversation,
@@ -188,9 +187,23 @@ impl Participants {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Said> {
+        let content = Content { content_type: TEXT_PLAIN.to_owned(), content: text.to_owned() };
+        self.say_as(conversation, &content, client_token, deadline, report).await
+    }
+
+    /// Says something in the customer's chat. A connection token that is refused may only be old, whatever its record says:
+    /// a new one tells, and is put into `conversation`, which the caller may keep.
+    pub async fn say_as(
+        &self,
+        conversation: &mut Conversation,
+        content: &Content,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Said> {
         let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Said::No) };
         if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over()) {
-            match self.send_message(connection, text, client_token, deadline, report).await {
+            match self.send_message(connection, content, client_token, deadline, report).await {
                 Ok(()) => return Ok(Said::Yes),
                 Err(error) if error.kind() == Kind::ChatEnded => (),
                 Err(error) => return Err(error),
@@ -203,18 +216,18 @@ impl Participants {
         };
         report.note("new connection token");
         let connection = conversation.connection.insert(connection);
-        match self.send_message(connection, text, client_token, deadline, report).await {
+        match self.send_message(connection, content, client_token, deadline, report).await {
             Ok(()) => Ok(Said::Yes),
             Err(error) if error.kind() == Kind::ChatEnded => Ok(Said::No),
             Err(error) => Err(error),
         }
     }
 
-    /// `SendMessage` of a plain text. The same `client_token` is said once, however often it is sent.
+    /// `SendMessage`. The same `client_token` is said once, however often it is sent.
     pub async fn send_message(
         &self,
         connection: &Connection,
-        text: &str,
+        content: &Content,
         client_token: &str,
         deadline: Deadline,
         report: &mut Report,
@@ -225,8 +238,8 @@ impl Participants {
                 .client
                 .send_message()
                 .connection_token(connection.token.expose())
-                .content_type(TEXT_PLAIN)
-                .content(text)
+                .content_type(&content.content_type)
+                .content(&content.content)
                 .client_token(client_token);
             let outcome = Box::pin(request.send()).await;
             drop(call);

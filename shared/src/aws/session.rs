@@ -25,7 +25,9 @@ pub struct Conversation {
     pub event_source: Option<String>,
     /// The groups of all ids that the customer is known by, where there are several ([`crate::store::identities`]).
     pub known_as: Vec<String>,
-    /// Since when the customer wants no messages, where that is on record for some of these ids only. Not part of the record.
+    /// The menu of this chat that was last answered ([`crate::choices::Menu::id`]): it takes no second answer by text.
+    pub answered: Option<String>,
+    /// Since when the customer has opted out, where that is on record for some of these ids only. Not part of the record.
     pub opt_out_to_copy: Option<i64>,
 }
 

@@ -13,6 +13,7 @@ use crate::{
     deadline::Deadline,
     deliver::{
         Conversations,
+        choice::Saying,
         contact::{agent_text, attributes, content_types, display_name},
         perhaps,
     },
@@ -32,16 +33,28 @@ impl Conversations {
     pub(super) async fn send_event(
         &self,
         inbound: &Inbound,
-        event: &ChatEvent,
+        event: &mut ChatEvent,
         joined: Conversation,
         receipt: Receipt<'_>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Option<Error>> {
+        let (last, menus) = self.store.menus(inbound, deadline).await?;
+        let contact_id = last.contact_id.as_deref().filter(|_| last.is_open());
+        let saying = Saying::of(inbound, &menus, contact_id, last.answered.as_deref(), receipt);
+        // The route takes texts only.
+        if let EventContent::Message { text, .. } = &mut event.what
+            && saying.menu_id.is_some()
+            && !saying.is_action()
+        {
+            *text = saying.content.content;
+        }
         match self.call_once(inbound, event, receipt, deadline, report).await? {
             None => Ok(None),
             Some(EventOutcome::Taken(contact_id)) => {
-                let conversation = Conversation { contact_id, event_source: Some(event.source_id.clone()), ..joined };
+                let answered = saying.menu_id.or(last.answered);
+                let event_source = Some(event.source_id.clone());
+                let conversation = Conversation { contact_id, event_source, answered, ..joined };
                 self.store.delivered(inbound, Some(&conversation), deadline).await?;
                 report.contact_id = conversation.contact_id;
                 report.count("MessageDelivered", 1);

@@ -9,6 +9,7 @@
 //! or a lease ([`Conversations::deliver`]).
 
 mod act;
+mod choice;
 mod concat;
 mod contact;
 mod event;
@@ -20,6 +21,7 @@ use std::{
 };
 
 use aws_config::SdkConfig;
+use choice::Saying;
 use concat::PARTS_WAIT;
 pub use concat::{Collected, Flush};
 use contact::{agent_text, attributes, content_types, cut, display_name};
@@ -136,9 +138,9 @@ impl Conversations {
         }
         // The event API knows SMS and WhatsApp only.
         if self.config.route == ConnectRoute::IntegrationEvent && inbound.message.channel != Channel::Rcs {
-            let (event, joined) = self.event(inbound, deadline).await?;
+            let (mut event, joined) = self.event(inbound, deadline).await?;
             if !self.is_denied(&event.destination_id) {
-                match self.send_event(inbound, &event, joined, receipt, deadline, report).await? {
+                match self.send_event(inbound, &mut event, joined, receipt, deadline, report).await? {
                     None => return Ok(()),
                     Some(denied) => {
                         report.note("integration events are denied: the chat route is taken");
@@ -152,12 +154,18 @@ impl Conversations {
                 }
             }
         }
-        self.chat(inbound, deadline, report).await
+        self.chat(inbound, receipt, deadline, report).await
     }
 
     // The chat route.
 
-    async fn chat(&self, inbound: &Inbound, deadline: Deadline, report: &mut Report) -> Result<()> {
+    async fn chat(
+        &self,
+        inbound: &Inbound,
+        receipt: Receipt<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
         let known = self.store.open(inbound, deadline).await?;
         match known.delivery {
             Delivered::Yes => return Self::duplicate(report),
@@ -174,20 +182,16 @@ impl Conversations {
             }
         }
         if conversation.participant_token.is_some() {
-            let token = inbound.client_token(&["message"]);
             let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let text = agent_text(inbound);
-            let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
-            let said = said.inspect_err(|error| {
-                if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
-                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
-                }
-            })?;
-            match said {
+            let (contact_id, answered) = (conversation.contact_id.as_deref(), conversation.answered.as_deref());
+            let saying = Saying::of(inbound, &known.menus, contact_id, answered, receipt);
+            match self.say(inbound, &mut conversation, &saying, deadline, report).await? {
                 Said::Yes => {
                     let is_new =
                         conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
-                    let is_changed = is_new || !is_same_channel || known.is_to_join;
+                    let is_answer = saying.menu_id.is_some();
+                    conversation.answered = saying.menu_id.or(conversation.answered);
+                    let is_changed = is_new || !is_same_channel || known.is_to_join || is_answer;
                     let changed = is_changed.then_some(&conversation);
                     self.store.delivered(inbound, changed, deadline).await?;
                     report.contact_id = conversation.contact_id;
@@ -198,6 +202,34 @@ impl Conversations {
             }
         }
         self.start(inbound, conversation, known.is_opted_out, deadline, report).await
+    }
+
+    /// Says the message in the open chat. A chat that was started by an earlier version takes no interactive response: there it
+    /// is the customer's words.
+    async fn say(
+        &self,
+        inbound: &Inbound,
+        conversation: &mut Conversation,
+        saying: &Saying,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Said> {
+        let token = inbound.client_token(&["message"]);
+        let said = self.participants.say_as(conversation, &saying.content, &token, deadline, report).await;
+        match said {
+            Err(error) if error.kind() == Kind::ConnectRejected && saying.is_action() => {
+                report.note("Connect refused an interactive response: the customer's words are said");
+                let token = inbound.client_token(&["message", "words"]);
+                self.participants.say(conversation, &agent_text(inbound), &token, deadline, report).await
+            }
+            Err(error) => {
+                if error.kind() == Kind::ConnectRejected && saying.content.content.chars().count() > BOT_CHARS {
+                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
+                }
+                Err(error)
+            }
+            said => said,
+        }
     }
 
     /// A new chat, whose first message this is.
@@ -255,6 +287,7 @@ impl Conversations {
                 connection: None,
                 channel: Some(inbound.message.channel),
                 event_source: None,
+                answered: None,
                 ..conversation
             };
             self.store.save(inbound, &conversation, deadline).await?;

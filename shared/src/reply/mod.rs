@@ -12,6 +12,7 @@ mod give_up;
 mod interactive;
 mod link;
 mod markdown;
+mod menu;
 mod signals;
 pub mod streamed;
 pub mod text;
@@ -23,9 +24,11 @@ use std::{
 
 use aws_config::SdkConfig;
 pub use give_up::Told;
+use serde_json::Value;
 
 use crate::{
     aws::{participant::Participants, settings::SettingsSource},
+    choices::Prompt,
     config,
     deadline::Deadline,
     digest::hash,
@@ -35,13 +38,13 @@ use crate::{
         disposition::Patience,
         gate::{Entry, Gates, PROBE_TIMEOUT},
     },
-    reply::streamed::{Content, Streamed},
+    reply::{
+        menu::Shown,
+        streamed::{Content, Streamed},
+    },
     sender::{Sender, Sent},
     settings::Account,
-    sms::{
-        segments,
-        send::{Outbound, misconfigured},
-    },
+    sms::send::{Outbound, misconfigured},
     store::{
         conversations::{Addressee, Store},
         replies::{Begun, NextPart, Part, Progress, ReplyId, ReplyLease},
@@ -92,6 +95,8 @@ struct Reply<'a> {
     id: ReplyId<'a>,
     /// None: it can't be put into words.
     text: Option<&'a str>,
+    /// What there is to choose, if it is an interactive message.
+    prompt: Option<Prompt>,
     addressee: Addressee,
     /// Who wrote its record.
     by: Option<String>,
@@ -182,7 +187,7 @@ impl Replies {
         let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let reply = Reply { id: name(item), text, addressee, by: known.by, part };
+        let reply = Reply { id: name(item), text, prompt: item.prompt(), addressee, by: known.by, part };
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
@@ -205,6 +210,7 @@ impl Replies {
     ) -> Outcome {
         let is_in_doubt = matches!(progress, Progress::Sending(_));
         if is_in_doubt && !account.provider().facts().supports_idempotency {
+            self.perhaps_shown(reply, &Shown::of(reply, account), deadline).await;
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
             return Err(reply.not_begun(error.caused_by("a delivery ended between the call and its record")));
         }
@@ -246,7 +252,8 @@ impl Replies {
         let limit = account.credentials.limit(reply.addressee.channel);
         let owner = lease.owner().to_owned();
         let mut part = reply.part;
-        while let Some((body, after)) = segments::first(rest(text, part), limit) {
+        let shown = Shown::of(reply, account);
+        while let Some((body, after)) = shown.next(rest(text, part), limit) {
             if deadline.remaining() < self.sender.shortest(account) + RECORD {
                 self.store.postpone_reply(lease, part, deadline).await?;
                 return Ok(Done::NotYet(Duration::ZERO));
@@ -257,14 +264,16 @@ impl Replies {
                 self.store.postpone_reply(lease, part, deadline).await?;
                 return Err(reply.ended(shut(wait), part, Some(&owner)));
             }
-            let sent = self.send_part(reply, body, part, account, is_probe, deadline, report).await;
+            let choices = shown.choices(after.is_empty());
+            let sent = self.send_part(reply, body, choices, part, account, is_probe, deadline, report).await;
             is_probe = false;
             if let Err(error) = sent {
-                // These outcomes are final: the part is not tried again.
-                let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
                 self.learn(&error, account, &reply.addressee.group_id, &key(reply.id, part.number), deadline).await?;
-                if !is_over {
-                    self.store.postpone_reply(lease, part, deadline).await?;
+                // These outcomes are final: the part is not tried again.
+                match error.kind() {
+                    Kind::OutcomeUnknown => self.perhaps_shown(reply, &shown, deadline).await,
+                    Kind::SendRefused | Kind::OptedOut => (),
+                    _ => self.store.postpone_reply(lease, part, deadline).await?,
                 }
                 return Err(reply.ended(error, part, Some(&owner)));
             }
@@ -282,9 +291,17 @@ impl Replies {
                 }
             }
         }
-        self.store.reply_sent(lease, part, deadline).await?;
+        self.store.reply_sent(lease, part, shown.menu(), deadline).await?;
         report.count("ReplyDelivered", 1);
         Ok(Done::Yes)
+    }
+
+    /// The customer may have these choices, and then answers them and no earlier ones.
+    async fn perhaps_shown(&self, reply: &Reply<'_>, shown: &Shown, deadline: Deadline) {
+        let Some(menu) = shown.menu() else { return };
+        if let Err(error) = self.store.put_menu(&reply.addressee.group_id, menu, deadline).await {
+            tracing::warn!(?error, "choices that may have been sent are not on record");
+        }
     }
 
     /// Hands one part to the provider, and tells the account's gate what came of it.
@@ -293,6 +310,7 @@ impl Replies {
         &self,
         reply: &Reply<'_>,
         body: &str,
+        choices: Option<&Value>,
         part: Part,
         account: &Account,
         is_probe: bool,
@@ -307,6 +325,7 @@ impl Replies {
             from_id: addressee.business_id.as_deref(),
             to: &addressee.customer,
             text: body,
+            choices,
             contact_id: reply.id.contact_id,
             key: &key,
         };

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     chat::TYPING,
+    choices::Prompt,
     digest::{hash, sha256_hex},
     error::{Error, Result},
     json,
@@ -168,6 +169,15 @@ impl Streamed {
     pub fn deduplication_id(&self) -> String {
         let [id, kind, status] = &self.deduplication;
         hash(&[&self.initial_contact_id, id, kind, status])
+    }
+
+    /// The message with choices that it is, if it is an interactive one.
+    pub fn prompt(&self) -> Option<Prompt> {
+        let Said::Message { content_type, content } = &self.said else { return None };
+        text::prompt(content_type, content, || {
+            let id = hash(&["menu", &self.initial_contact_id, &self.id]);
+            id.get(..32).unwrap_or(&id).to_owned()
+        })
     }
 
     /// What to do about it.

@@ -8,12 +8,13 @@ use std::{borrow::Cow, fmt};
 use http::StatusCode;
 
 use crate::{
+    choices::Prompt,
     error::Result,
     sms::{
         event::Event,
         message::{Channel, Message},
         segments::Limit,
-        send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
+        send::{ApiCall, Native, NotTaken, Outbound, Taken, misconfigured},
         signal::Signal,
         webhook::{Proof, Proved, Rejection, Webhook},
     },
@@ -30,6 +31,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// The longest text that one request may carry.
     fn limit(&self, channel: Channel) -> Limit;
+
+    /// The channel's own form of choices. `None`: it has none, or these don't fit into it, so they are numbered in the text.
+    fn choices(&self, _channel: Channel, _prompt: &Prompt) -> Option<Native> {
+        None
+    }
 
     /// The call that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall>;

@@ -25,3 +25,4 @@ pub mod signal;
 mod signature;
 pub mod webhook;
 mod whatsapp;
+mod whatsapp_menu;

@@ -45,10 +45,21 @@ pub struct Outbound<'a> {
     pub to: &'a str,
     /// The words: not blank, and within [`super::contract::Provider::limit`].
     pub text: &'a str,
+    /// The choices that go in place of the text, or beside it: what [`super::contract::Provider::choices`] made of them.
+    pub choices: Option<&'a Value>,
     /// Connect's id of the chat that it is said in.
     pub contact_id: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
+}
+
+/// The channel's own form of choices.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Native {
+    /// It takes the text's place: the customer sees no numbers.
+    Instead(Value),
+    /// It goes with the numbered text.
+    Beside(Value),
 }
 
 /// The call that sends a text.

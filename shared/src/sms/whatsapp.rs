@@ -337,10 +337,14 @@ fn location(object: &Object) -> Option<Location> {
 }
 
 /// The message object, which AWS End User Messaging Social takes too.
-pub(super) fn text_message(outbound: &Outbound<'_>) -> Value {
+pub(super) fn message(outbound: &Outbound<'_>) -> Value {
     let recipient = if FromKind::of(outbound.to) == Some(FromKind::Bsuid) { "recipient" } else { "to" };
+    let (kind, content) = match outbound.choices {
+        Some(choices) => ("interactive", choices.clone()),
+        None => ("text", json!({ "body": outbound.text, "preview_url": false })),
+    };
     json!({
         "messaging_product": "whatsapp", "recipient_type": "individual", recipient: without_plus(outbound.to),
-        "type": "text", "text": { "body": outbound.text, "preview_url": false },
+        "type": kind, kind: content,
     })
 }

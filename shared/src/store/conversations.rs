@@ -8,6 +8,8 @@
 //! | `optout#<group id>` | the customer wants no messages | for ever |
 //! | `optin#<group id>` | the customer wanted messages again, and when | 30 days |
 //! | `lease#<group id>` | one direct delivery at a time | for one invocation |
+//! | `menu#<group id>` | the last message with choices: [`super::menus`] | 15 days |
+//! | `choices#<menu id>` | one whose choices have ids | 30 days |
 //! | `parts#<hash>` | parts of a long message | 14 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
 //! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
@@ -34,6 +36,7 @@ use crate::{
     sms::{message::Channel, providers::ProviderId},
     store::{
         identities,
+        menus::{self, Menus},
         table::{Condition, Item, Table, Write},
     },
 };
@@ -71,6 +74,8 @@ pub struct Known {
     pub is_opted_out: bool,
     /// The message names the customer by ids that are not joined yet: the conversation is to be written.
     pub is_to_join: bool,
+    /// What the message may answer.
+    pub menus: Menus,
 }
 
 /// Whether a message was delivered.
@@ -146,7 +151,10 @@ impl Store {
     /// What is known of the customer and of the message: one call.
     pub async fn open(&self, inbound: &Inbound, deadline: Deadline) -> Result<Known> {
         let groups = inbound.group_ids();
-        let keys: Vec<_> = std::iter::once(message_key(inbound)).chain(identities::keys(&groups)).collect();
+        let keys: Vec<_> = std::iter::once(message_key(inbound))
+            .chain(identities::keys(&groups))
+            .chain(menus::keys(&inbound.group_id(), inbound))
+            .collect();
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
         let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
             Some(INTENT) => Delivered::Perhaps,
@@ -154,7 +162,7 @@ impl Store {
             None => Delivered::No,
         };
         let identities::Found { conversation, is_opted_out, is_to_join } = identities::read(&groups, &mut found);
-        Ok(Known { conversation, delivery, is_opted_out, is_to_join })
+        Ok(Known { conversation, delivery, is_opted_out, is_to_join, menus: menus::read(found) })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -403,6 +411,7 @@ pub(super) fn read_conversation(item: &Item) -> Conversation {
         channel: item.get("channel").and_then(word),
         event_source: item.get("event_source").map(str::to_owned),
         known_as: item.get("known_as").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        answered: item.get("answered").map(str::to_owned),
         opt_out_to_copy: None,
     }
 }
@@ -419,6 +428,7 @@ pub(super) fn put_record(group_id: &str, conversation: &Conversation) -> Write {
         .maybe("plain", conversation.plain.then_some("true"))
         .maybe("event_source", conversation.event_source.as_deref())
         .maybe("known_as", Some(known_as.as_str()).filter(|ids| !ids.is_empty()))
+        .maybe("answered", conversation.answered.as_deref())
         .maybe("opened_by", conversation.opening.as_ref().map(|opening| opening.message.as_str()))
         .maybe("last_contact", conversation.opening.as_ref().and_then(|opening| opening.last_contact_id.as_deref()))
         .number("generation", conversation.generation)

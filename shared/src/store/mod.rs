@@ -2,6 +2,7 @@
 
 pub mod conversations;
 pub mod identities;
+pub mod menus;
 pub mod replies;
 mod table;
 pub mod tries;

@@ -15,6 +15,7 @@ use crate::{
     store::{
         conversations::{Addressee, Store, contact_key, opt_out_key, read_addressee},
         identities,
+        menus::{self, SentMenu},
         table::{Condition, Item, Write},
     },
 };
@@ -213,17 +214,24 @@ impl Store {
         Ok(if opted_out { NextPart::OptedOut } else { NextPart::Changed })
     }
 
-    /// All parts were taken: one call.
-    pub async fn reply_sent(&self, lease: ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
+    /// All parts were taken, and with them the customer has this menu: one call.
+    pub async fn reply_sent(
+        &self,
+        lease: ReplyLease<'_>,
+        end: Part,
+        menu: Option<SentMenu<'_>>,
+        deadline: Deadline,
+    ) -> Result<()> {
         // Whoever takes its sender for dead must not write over this.
         let sent = progress(SENT, end, &format!("{} sent", lease.owner));
-        self.record(lease.id, &sent, Some(&lease.owner), deadline).await.map(drop)
+        let more = menu.map(|menu| menus::writes(&lease.group_id, menu)).transpose()?.unwrap_or_default();
+        self.record(lease.id, &sent, Some(&lease.owner), more, deadline).await.map(drop)
     }
 
     /// This part was surely not taken, and is to be sent later: one call.
     pub async fn postpone_reply(&self, lease: ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
         let waiting = progress(WAITING, part, &lease.owner);
-        self.record(lease.id, &waiting, Some(&lease.owner), deadline).await.map(drop)
+        self.record(lease.id, &waiting, Some(&lease.owner), Vec::new(), deadline).await.map(drop)
     }
 
     /// It can't be sent, from this part on: one call. `false`: its record is no longer `by`'s.
@@ -237,13 +245,20 @@ impl Store {
         deadline: Deadline,
     ) -> Result<bool> {
         let record = progress(GIVEN_UP, part, item).text("reason", reason);
-        self.record(id, &record, by, deadline).await
+        self.record(id, &record, by, Vec::new(), deadline).await
     }
 
-    /// Writes a reply's record; `false`: it is no longer `by`'s.
-    async fn record(&self, id: ReplyId<'_>, record: &Item, by: Option<&str>, deadline: Deadline) -> Result<bool> {
-        let write = Write::put(id.key(), record.clone()).only_if(as_written(by));
-        if self.table.write(&[write], deadline).await? {
+    /// Writes a reply's record, and more with it; `false`: it is no longer `by`'s.
+    async fn record(
+        &self,
+        id: ReplyId<'_>,
+        record: &Item,
+        by: Option<&str>,
+        mut writes: Vec<Write>,
+        deadline: Deadline,
+    ) -> Result<bool> {
+        writes.push(Write::put(id.key(), record.clone()).only_if(as_written(by)));
+        if self.table.write(&writes, deadline).await? {
             return Ok(true);
         }
         // An earlier try's answer may have been lost.
@@ -339,7 +354,7 @@ mod tests {
         let store = Store { table: Table::memory() };
         let lease = begun(&store).await;
         let owner = lease.owner().to_owned();
-        store.reply_sent(lease, BEGUN, soon()).await.unwrap();
+        store.reply_sent(lease, BEGUN, None, soon()).await.unwrap();
         let given_up = store.give_reply_up(ID, Some(&owner), Part::default(), "m", "may_have_been_delivered", soon());
         assert!(!given_up.await.unwrap());
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sent);
@@ -403,7 +418,7 @@ mod tests {
                     let Some((lease, outcome)) = held.take_if(|_| finishes) else { continue };
                     match outcome {
                         Outcome::Throttled => store.postpone_reply(lease, BEGUN, soon()).await.unwrap(),
-                        Outcome::Sent => store.reply_sent(lease, BEGUN, soon()).await.unwrap(),
+                        Outcome::Sent => store.reply_sent(lease, BEGUN, None, soon()).await.unwrap(),
                         Outcome::GivenUp => {
                             let by = lease.owner().to_owned();
                             let given_up = store.give_reply_up(ID, Some(&by), BEGUN, "m", "send_refused", soon());

@@ -64,6 +64,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
+    choices::Prompt,
     error::{Error, Kind, Result},
     fields::Fields,
     json,
@@ -75,9 +76,9 @@ use crate::{
         lines,
         message::{Channel, Message, utc},
         segments::Limit,
-        send::{ApiCall, AwsSms, AwsSocial, NotTaken, Outbound, Taken, misconfigured},
+        send::{ApiCall, AwsSms, AwsSocial, Native, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Arrival, Proof, Proved, Rejection, Webhook},
-        whatsapp,
+        whatsapp, whatsapp_menu,
     },
     url::BaseUrl,
 };
@@ -177,6 +178,10 @@ impl Provider for Credentials {
         if channel == Channel::Whatsapp { whatsapp::LIMIT } else { Limit::Segments(9) }
     }
 
+    fn choices(&self, channel: Channel, prompt: &Prompt) -> Option<Native> {
+        (channel == Channel::Whatsapp).then(|| whatsapp_menu::interactive(prompt)).flatten().map(Native::Instead)
+    }
+
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         if outbound.channel != Channel::Whatsapp {
             return Ok(ApiCall::AwsSms(AwsSms {
@@ -192,7 +197,7 @@ impl Provider for Credentials {
         Ok(ApiCall::AwsSocial(AwsSocial {
             region: named.or_else(|| self.region()).map(str::to_owned),
             phone_number_id: phone_number_id.to_owned(),
-            message: whatsapp::text_message(outbound).to_string(),
+            message: whatsapp::message(outbound).to_string(),
         }))
     }
 

@@ -44,6 +44,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    choices::Prompt,
     error::Result,
     fields::Fields,
     mend,
@@ -53,10 +54,10 @@ use crate::{
         event::{Event, Ignored},
         message::{Channel, Message},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signature::lower_hex,
         webhook::{Proof, Proved, Rejection, Webhook},
-        whatsapp,
+        whatsapp, whatsapp_menu,
     },
 };
 
@@ -150,6 +151,10 @@ impl Provider for Credentials {
         whatsapp::LIMIT
     }
 
+    fn choices(&self, channel: Channel, prompt: &Prompt) -> Option<Native> {
+        (channel == Channel::Whatsapp).then(|| whatsapp_menu::interactive(prompt)).flatten().map(Native::Instead)
+    }
+
     /// The request that sends a text: from the number that the customer wrote to, else from the account's only one.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         let token = self.access_token.as_ref().ok_or_else(|| misconfigured("access_token is missing"))?;
@@ -163,7 +168,7 @@ impl Provider for Credentials {
             return Err(misconfigured("the number's id can't stand in a URL"));
         }
         let path = format!("/{API_VERSION}/{id}/messages");
-        HttpRequest::json("https://graph.facebook.com", path, &whatsapp::text_message(outbound))
+        HttpRequest::json("https://graph.facebook.com", path, &whatsapp::message(outbound))
             .bearer(token.expose())
             .map(ApiCall::Http)
     }

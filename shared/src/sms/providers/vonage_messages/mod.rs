@@ -67,6 +67,7 @@ use x509_parser::pem::parse_x509_pem;
 
 use self::content::{Content, Payload, filled, text_in};
 use crate::{
+    choices::Prompt,
     error::{Error, Result},
     fields::Fields,
     secret::Secret,
@@ -77,9 +78,10 @@ use crate::{
         lines,
         message::{Channel, Message, Referral, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         signature::is_hash_of,
         webhook::{Proof, Proved, Rejection, Webhook},
+        whatsapp_menu,
     },
 };
 
@@ -174,7 +176,12 @@ impl Provider for Credentials {
         }
     }
 
-    /// The request that sends a text.
+    fn choices(&self, channel: Channel, prompt: &Prompt) -> Option<Native> {
+        (channel == Channel::Whatsapp).then(|| whatsapp_menu::interactive(prompt)).flatten().map(Native::Instead)
+    }
+
+    /// The request that sends a text. `custom` hands WhatsApp's own form on
+    /// (<https://developer.vonage.com/en/messages/guides/whatsapp/whatsapp-custom>).
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         let (Some(application), Some(key)) = (&self.application_id, &self.private_key) else {
             return Err(misconfigured("application_id, or a private_key that can be read, is missing"));
@@ -188,8 +195,12 @@ impl Provider for Credentials {
             Channel::Whatsapp => "whatsapp",
             Channel::Rcs => "rcs",
         };
+        let (kind, name, content) = match outbound.choices {
+            Some(choices) => ("custom", "custom", json!({ "type": "interactive", "interactive": choices })),
+            None => ("text", "text", json!(outbound.text)),
+        };
         let body = json!({
-            "message_type": "text", "channel": channel, "text": outbound.text,
+            "message_type": kind, "channel": channel, name: content,
             "from": without_plus(outbound.from), "to": without_plus(outbound.to),
             // Comes back in status webhooks; at most 100 characters.
             "client_ref": outbound.key,

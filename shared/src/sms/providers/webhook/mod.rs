@@ -23,7 +23,8 @@
 //! "from","to"}`. `typing`: `{"from","to"}`, named by its `webhook-id`. An unknown type is ignored.
 //!
 //! A text is sent so, signed with each of `send_secrets`. `webhook-id` and `data.id` are the idempotency key: whoever has
-//! seen it takes it for done. The answer is 2xx with `{"id":"…"}`, its own id of the message, or without.
+//! seen it takes it for done. The answer is 2xx with `{"id":"…"}`, its own id of the message, or without. Where there is
+//! something to choose, the last part of the text has `"choices":[{"id","title"}]`; one of these ids as `choice_id` chooses.
 //!
 //! ```text
 //! POST {send_url}
@@ -45,6 +46,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    choices::Prompt,
     error::{Error, Result},
     fields::Fields,
     sms::{
@@ -52,7 +54,7 @@ use crate::{
         event::{Event, Ignored},
         message::{Act, Channel, Location, Media, Message, OptOut, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signal::{Signal, SignalKind},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
@@ -204,12 +206,21 @@ impl Provider for Credentials {
         Limit::Characters(self.text_limit)
     }
 
+    /// Whole titles, beside the numbered text: whoever takes it in shows what its channel can.
+    fn choices(&self, _: Channel, prompt: &Prompt) -> Option<Native> {
+        let choices = prompt.with_ids().map(|(id, choice)| json!({ "id": id, "title": choice.title }));
+        Some(Native::Beside(choices.collect()))
+    }
+
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let data = json!({
+        let mut data = json!({
             "id": outbound.key, "from": outbound.from, "to": outbound.to, "text": outbound.text,
             "contact_id": outbound.contact_id,
         });
+        if let (Some(choices), Some(data)) = (outbound.choices, data.as_object_mut()) {
+            data.insert("choices".to_owned(), choices.clone());
+        }
         let now = Timestamp::now().as_second();
         self.post(outbound.key, now, &json!({ "type": "message", "data": data })).map(ApiCall::Http)
     }
