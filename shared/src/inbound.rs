@@ -3,6 +3,7 @@
 use crate::{
     digest::hash,
     error::{Error, Kind, Result},
+    json,
     settings::Account,
     sms::{
         message::{Message, OptOut},
@@ -61,7 +62,7 @@ impl Inbound {
 
     /// Reads a queue item. The error repeats nothing of it.
     pub fn from_item(item: &str) -> Result<Self> {
-        let mut item: Self = serde_json::from_str(item)
+        let mut item: Self = json::parse(item.as_bytes())
             .map_err(|_| Error::new(Kind::Validation, "The queue item is no message of this bridge"))?;
         item.message.reply_from.clone_from(&item.reply_from);
         match item.v {

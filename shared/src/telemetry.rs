@@ -1,5 +1,5 @@
 //! Logs and metrics: one JSON log line and one metrics line for a request, and nothing in them that could be a token, a
-//! secret, a phone number or somebody's words. [`Report`] has no field for any of those.
+//! secret, a phone number or message text. [`Report`] has no field for any of those.
 
 use std::{
     io::Write,
@@ -311,7 +311,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Not `println!`, which panics when nobody reads any more.
+/// Not `println!`, which panics when standard output is closed.
 fn write_line(value: &Value) {
     if ON.get().is_none() {
         return;

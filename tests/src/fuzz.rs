@@ -102,7 +102,8 @@ pub(crate) fn numbers() -> Value {
             "+12125550101": {} })
 }
 
-pub(crate) fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
+/// The accounts that a provider's webhooks are checked against.
+pub fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
     ACCOUNTS.candidates(provider, None).unwrap()
 }
 
@@ -150,6 +151,16 @@ pub fn receive(provider: ProviderId, data: &[u8]) -> Outcome {
             Outcome::Refused
         }
     }
+}
+
+/// A webhook of this body, signed by its provider.
+pub fn signed(provider: ProviderId, body: &[u8], shape: Shape) -> Webhook {
+    let document = Document::of(body);
+    let signer = Signer::Provider;
+    let input = Input { signer, shape, way: 0, age: 0, query: None, headers: Vec::new(), pairs: Vec::new(), document };
+    let mut webhook = unsigned(provider, &input);
+    of_name(provider.as_str()).sign(&mut webhook, SECRET, &input);
+    webhook
 }
 
 /// Whether it has parameters that no provider sends: names with other signs than letters, digits, `-`, `_` and `.`.

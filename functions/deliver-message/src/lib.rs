@@ -31,7 +31,7 @@ pub struct DeliverMessage {
 /// What a message was made of that could not be delivered.
 #[derive(Default)]
 pub struct Joined {
-    /// What to put aside, where it is not the item's own body.
+    /// The body of the dead letter, where it is not the item's own.
     body: Option<String>,
     /// The parts that it was joined from.
     parts: Option<String>,

@@ -9,7 +9,7 @@ mod route;
 
 use aws_config::SdkConfig;
 use http::{
-    HeaderValue, Method, Response,
+    HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use lambda_runtime::LambdaEvent;
@@ -236,22 +236,21 @@ impl Handler for ReceiveMessage {
 
 fn refusal(provider: Option<ProviderId>, error: &Error) -> Response<String> {
     let kind = error.kind();
-    // Whatever failed on our side or AWS's, the provider shall come back with it.
-    let retry = kind.status().is_server_error();
+    let challenge = provider.and_then(|provider| provider.facts().challenge).filter(|_| kind == Kind::Unverified);
+    let status = if challenge.is_some() { StatusCode::UNAUTHORIZED } else { kind.webhook_status() };
     let body = json!({ "success": false, "error": { "code": kind.code(), "message": error.message() } });
     let mut response = Response::new(body.to_string());
-    *response.status_mut() = if retry { http::StatusCode::SERVICE_UNAVAILABLE } else { kind.status() };
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if retry {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from(GATE.as_secs()));
     }
     if kind == Kind::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST, GET"));
     }
-    if let (Kind::Unverified, Some(challenge)) = (kind, provider.and_then(|provider| provider.facts().challenge)) {
+    if let Some(challenge) = challenge {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        *response.status_mut() = http::StatusCode::UNAUTHORIZED;
     }
     response
 }

@@ -100,7 +100,7 @@ impl Work for SendReply {
             }
             Err(_) => Told::Nobody,
         };
-        // Nobody can mend what the customer wishes, so it is enough that the chat knows.
+        // An opt-out is no fault to mend, so the note in the chat is enough.
         if reason == "opted_out" && told != Told::Nobody {
             return Ok(false);
         }

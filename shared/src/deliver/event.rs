@@ -25,7 +25,7 @@ use crate::{
     telemetry::Report,
 };
 
-/// For how long a destination whose events were denied takes the chat route (section 7 of the design).
+/// For how long a destination whose events were denied takes the chat route.
 const DENIED: Duration = Duration::from_secs(10 * 60);
 
 impl Conversations {

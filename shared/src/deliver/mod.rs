@@ -100,8 +100,8 @@ impl Conversations {
         &self.store
     }
 
-    /// Delivers one message where nobody keeps a customer's messages apart: it waits for its turn. Parts of long messages
-    /// are delivered as they come, since nothing would come back for those that wait.
+    /// Delivers one message where no FIFO queue keeps a customer's messages in order: it waits for the conversation's lease.
+    /// Parts of long messages are delivered as they come, since there is no flush item without a queue.
     pub async fn deliver(&self, inbound: &Inbound, deadline: Deadline, report: &mut Report) -> Result<()> {
         let lease = self.store.lease(inbound, deadline).await?;
         let receipt = Receipt { item: "direct", again: None, age: Duration::ZERO };
@@ -129,8 +129,8 @@ impl Conversations {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }
         // HELP, which the provider has answered, is a message like any other.
-        if let Some(wish @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out {
-            return self.opt_out(inbound, wish, deadline, report).await;
+        if let Some(request @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out {
+            return self.opt_out(inbound, request, deadline, report).await;
         }
         // The event API knows SMS and WhatsApp only.
         if self.config.route == ConnectRoute::IntegrationEvent && inbound.message.channel != Channel::Rcs {
@@ -329,7 +329,7 @@ impl Conversations {
             }
             // Nobody will be in that chat: the customer's next message starts another one.
             Err(error) if matches!(error.kind(), Kind::ChatEnded | Kind::ConnectRejected) => {
-                report.note("nobody can be connected to the chat that was started");
+                report.note("the chat that was started takes no connection");
                 conversation.contact_id = conversation.opening.take().and_then(|opening| opening.last_contact_id);
                 conversation.participant_token = None;
                 conversation.generation += 1;
@@ -363,7 +363,7 @@ impl Conversations {
 
     // Opt-outs.
 
-    /// The message without its wish, where that is START and the customer has not opted out: then it is like any other.
+    /// The message without its opt-out flag, where that is START and the customer has not opted out: an ordinary message.
     pub async fn ordinary(&self, inbound: &Inbound, deadline: Deadline) -> Result<Option<Inbound>> {
         if inbound.message.opt_out != Some(OptOut::Start) || self.store.is_opted_out(inbound, deadline).await? {
             return Ok(None);
@@ -373,16 +373,16 @@ impl Conversations {
         Ok(Some(ordinary))
     }
 
-    /// Records what the customer wishes, and tells the agent of an open chat. No chat is started for it.
+    /// Records an opt-out or its end, and tells the agent of an open chat. No chat is started for it.
     ///
     /// It does not wait for the customer's earlier messages, so nothing of their conversation is written here.
-    async fn opt_out(&self, inbound: &Inbound, wish: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
+    async fn opt_out(&self, inbound: &Inbound, request: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
         let known = self.store.open(inbound, deadline).await?;
         if known.delivery == Delivered::Yes {
             return Self::duplicate(report);
         }
         // Recorded before the note, which may fail.
-        let mark = if wish == OptOut::Start {
+        let mark = if request == OptOut::Start {
             self.store.opt_in(inbound, deadline).await?;
             report.note("opted in");
             report.count("OptedIn", 1);

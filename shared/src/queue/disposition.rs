@@ -19,7 +19,7 @@ pub enum Next {
 pub struct Patience {
     /// Then an item is given up.
     pub end: Duration,
-    /// When somebody is told that it is delayed.
+    /// Age at which the delay notice is due.
     pub notice: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! Amazon SQS: the inbound queue, and what both queues' functions do with items that come back or are put aside.
+//! Amazon SQS: the inbound queue, and what both queues' functions do with items that are retried or dead-lettered.
 
 use std::{
     collections::HashMap,

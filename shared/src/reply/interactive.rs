@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::{
     choices::{Answer, Choice, Prompt, REPLY},
-    mend,
+    json,
     reply::{link::with_url, markdown},
 };
 use readable::readable;
@@ -50,7 +50,7 @@ enum Line {
 impl Interactive {
     /// Reads a message; `None` where there is nothing to read.
     pub(super) fn read(content: &str) -> Option<Self> {
-        let message: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
+        let message: Value = json::parse(content.as_bytes()).unwrap_or_default();
         let body = body(&message);
         let kind = message.get("templateType").and_then(Value::as_str).unwrap_or_default();
         let mut reader = Reader { lines: Vec::new(), choices: Vec::new(), kind, body, card: None };
@@ -118,7 +118,7 @@ pub(super) fn text_of(content: &str) -> Option<String> {
 /// Source: amazon-connect-chat-interface, a choice in a carousel (`listTitle`, `selectionText`) and action buttons
 /// (`action`).
 pub(super) fn response_text_of(content: &str) -> Option<String> {
-    let response: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
+    let response: Value = json::parse(content.as_bytes()).unwrap_or_default();
     let chosen = [Some(&response), response.get("data")].into_iter().flatten().find_map(|choice| {
         let (title, selection) = (title(choice, "listTitle")?, title(choice, "selectionText")?);
         let colon = if title.ends_with(':') { "" } else { " -" };

@@ -270,7 +270,7 @@ impl Replies {
             let sent = self.send_part(reply, body, choices, part, account, is_probe, deadline, report).await;
             is_probe = false;
             if let Err(error) = sent {
-                // What can't be repeated is decided here: nobody may try it again.
+                // These outcomes are final: the part is not tried again.
                 match error.kind() {
                     Kind::OutcomeUnknown => self.perhaps_shown(reply, &shown, deadline).await,
                     Kind::SendRefused | Kind::OptedOut => (),

@@ -20,7 +20,7 @@ use crate::{
     choices::Prompt,
     digest::{hash, sha256_hex},
     error::{Error, Result},
-    mend,
+    json,
     reply::text,
 };
 
@@ -30,7 +30,7 @@ const TYPING: &str = "application/vnd.amazonaws.connect.event.typing";
 /// Longer than any id of Connect's.
 const ID_BYTES: usize = 256;
 
-/// An item of a chat. Not `Debug`: it holds what somebody wrote.
+/// An item of a chat. Not `Debug`: it holds message text.
 pub struct Streamed {
     /// The item's id: SNS may bring it more than once.
     pub id: String,
@@ -112,12 +112,11 @@ struct Metadata {
 impl Streamed {
     /// Reads a queue message. The error repeats nothing of it.
     pub fn read(message: &SqsMessage) -> Result<Self> {
-        let body = mend::json(message.body.as_deref().unwrap_or_default().as_bytes());
+        let body = message.body.as_deref().unwrap_or_default().as_bytes();
         // An item has no `Message`.
-        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(&body)
-        {
+        let (item, mut attributes): (Item, HashMap<String, String>) = match json::parse::<Notification>(body) {
             Ok(notification) => (
-                serde_json::from_str(&mend::json(notification.message.as_bytes())).map_err(|_| wrong())?,
+                json::parse(notification.message.as_bytes()).map_err(|_| wrong())?,
                 notification
                     .message_attributes
                     .into_iter()
@@ -125,7 +124,7 @@ impl Streamed {
                     .collect(),
             ),
             Err(_) => (
-                serde_json::from_str(&body).map_err(|_| wrong())?,
+                json::parse(body).map_err(|_| wrong())?,
                 message
                     .message_attributes
                     .iter()

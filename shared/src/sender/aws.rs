@@ -189,7 +189,7 @@ where
     }
 }
 
-/// Why there is no answer: either nothing was sent, or nobody knows.
+/// Why there is no answer: nothing was sent, or the outcome is unknown.
 fn read_silence<E: StdError + 'static>(error: &SdkError<E, HttpResponse>) -> NotTaken {
     if matches!(error, SdkError::ConstructionFailure(_)) {
         return NotTaken::new(Reason::Misconfigured, "the request could not be made");

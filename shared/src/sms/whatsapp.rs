@@ -19,7 +19,7 @@ use crate::{
 /// Meta's own limit: <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages>.
 pub(super) const LIMIT: Limit = Limit::Characters(4096);
 
-/// One account's part, which AWS End User Messaging Social hands on as it is.
+/// One account's part, which AWS End User Messaging Social forwards unchanged.
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(borrow)]

@@ -41,7 +41,7 @@ use crate::{
 };
 
 const DAY: i64 = 24 * 60 * 60;
-/// Section 7 of the design: "Delivered message ids are remembered 30 days".
+/// Delivered message ids are kept for 30 days, longer than any provider retries.
 const REMEMBERED: i64 = 30 * DAY;
 /// As long as the queues keep an item: the others of its parts may wait there for as long.
 const PARTS_KEPT: i64 = 14 * DAY;
@@ -50,7 +50,7 @@ const PARTS_KEPT: i64 = 14 * DAY;
 const LEASE_WAIT: Duration = Duration::from_millis(150);
 
 /// Longer than an earlier opt-out may wait in the queue.
-const WISHES_KEPT: i64 = 30 * DAY;
+const OPT_INS_KEPT: i64 = 30 * DAY;
 
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
@@ -64,9 +64,9 @@ pub struct Store {
 pub struct Known {
     /// The customer's last chat.
     pub conversation: Conversation,
-    /// Whether this message is done with.
+    /// Whether this message was delivered already.
     pub delivery: Delivered,
-    /// Whether the customer wants no messages.
+    /// Whether the customer has opted out.
     pub is_opted_out: bool,
     /// What the message may answer.
     pub menus: Menus,
@@ -217,25 +217,25 @@ impl Store {
         self.table.write(&[Write::delete(message_key(inbound)).only_if(intent)], deadline).await.map(drop)
     }
 
-    /// The customer wants no messages, until [`Self::opt_in`]. What was wished later stands. Two calls.
+    /// Records that the customer has opted out, until [`Self::opt_in`]. A later request stands. Two calls.
     pub async fn opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
         let group_id = inbound.group_id();
-        if self.is_wished_later(&opt_in_key(&group_id), inbound, deadline).await? {
+        if self.is_later(&opt_in_key(&group_id), inbound, deadline).await? {
             return Ok(());
         }
-        let wish = wish(inbound);
-        self.table.write(&[Write::put(opt_out_key(&group_id), wish)], deadline).await.map(drop)
+        let item = opt_out_item(inbound);
+        self.table.write(&[Write::put(opt_out_key(&group_id), item)], deadline).await.map(drop)
     }
 
-    /// The customer wants messages again. What was wished later stands. Two calls.
+    /// Ends the opt-out. A later request stands. Two calls.
     pub async fn opt_in(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
         let group_id = inbound.group_id();
-        if self.is_wished_later(&opt_out_key(&group_id), inbound, deadline).await? {
+        if self.is_later(&opt_out_key(&group_id), inbound, deadline).await? {
             return Ok(());
         }
         let writes = [
             Write::delete(opt_out_key(&group_id)),
-            Write::put(opt_in_key(&group_id), wish(inbound).until(now() + WISHES_KEPT)),
+            Write::put(opt_in_key(&group_id), opt_out_item(inbound).until(now() + OPT_INS_KEPT)),
         ];
         self.table.write(&writes, deadline).await.map(drop)
     }
@@ -246,10 +246,10 @@ impl Store {
         Ok(found.into_iter().flatten().next().is_some())
     }
 
-    async fn is_wished_later(&self, other: &str, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+    async fn is_later(&self, other: &str, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
         let found = self.table.read(&[other.to_owned()], deadline).await?.pop().flatten();
         let since = found.and_then(|item| item.get_number("since"));
-        Ok(since.is_some_and(|since| since > wished_at(inbound)))
+        Ok(since.is_some_and(|since| since > requested_at(inbound)))
     }
 
     /// Whose chat this is, by `InitialContactId`: one call. A chat is on record once its first message is delivered, which
@@ -316,7 +316,7 @@ impl Store {
         Ok(Some((parts, item.get_number("version").unwrap_or_default())))
     }
 
-    /// Replaces them. `false`: somebody else has, meanwhile.
+    /// Replaces them. `false`: they were changed by a concurrent invocation.
     pub async fn put_parts(&self, key: &str, parts: &Parts, replaced: Option<i64>, deadline: Deadline) -> Result<bool> {
         let text = serde_json::to_string(parts).map_err(Error::internal)?;
         let version = replaced.map_or(1, |version| version + 1);
@@ -338,12 +338,12 @@ fn opt_in_key(group_id: &str) -> String {
     format!("optin#{group_id}")
 }
 
-fn wish(inbound: &Inbound) -> Item {
-    Item::default().number("since", wished_at(inbound)).text("message", inbound.deduplication_id())
+fn opt_out_item(inbound: &Inbound) -> Item {
+    Item::default().number("since", requested_at(inbound)).text("message", inbound.deduplication_id())
 }
 
-/// When the customer wished it, by the provider's clock if that tells.
-fn wished_at(inbound: &Inbound) -> i64 {
+/// When the customer asked for it, by the provider's clock where it is known.
+fn requested_at(inbound: &Inbound) -> i64 {
     let received_at = inbound.message.received_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
     received_at.map_or_else(now, Timestamp::as_second)
 }

@@ -1,10 +1,11 @@
 //! What is remembered of replies, beside the conversations in the same table: how far each one is.
 //!
 //! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
-//! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not.
+//! sent". A record that says "about to be sent" and has no live lease means that the outcome of the
+//! part is unknown.
 //!
-//! The order of replies is the FIFO queue's affair; nothing of it is kept here. The lease in a record is for items that
-//! come twice, or from a queue that is none.
+//! The FIFO queue keeps the order of replies; the table does not. The lease in a record is for items that arrive twice, or
+//! without a FIFO queue.
 
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-/// As long as delivered messages are: section 7 of the design.
+/// As long as delivered messages.
 const REMEMBERED: i64 = 30 * 24 * 60 * 60;
 
 const SENDING: &str = "sending";
@@ -60,7 +61,7 @@ pub enum Progress {
     Waiting(Part),
     /// The parts before this one were taken; this one may have been: whoever was at it is gone.
     Sending(Part),
-    /// Somebody is at it; the parts before this one were taken.
+    /// Leased by a live sender; the parts before this one were taken.
     Busy(Part),
     /// All parts were taken.
     Sent,

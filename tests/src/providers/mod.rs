@@ -253,9 +253,14 @@ pub const SECRET: &str = "s3cret";
 
 /// An account in the settings, named as its provider.
 pub fn account(provider: &str, send_base_url: &str) -> Value {
-    let mut account = with_provider(provider, of_name(provider).account(SECRET));
+    let mut account = account_with(provider, SECRET);
     of_name(provider).send_to(&mut account, send_base_url);
     account
+}
+
+/// An account whose every credential has this secret in it, where its form allows that.
+pub fn account_with(provider: &str, secret: &str) -> Value {
+    with_provider(provider, of_name(provider).account(secret))
 }
 
 fn with_provider(provider: &str, mut account: Value) -> Value {

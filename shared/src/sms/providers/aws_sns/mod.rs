@@ -67,7 +67,7 @@ use crate::{
     choices::Prompt,
     error::{Error, Kind, Result},
     fields::Fields,
-    mend,
+    json,
     secret::Secret,
     sms::{
         certificate::Topic,
@@ -258,13 +258,13 @@ impl Content {
         if webhook.arrival == Arrival::AwsEvent && !is_envelope(text) {
             return Ok(Self::Raw(text.to_owned()));
         }
-        serde_json::from_str(text).map(Self::Envelope).map_err(|_| malformed())
+        json::parse(text.as_bytes()).map(Self::Envelope).map_err(|_| malformed())
     }
 }
 
 /// Neither service's message has one of these names.
 fn is_envelope(text: &str) -> bool {
-    serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text)
+    json::parse::<BTreeMap<String, IgnoredAny>>(text.as_bytes())
         .is_ok_and(|object| ["Type", "TopicArn"].iter().any(|name| object.contains_key(*name)))
 }
 
@@ -350,15 +350,14 @@ fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
     if !text.trim_start().starts_with('{') {
         return Ok(vec![Event::ignored(Ignored::Foreign)]);
     }
-    let object: Object = serde_json::from_str(&mend::json(text.as_bytes()))
-        .map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
+    let object: Object =
+        json::parse(text.as_bytes()).map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
     if let Some(entry) = object.get("whatsAppWebhookEntry") {
-        let entry = entry.as_str().map(|entry| mend::json(entry.as_bytes()));
-        let entry: &RawValue = entry
-            .as_deref()
-            .and_then(|entry| serde_json::from_str(entry).ok())
+        let entry: Box<RawValue> = entry
+            .as_str()
+            .and_then(|entry| json::parse(entry.as_bytes()).ok())
             .ok_or_else(|| Error::invalid("whatsAppWebhookEntry", "must be the text of a JSON object"))?;
-        let mut events = whatsapp::read_entries(&[entry], "aws-social")?;
+        let mut events = whatsapp::read_entries(&[&*entry], "aws-social")?;
         for event in &mut events {
             if let Event::Message(message) = event {
                 message.reply_from = message.account.as_deref().and_then(|id| phone_number_arn(&object, id));

@@ -21,8 +21,8 @@
 //! `WaId`, `ExternalUserId`, `ButtonPayload`, `Latitude`, `OriginalRepliedMessageSid`. RCS: `rcs:…`.
 //!
 //! What the signature cannot cover: it has no time and no nonce, so a replay is stopped by the message id alone. It also
-//! joins names and values without a separator, so who holds one signed webhook can move their borders: within the letters
-//! and digits of a value, nobody can tell. An id longer than Twilio's, which would get past the memory of delivered ids, and
+//! joins names and values without a separator, so the holder of one signed webhook can shift characters between a name
+//! and its value, and the signature still matches. An id longer than Twilio's, which would get past the memory of delivered ids, and
 //! names that Twilio never uses are refused. Keep webhooks out of logs that others read.
 //!
 //! Media links are open to anyone unless the owner switched authentication for them on.
