@@ -13,7 +13,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The version of the item's shape.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// One message with all that its delivery needs: `deliver-message` reads no settings. Not `Debug`: it holds what a
 /// customer wrote.
@@ -107,7 +107,7 @@ impl Inbound {
 
 /// Of a nonce, which a provider uses once, whichever account the message is for. A repeat of the message may carry it again;
 /// another message that does is a forgery.
-fn once(provider: ProviderId, nonce: &str) -> String {
+pub(crate) fn once(provider: ProviderId, nonce: &str) -> String {
     hash(&[provider.as_str(), nonce])
 }
 

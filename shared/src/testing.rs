@@ -38,6 +38,7 @@ pub(crate) const TEXT: Outbound<'static> = Outbound {
     text: "Hello & bye",
     contact_id: "9f6d3b1e",
     key: "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f",
+    status_url: None,
 };
 
 /// A request, whole: URL, content type, other headers, body.
@@ -112,6 +113,7 @@ pub(crate) fn assert_tells_the_agent(events: &[Event]) {
         match event {
             Event::Message(message) => assert!(!message.is_blank(), "nothing of {message:?} is left"),
             Event::Ignored { reason } => assert!(Ignored::ALL.contains(reason)),
+            Event::Status(status) => assert!(!status.message_id.is_empty()),
             Event::SubscriptionConfirmation { .. } | Event::Challenge(_) => panic!("{event:?}"),
         }
     }

@@ -11,6 +11,7 @@
 mod concat;
 mod contact;
 mod event;
+mod status;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,6 +23,7 @@ use aws_config::SdkConfig;
 use concat::PARTS_WAIT;
 pub use concat::{Collected, Flush};
 use contact::{agent_text, attributes, content_types, cut, display_name};
+pub use status::Applied;
 use tokio::time::Instant;
 
 use crate::{
@@ -31,7 +33,7 @@ use crate::{
         session::{Conversation, Opening},
     },
     chat::{Chat, Content, Persistent, TEXT_PLAIN},
-    config::{ConnectRoute, Delivery},
+    config::{ConnectRoute, Delivery, Receipts},
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
@@ -93,6 +95,11 @@ impl Conversations {
         self
     }
 
+    /// What the agent is told of what became of replies.
+    pub fn receipts(&self) -> Receipts {
+        self.config.receipts
+    }
+
     /// What is remembered.
     pub fn store(&self) -> &Store {
         &self.store
@@ -122,7 +129,7 @@ impl Conversations {
         report: &mut Report,
     ) -> Result<()> {
         if let Some(once) = &inbound.once
-            && !self.store.first_use(inbound, once, deadline).await?
+            && !self.store.first_use(&inbound.deduplication_id(), once, deadline).await?
         {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }

@@ -21,8 +21,8 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-pub use give_up::Told;
 
+pub use crate::tell::Told;
 use crate::{
     aws::{participant::Participants, settings::SettingsSource},
     config,
@@ -39,13 +39,15 @@ use crate::{
     settings::Account,
     sms::{
         segments,
-        send::{Outbound, misconfigured},
+        send::{Outbound, Taken, misconfigured},
     },
     store::{
         conversations::{Addressee, Store},
         replies::{Begun, NextPart, Part, Progress, ReplyId, ReplyLease},
+        statuses::{TakenPart, WORDS_CHARS},
     },
     telemetry::Report,
+    url::BaseUrl,
 };
 
 /// When a reply comes back for whose first part there is no time.
@@ -62,6 +64,8 @@ pub struct Replies {
     store: Store,
     participants: Participants,
     settings: SettingsSource,
+    /// None: no provider is asked for statuses.
+    public_base_url: Option<BaseUrl>,
     sender: Sender,
     patience: Patience,
     gates: Mutex<Gates>,
@@ -80,6 +84,8 @@ pub struct Undelivered {
     part: Part,
     /// The words from there on. None: it is nothing that has words.
     words: Option<String>,
+    /// The part before, if nothing has recorded it yet.
+    taken: Option<TakenPart>,
     /// Whose chat it is.
     group_id: Option<String>,
 }
@@ -91,6 +97,8 @@ struct Reply<'a> {
     id: ReplyId<'a>,
     /// None: it can't be put into words.
     text: Option<&'a str>,
+    /// A bot or the flow said it.
+    is_automatic: bool,
     addressee: Addressee,
     /// Who wrote its record.
     by: Option<String>,
@@ -105,9 +113,31 @@ impl Reply<'_> {
             by: by.map(str::to_owned),
             part,
             words: self.text.map(|text| rest(text, part).to_owned()),
+            taken: None,
             group_id: Some(self.addressee.group_id.clone()),
         };
         Failed { left, ..error.into() }
+    }
+
+    /// A part as the provider took it.
+    fn taken(&self, part: Part, body: &str, account: &Account, taken: Taken) -> TakenPart {
+        let ours = account.provider().facts().statuses_name_our_key.then(|| key(self.id, part.number));
+        let mut messages: Vec<_> = taken.message_ids.into_iter().map(|id| vec![id]).collect();
+        if let Some(ours) = ours {
+            match messages.first_mut() {
+                Some(ids) => ids.push(ours),
+                None => messages.push(vec![ours]),
+            }
+        }
+        TakenPart {
+            provider: account.provider(),
+            account: account.name.clone(),
+            channel: self.addressee.channel,
+            number: part.number,
+            messages,
+            words: body.chars().take(WORDS_CHARS).collect(),
+            is_automatic: self.is_automatic,
+        }
     }
 
     /// It ends before it was begun, this time.
@@ -124,6 +154,7 @@ impl Replies {
             store: Store::new(sdk, config.conversations_table.as_deref()),
             participants: Participants::new(sdk).with_one_try(),
             settings: SettingsSource::new(config.settings, sdk),
+            public_base_url: config.public_base_url,
             sender: Sender::new(sdk),
             patience: config.patience,
             gates: Mutex::default(),
@@ -184,7 +215,7 @@ impl Replies {
         let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let reply = Reply { id: name(item), text, addressee, by: known.by, part };
+        let reply = Reply { id: name(item), text, is_automatic: item.is_automatic, addressee, by: known.by, part };
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
@@ -248,6 +279,7 @@ impl Replies {
         let limit = account.credentials.limit(reply.addressee.channel);
         let owner = lease.owner().to_owned();
         let mut part = reply.part;
+        let mut last = None;
         while let Some((body, after)) = segments::first(rest(text, part), limit) {
             if deadline.remaining() < self.sender.shortest(account) + RECORD {
                 self.store.postpone_reply(lease, part, deadline).await?;
@@ -261,29 +293,37 @@ impl Replies {
             }
             let sent = self.send_part(reply, body, part, account, is_probe, deadline, report).await;
             is_probe = false;
-            if let Err(error) = sent {
-                // What can't be repeated is decided here: nobody may try it again.
-                let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
-                if !is_over {
-                    self.store.postpone_reply(lease, part, deadline).await?;
+            let taken = match sent {
+                Ok(taken) => reply.taken(part, body, account, taken),
+                Err(error) => {
+                    // What can't be repeated is decided here: nobody may try it again.
+                    let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
+                    if !is_over {
+                        self.store.postpone_reply(lease, part, deadline).await?;
+                    }
+                    return Err(reply.ended(error, part, Some(&owner)));
                 }
-                return Err(reply.ended(error, part, Some(&owner)));
-            }
+            };
             report.count("TextSent", 1);
             part = Part { number: part.number + 1, at: text.len() - after.len() };
             if after.is_empty() {
+                last = Some(taken);
                 break;
             }
-            match self.store.next_part(&lease, part, deadline).await? {
+            match self.store.next_part(&lease, part, &taken, deadline).await? {
                 NextPart::Yes => (),
-                NextPart::OptedOut => return Err(reply.ended(opted_out(), part, Some(&owner))),
+                NextPart::OptedOut => {
+                    let mut ended = reply.ended(opted_out(), part, Some(&owner));
+                    ended.left.taken = Some(taken);
+                    return Err(ended);
+                }
                 NextPart::Changed => {
                     report.note("the lease was taken away");
                     return Ok(Done::NotYet(LEASED));
                 }
             }
         }
-        self.store.reply_sent(lease, part, deadline).await?;
+        self.store.reply_sent(lease, part, last.as_ref(), deadline).await?;
         report.count("ReplyDelivered", 1);
         Ok(Done::Yes)
     }
@@ -299,9 +339,10 @@ impl Replies {
         is_probe: bool,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Taken> {
         let key = key(reply.id, part.number);
         let addressee = &reply.addressee;
+        let status_url = self.status_url(account);
         let outbound = Outbound {
             channel: addressee.channel,
             from: &addressee.business,
@@ -310,12 +351,19 @@ impl Replies {
             text: body,
             contact_id: reply.id.contact_id,
             key: &key,
+            status_url: status_url.as_deref(),
         };
         let time = deadline.remaining().saturating_sub(RECORD);
         let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
         let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
         self.gates().leave(&account.name, answer, (self.clock)());
-        outcome.map(drop)
+        outcome
+    }
+
+    /// Where the provider shall report to: the account's own route, so that its secret alone verifies it.
+    fn status_url(&self, account: &Account) -> Option<String> {
+        let base = self.public_base_url.as_ref()?.as_written();
+        Some(format!("{base}/sms/{}/{}", account.provider(), account.name))
     }
 
     fn enter(&self, account: &Account) -> Entry {

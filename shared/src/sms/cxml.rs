@@ -131,7 +131,9 @@ pub(super) fn create_message(
         Channel::Rcs => format!("rcs:{address}"),
         Channel::Sms | Channel::Mms | Channel::Own(_) => address.to_owned(),
     };
-    let fields = [("To", &*address(outbound.to)), ("From", &*address(outbound.from)), ("Body", outbound.text)];
+    let (to, from) = (address(outbound.to), address(outbound.from));
+    let mut fields = vec![("To", to.as_str()), ("From", from.as_str()), ("Body", outbound.text)];
+    fields.extend(outbound.status_url.map(|url| ("StatusCallback", url)));
     Ok(HttpRequest::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))
 }
 

@@ -49,6 +49,8 @@ pub struct Outbound<'a> {
     pub contact_id: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
+    /// Where the provider shall report what becomes of it, if it must be asked to.
+    pub status_url: Option<&'a str>,
 }
 
 /// The call that sends a text.
@@ -71,6 +73,8 @@ pub struct AwsSms {
     pub to: String,
     /// The words.
     pub text: String,
+    /// The configuration set, whose event destinations report what becomes of it.
+    pub configuration_set: Option<String>,
 }
 
 /// What `SendWhatsAppMessage` takes. Not `Debug`.
@@ -86,14 +90,15 @@ pub struct AwsSocial {
 /// A text that the provider took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// The provider's id of the message, if it gave one: what its own console and its later webhooks name it by.
-    pub message_id: Option<String>,
+    /// The provider's ids of it, if it gave any: what its own console and its later webhooks name it by. Only Vonage's SMS
+    /// API has one for each part of a long text.
+    pub message_ids: Vec<String>,
 }
 
 impl Taken {
     /// With the id at a place in a JSON body (RFC 6901).
     pub(super) fn at(body: &[u8], pointer: &str) -> Self {
-        Self { message_id: code_at(body, pointer) }
+        Self { message_ids: code_at(body, pointer).into_iter().collect() }
     }
 }
 
@@ -256,7 +261,17 @@ pub(super) fn without_plus(address: &str) -> &str {
 /// A code at a place in a JSON body (RFC 6901), be it a text or a number.
 pub(super) fn code_at(body: &[u8], pointer: &str) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    match body.pointer(pointer)? {
+    scalar_at(&body, pointer)
+}
+
+/// The same, in JSON that was read.
+pub(super) fn scalar_at(body: &Value, pointer: &str) -> Option<String> {
+    scalar(body.pointer(pointer)?)
+}
+
+/// A code, be it a text or a number.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
         Value::String(code) => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
         _ => None,

@@ -11,6 +11,8 @@
 //! | `parts#<hash>` | parts of a long message | 14 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
 //! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
+//! | `sent#<hash>` | which reply a provider's message belongs to: [`super::statuses`] | 4 days; WhatsApp and RCS 30 |
+//! | `status#<item id>` | how far a reply's texts are | 30 days |
 //! | `tries#<queue item id>` | how often it failed, by code: [`super::tries`] | 14 days |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
 //!
@@ -210,23 +212,27 @@ impl Store {
 
     /// The customer wants no messages, until [`Self::opt_in`]. What was wished later stands. Two calls.
     pub async fn opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        let group_id = inbound.group_id();
-        if self.is_wished_later(&opt_in_key(&group_id), inbound, deadline).await? {
+        self.opt_out_since(&inbound.group_id(), wished_at(inbound), &inbound.deduplication_id(), deadline).await
+    }
+
+    /// The same of a customer whose provider says so. `by` names what said it.
+    pub async fn opt_out_since(&self, group_id: &str, since: i64, by: &str, deadline: Deadline) -> Result<()> {
+        if self.is_wished_later(&opt_in_key(group_id), since, deadline).await? {
             return Ok(());
         }
-        let wish = wish(inbound);
-        self.table.write(&[Write::put(opt_out_key(&group_id), wish)], deadline).await.map(drop)
+        self.table.write(&[Write::put(opt_out_key(group_id), wish(since, by))], deadline).await.map(drop)
     }
 
     /// The customer wants messages again. What was wished later stands. Two calls.
     pub async fn opt_in(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
         let group_id = inbound.group_id();
-        if self.is_wished_later(&opt_out_key(&group_id), inbound, deadline).await? {
+        let since = wished_at(inbound);
+        if self.is_wished_later(&opt_out_key(&group_id), since, deadline).await? {
             return Ok(());
         }
         let writes = [
             Write::delete(opt_out_key(&group_id)),
-            Write::put(opt_in_key(&group_id), wish(inbound).until(now() + WISHES_KEPT)),
+            Write::put(opt_in_key(&group_id), wish(since, &inbound.deduplication_id()).until(now() + WISHES_KEPT)),
         ];
         self.table.write(&writes, deadline).await.map(drop)
     }
@@ -237,10 +243,10 @@ impl Store {
         Ok(found.into_iter().flatten().next().is_some())
     }
 
-    async fn is_wished_later(&self, other: &str, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+    async fn is_wished_later(&self, other: &str, than: i64, deadline: Deadline) -> Result<bool> {
         let found = self.table.read(&[other.to_owned()], deadline).await?.pop().flatten();
         let since = found.and_then(|item| item.get_number("since"));
-        Ok(since.is_some_and(|since| since > wished_at(inbound)))
+        Ok(since.is_some_and(|since| since > than))
     }
 
     /// Whose chat this is, by `InitialContactId`: one call. A chat is on record once its first message is delivered, which
@@ -259,15 +265,15 @@ impl Store {
     }
 
     /// Whether this message is the first, or the same, that came with what the provider signed for one message only.
-    pub async fn first_use(&self, inbound: &Inbound, once: &str, deadline: Deadline) -> Result<bool> {
+    /// `message` is its deduplication id.
+    pub async fn first_use(&self, message: &str, once: &str, deadline: Deadline) -> Result<bool> {
         let key = format!("once#{once}");
-        let message = inbound.deduplication_id();
-        let item = Item::default().text("message", &message).until(now() + REMEMBERED);
+        let item = Item::default().text("message", message).until(now() + REMEMBERED);
         if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
             return Ok(true);
         }
         let known = self.table.read(&[key], deadline).await?.pop().flatten();
-        Ok(known.is_some_and(|item| item.get("message") == Some(&message)))
+        Ok(known.is_some_and(|item| item.get("message") == Some(message)))
     }
 
     /// Waits for the right to deliver for this customer. It ends with the deadline, whatever becomes of its holder.
@@ -317,7 +323,7 @@ impl Store {
     }
 }
 
-fn customer_key(group_id: &str) -> String {
+pub(super) fn customer_key(group_id: &str) -> String {
     format!("customer#{group_id}")
 }
 
@@ -329,8 +335,8 @@ fn opt_in_key(group_id: &str) -> String {
     format!("optin#{group_id}")
 }
 
-fn wish(inbound: &Inbound) -> Item {
-    Item::default().number("since", wished_at(inbound)).text("message", inbound.deduplication_id())
+fn wish(since: i64, by: &str) -> Item {
+    Item::default().number("since", since).text("message", by)
 }
 
 /// When the customer wished it, by the provider's clock if that tells.
@@ -363,7 +369,7 @@ pub(super) fn read_addressee(item: &Item) -> Option<Addressee> {
     })
 }
 
-fn read_conversation(item: &Item) -> Conversation {
+pub(super) fn read_conversation(item: &Item) -> Conversation {
     Conversation {
         contact_id: item.get("contact").map(str::to_owned),
         participant_token: item.get("participant").map(Secret::new),

@@ -2,6 +2,7 @@
 
 pub mod conversations;
 pub mod replies;
+pub mod statuses;
 mod table;
 pub mod tries;
 pub mod used_tokens;

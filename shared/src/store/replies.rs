@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     store::{
         conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
+        statuses::TakenPart,
         table::{Condition, Item, Write},
     },
 };
@@ -35,7 +36,7 @@ pub struct ReplyId<'a> {
 }
 
 impl ReplyId<'_> {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         format!("reply#{}", self.item_id)
     }
 }
@@ -198,12 +199,19 @@ impl Store {
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
     /// one call, or two if it may not be.
-    pub async fn next_part(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<NextPart> {
+    pub async fn next_part(
+        &self,
+        lease: &ReplyLease<'_>,
+        part: Part,
+        taken: &TakenPart,
+        deadline: Deadline,
+    ) -> Result<NextPart> {
         let opt_out = opt_out_key(&lease.group_id);
-        let writes = [
+        let mut writes = vec![
             Write::put(lease.id.key(), lease.sending(part)).only_if(as_written(Some(&lease.owner))),
             Write::check(opt_out.clone(), Condition::Free),
         ];
+        writes.extend(taken.writes(lease.id, &lease.group_id));
         if self.table.write(&writes, deadline).await? {
             return Ok(NextPart::Yes);
         }
@@ -212,16 +220,23 @@ impl Store {
     }
 
     /// All parts were taken: one call.
-    pub async fn reply_sent(&self, lease: ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
+    pub async fn reply_sent(
+        &self,
+        lease: ReplyLease<'_>,
+        end: Part,
+        taken: Option<&TakenPart>,
+        deadline: Deadline,
+    ) -> Result<()> {
         // Whoever takes its sender for dead must not write over this.
         let sent = progress(SENT, end, &format!("{} sent", lease.owner));
-        self.record(lease.id, &sent, Some(&lease.owner), deadline).await.map(drop)
+        let more = taken.map(|taken| taken.writes(lease.id, &lease.group_id)).unwrap_or_default();
+        self.record(lease.id, &sent, Some(&lease.owner), more, deadline).await.map(drop)
     }
 
     /// This part was surely not taken, and is to be sent later: one call.
     pub async fn postpone_reply(&self, lease: ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
         let waiting = progress(WAITING, part, &lease.owner);
-        self.record(lease.id, &waiting, Some(&lease.owner), deadline).await.map(drop)
+        self.record(lease.id, &waiting, Some(&lease.owner), Vec::new(), deadline).await.map(drop)
     }
 
     /// It can't be sent, from this part on: one call. `false`: its record is no longer `by`'s.
@@ -229,19 +244,25 @@ impl Store {
         &self,
         id: ReplyId<'_>,
         by: Option<&str>,
-        part: Part,
-        item: &str,
-        reason: &str,
+        ending: &Ending<'_>,
         deadline: Deadline,
     ) -> Result<bool> {
-        let record = progress(GIVEN_UP, part, item).text("reason", reason);
-        self.record(id, &record, by, deadline).await
+        let record = progress(GIVEN_UP, ending.part, ending.item).text("reason", ending.reason);
+        let more = ending.taken.map(|(group_id, taken)| taken.writes(id, group_id)).unwrap_or_default();
+        self.record(id, &record, by, more, deadline).await
     }
 
-    /// Writes a reply's record; `false`: it is no longer `by`'s.
-    async fn record(&self, id: ReplyId<'_>, record: &Item, by: Option<&str>, deadline: Deadline) -> Result<bool> {
-        let write = Write::put(id.key(), record.clone()).only_if(as_written(by));
-        if self.table.write(&[write], deadline).await? {
+    /// Writes a reply's record, and more with it; `false`: it is no longer `by`'s.
+    async fn record(
+        &self,
+        id: ReplyId<'_>,
+        record: &Item,
+        by: Option<&str>,
+        mut writes: Vec<Write>,
+        deadline: Deadline,
+    ) -> Result<bool> {
+        writes.push(Write::put(id.key(), record.clone()).only_if(as_written(by)));
+        if self.table.write(&writes, deadline).await? {
             return Ok(true);
         }
         // An earlier try's answer may have been lost.
@@ -273,6 +294,25 @@ impl Store {
         let same = Condition::Text("contact", contact_id.to_owned());
         self.table.write(&[put_conversation(&addressee.group_id, &conversation).only_if(same)], deadline).await
     }
+}
+
+/// How a reply ended before its end.
+#[derive(Clone, Copy)]
+pub struct Ending<'a> {
+    /// The first part that was not taken.
+    pub part: Part,
+    /// The queue item that it is given up with.
+    pub item: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// The customer's group, and the part before, if nothing has recorded that one yet.
+    pub taken: Option<(&'a str, &'a TakenPart)>,
+}
+
+/// How many parts a reply has, if its record says that all of them were taken.
+pub(super) fn sent_parts(record: &Item) -> Option<usize> {
+    let parts = record.get_number("part").filter(|_| record.get("state") == Some(SENT))?;
+    usize::try_from(parts).ok()
 }
 
 /// What a chat is told of a reply.
@@ -313,12 +353,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::table::Table, *};
+    use crate::sms::{message::Channel, providers::ProviderId};
 
     const ID: ReplyId<'static> = ReplyId { contact_id: "c", item_id: "1" };
     const BEGUN: Part = Part { number: 1, at: 7 };
 
     fn soon() -> Deadline {
         Deadline::after(Duration::from_secs(10))
+    }
+
+    fn taken() -> TakenPart {
+        TakenPart {
+            provider: ProviderId::Twilio,
+            account: "us".to_owned(),
+            channel: Channel::Sms,
+            number: 0,
+            messages: vec![vec!["SM1".to_owned()]],
+            words: "Hello".to_owned(),
+            is_automatic: false,
+        }
+    }
+
+    fn ending(part: Part, reason: &str) -> Ending<'_> {
+        Ending { part, item: "m", reason, taken: None }
     }
 
     async fn begun(store: &Store) -> ReplyLease<'static> {
@@ -334,9 +391,9 @@ mod tests {
         let store = Store { table: Table::memory() };
         let lease = begun(&store).await;
         let owner = lease.owner().to_owned();
-        store.reply_sent(lease, BEGUN, soon()).await.unwrap();
-        let given_up = store.give_reply_up(ID, Some(&owner), Part::default(), "m", "may_have_been_delivered", soon());
-        assert!(!given_up.await.unwrap());
+        store.reply_sent(lease, BEGUN, Some(&taken()), soon()).await.unwrap();
+        let end = ending(Part::default(), "may_have_been_delivered");
+        assert!(!store.give_reply_up(ID, Some(&owner), &end, soon()).await.unwrap());
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sent);
     }
 
@@ -358,11 +415,11 @@ mod tests {
         let store = Store { table: Table::memory() };
         let mut lease = begun(&store).await;
         lease.until = now();
-        assert_eq!(store.next_part(&lease, BEGUN, soon()).await.unwrap(), NextPart::Yes);
+        assert_eq!(store.next_part(&lease, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Yes);
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sending(BEGUN));
         let next = begun(&store).await;
-        assert_eq!(store.next_part(&lease, BEGUN, soon()).await.unwrap(), NextPart::Changed);
-        assert_eq!(store.next_part(&next, BEGUN, soon()).await.unwrap(), NextPart::Yes);
+        assert_eq!(store.next_part(&lease, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Changed);
+        assert_eq!(store.next_part(&next, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Yes);
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -398,11 +455,11 @@ mod tests {
                     let Some((lease, outcome)) = held.take_if(|_| finishes) else { continue };
                     match outcome {
                         Outcome::Throttled => store.postpone_reply(lease, BEGUN, soon()).await.unwrap(),
-                        Outcome::Sent => store.reply_sent(lease, BEGUN, soon()).await.unwrap(),
+                        Outcome::Sent => store.reply_sent(lease, BEGUN, Some(&taken()), soon()).await.unwrap(),
                         Outcome::GivenUp => {
                             let by = lease.owner().to_owned();
-                            let given_up = store.give_reply_up(ID, Some(&by), BEGUN, "m", "send_refused", soon());
-                            assert!(given_up.await.unwrap());
+                            let end = ending(BEGUN, "send_refused");
+                            assert!(store.give_reply_up(ID, Some(&by), &end, soon()).await.unwrap());
                         }
                     }
                     ends += usize::from(!matches!(outcome, Outcome::Throttled));

@@ -482,7 +482,7 @@ fn answers_are_understood() {
     );
     let account = &accounts(json!([sender()]))[0];
     let read = |body: &str| account.credentials.read_answer(http::StatusCode::OK, body.as_bytes());
-    assert_eq!(read(&status("PENDING", "PENDING_ACCEPTED")).unwrap().message_id.as_deref(), Some("m1"));
+    assert_eq!(read(&status("PENDING", "PENDING_ACCEPTED")).unwrap().message_ids, ["m1"]);
     let refused = read(&status("REJECTED", "REJECTED_SENDER")).unwrap_err();
     assert_eq!(refused.code.as_deref(), Some("REJECTED_SENDER"));
 }

@@ -515,5 +515,5 @@ fn answers_are_understood() {
     );
     let account = &accounts(json!([sender()]))[0];
     let taken = account.credentials.read_answer(http::StatusCode::CREATED, br#"{"id":"e8077d80"}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("e8077d80"));
+    assert_eq!(taken.message_ids, ["e8077d80"]);
 }

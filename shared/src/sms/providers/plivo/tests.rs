@@ -434,5 +434,5 @@ fn answers_are_understood() {
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
     let taken = credentials.read_answer(http::StatusCode::ACCEPTED, br#"{"message_uuid":["db3ce55a"]}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("db3ce55a"));
+    assert_eq!(taken.message_ids, ["db3ce55a"]);
 }

@@ -51,6 +51,7 @@ use crate::{
         message::{Channel, Location, Media, Message, OptOut, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        status::{State, Status},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -74,6 +75,7 @@ pub(super) const FACTS: Facts = Facts {
     max_age_seconds: 300,
     media_links_open: true,
     supports_idempotency: true,
+    statuses_name_our_key: true,
     takes_send_base_url: false,
     ..Facts::new("webhook")
 };
@@ -181,11 +183,15 @@ impl Provider for Credentials {
             }
             "status" => {
                 let data = data()?;
-                data.name("message_id")?;
-                if !matches!(data.text("status"), Some("delivered" | "read" | "failed")) {
-                    return Err(Error::invalid("data.status", "must be delivered, read or failed"));
-                }
-                Event::ignored(Ignored::Status)
+                let state = match data.text("status") {
+                    Some("delivered") => State::Delivered,
+                    Some("read") => State::Read,
+                    Some("failed") => State::Failed,
+                    _ => return Err(Error::invalid("data.status", "must be delivered, read or failed")),
+                };
+                let status = Status::new(data.name("message_id")?, state);
+                let reason = data.text("reason").filter(|_| state == State::Failed);
+                Event::Status(Box::new(status.because(reason)))
             }
             _ => Event::ignored(Ignored::OtherEvent),
         };

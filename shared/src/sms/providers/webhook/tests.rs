@@ -406,10 +406,7 @@ fn answers_are_understood() {
         ],
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
-    assert_eq!(
-        credentials.read_answer(http::StatusCode::OK, br#"{"id":"1"}"#).unwrap().message_id.as_deref(),
-        Some("1")
-    );
+    assert_eq!(credentials.read_answer(http::StatusCode::OK, br#"{"id":"1"}"#).unwrap().message_ids, ["1"]);
 }
 
 proptest! {
