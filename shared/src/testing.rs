@@ -148,6 +148,20 @@ pub(crate) fn receive(webhook: &Webhook, candidates: &[Arc<Account>]) -> Result<
     Ok(webhook.verify(candidates)?.parse()?.into_iter().map(|(_, event)| event).collect())
 }
 
+/// What a webhook reports: id, state, code and meaning of each status. What is ignored is left out.
+pub(crate) fn reported(events: &[Event]) -> Vec<String> {
+    let status = |event: &Event| match event {
+        Event::Status(status) => {
+            let code = status.code.as_deref().unwrap_or("-");
+            let meaning = status.meaning.map_or("-", |meaning| meaning.code());
+            let opt_out = if status.is_opt_out { " opt-out" } else { "" };
+            Some(format!("{} {} {code} {meaning}{opt_out}", status.message_id, status.state.as_str()))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(status).collect()
+}
+
 /// The name of the account that a webhook belongs to.
 pub(crate) fn account_name(webhook: &Webhook, candidates: &[Arc<Account>]) -> String {
     let verified = webhook.verify(candidates).unwrap_or_else(|error| panic!("{error:?}"));

@@ -20,7 +20,7 @@ use crate::{
     },
     testing::{
         NOW, TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, webhook,
+        reported, run_vectors, send_request, webhook,
     },
 };
 
@@ -330,7 +330,8 @@ fn what_is_no_sms_is_ignored() {
     let report = json!({"messageId": "1", "to": "385916242493", "sentAt": "2026-09-21T14:13:18.000+0000",
                         "status": {"groupId": 3, "groupName": "DELIVERED", "id": 5, "name": "DELIVERED_TO_HANDSET"},
                         "error": {"groupId": 0, "id": 0, "name": "NO_ERROR", "permanent": false}});
-    assert_eq!(events(std::slice::from_ref(&report)), [Event::ignored(Ignored::Status)]);
+    assert_eq!(reported(&events(std::slice::from_ref(&report))), ["1 delivered - -"]);
+    assert_eq!(events(&[json!({"status": {}})]), [Event::ignored(Ignored::Status)]);
     assert_eq!(events(&[report, item(&json!({}))])[1].message().unwrap().text, "Hello agent");
     let whatsapp = json!({"from": "385916242493", "to": "385921004026", "integrationType": "WHATSAPP", "messageId": "1",
                           "message": {"type": "TEXT", "text": "Hello"}, "contact": {"name": "Zoë"}});

@@ -217,13 +217,18 @@ fn other_types_are_checked_and_ignored() {
     for (kind, reason) in [
         ("end", Ignored::End),
         ("typing", Ignored::Typing),
-        ("status", Ignored::Status),
         ("reaction", Ignored::OtherEvent),
         ("", Ignored::OtherEvent),
     ] {
         assert_eq!(event(json!({"type": kind, "data": data})), Event::ignored(reason), "{kind}");
     }
     assert_eq!(event(json!({"type": "reaction"})), Event::ignored(Ignored::OtherEvent));
+    let Event::Status(status) =
+        event(json!({"type": "status", "data": {"message_id": "1", "status": "failed", "reason": "No such user"}}))
+    else {
+        panic!("no status")
+    };
+    assert_eq!((status.message_id.as_str(), status.why()), ("1", "No such user"));
     for (kind, missing) in [
         ("end", "id"),
         ("end", "from"),
