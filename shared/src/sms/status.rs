@@ -250,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_lists_the_meanings() {
+        let documentation = include_str!("../../../docs/messages.md");
+        for meaning in Meaning::ALL {
+            let (words, code) = (format!("\n| {} |", meaning.words()), format!("| `{}` |", meaning.code()));
+            assert!(documentation.contains(&words) && documentation.contains(&code), "{words} {code}");
+        }
+    }
+
+    #[test]
     fn what_names_no_text_or_no_state_is_ignored() {
         let whole = |id, state| event(id, state, |status| status);
         assert!(matches!(whole(Some("1"), Some(State::Read)), Event::Status(_)));
