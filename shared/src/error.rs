@@ -74,6 +74,8 @@ pub enum Kind {
     SendMisconfigured,
     /// The customer wants no texts.
     OptedOut,
+    /// WhatsApp's 24 hours since the customer's last message are over.
+    WindowClosed,
     /// The table or a queue refuses what it was given, for good.
     StoreRejected,
     /// A new chat waits for its start: see `CHAT_STARTS_PER_SECOND`.
@@ -132,6 +134,7 @@ impl Kind {
             Self::SendRefused => "SEND_REFUSED",
             Self::SendMisconfigured => "SEND_MISCONFIGURED",
             Self::OptedOut => "OPTED_OUT",
+            Self::WindowClosed => "WINDOW_CLOSED",
             Self::StoreRejected => "STORE_REJECTED",
             Self::StartsPaced => "STARTS_PACED",
             Self::AccountShut => "ACCOUNT_SHUT",
@@ -169,6 +172,7 @@ impl Kind {
             | Self::SendRefused
             | Self::SendMisconfigured
             | Self::OptedOut
+            | Self::WindowClosed
             | Self::StartsPaced
             | Self::AccountShut
             | Self::ConversationThrottled => StatusCode::SERVICE_UNAVAILABLE,
@@ -210,6 +214,7 @@ impl Kind {
             Self::ProviderUnavailable
             | Self::SendRefused
             | Self::OptedOut
+            | Self::WindowClosed
             | Self::AccountShut
             | Self::ConversationThrottled => Fault::Provider,
             Self::StoreRejected | Self::Internal => Fault::Bridge,

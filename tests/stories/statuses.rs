@@ -444,3 +444,68 @@ async fn recording_what_was_sent_costs_no_call_of_the_table() {
     let calls = desk.cloud.dynamo.calls();
     assert_eq!(calls, ["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
 }
+
+/// A WhatsApp message of the customer's that was received so long ago.
+async fn wrote(desk: &Desk, id: &str, hours: i64) {
+    let settings = Settings::from_json(desk.settings.to_string().as_bytes()).unwrap();
+    let line = desk.line;
+    let mut message = shared::sms::message::Message::new("test", line.channel, id, line.customer, line.ours);
+    message.text = format!("{hours} hours ago");
+    message.reply_from = line.ours_id.map(str::to_owned);
+    let at = Timestamp::from_second(Timestamp::now().as_second() - hours * 3_600).unwrap();
+    message.received_at = Some(at.to_string());
+    desk.cloud.send(&[shared::inbound::Inbound::new(&settings.accounts[0], message)]).await;
+    desk.cloud.drain(&desk.cloud.function().await).await;
+}
+
+async fn says(desk: &Desk, chat: &str, text: &str) {
+    desk.cloud.connect.agent_says(chat, "text/plain", text).unwrap();
+    desk.hand_over().await;
+    desk.drain().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_once_whatsapps_24_hours_are_over() {
+    const OVER: &str = "WhatsApp's 24 hours are over";
+    for line in lines().into_iter().filter(|line| line.channel == Channel::Whatsapp) {
+        let (desk, chat) = Desk::with_chat(line).await;
+        wrote(&desk, "SM2", 25).await;
+        says(&desk, &chat, "Too late").await;
+        assert_eq!(desk.sent(), [], "{}", line.label);
+        assert_eq!(desk.told(&chat), [note("Too late", OVER)], "{}", line.label);
+        assert_eq!(desk.dead_letters().await, [], "the agent knows");
+        wrote(&desk, "SM3", 23).await;
+        says(&desk, &chat, "In time").await;
+        assert_eq!(desk.sent().len(), 1, "{}", line.label);
+        // WhatsApp says that it is closed, and is right until the customer writes.
+        let (code, _) = line.api().failures().iter().find(|(_, why)| *why == OVER).unwrap();
+        let told = Told { desk, chat, item: String::new() };
+        told.report(line.api().message_id(), Report::Failed(code)).await;
+        assert_eq!(told.notes().last(), Some(&note("In time", OVER)), "{}", line.label);
+        says(&told.desk, &told.chat, "Once more").await;
+        assert_eq!(told.notes().last(), Some(&note("Once more", OVER)), "{}", line.label);
+        assert_eq!(told.desk.sent().len(), 1, "{}", line.label);
+        wrote(&told.desk, "SM4", 0).await;
+        says(&told.desk, &told.chat, "Hello again").await;
+        assert_eq!(told.desk.sent().len(), 2, "{}", line.label);
+    }
+    // SMS has no such hours.
+    let (desk, chat) = Desk::with_chat(TWILIO).await;
+    wrote(&desk, "SM2", 25).await;
+    says(&desk, &chat, "Hello").await;
+    assert_eq!(desk.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn who_has_opted_out_by_a_sends_answer_is_not_texted_again() {
+    for line in apis() {
+        let Some(opted_out) = line.api().opted_out() else { continue };
+        let (desk, chat) = Desk::with_chat(line).await;
+        desk.providers.script(line.provider, [opted_out]);
+        says(&desk, &chat, "Hello?").await;
+        says(&desk, &chat, "Hello??").await;
+        // Meta's code is about marketing only.
+        let expected = if line.provider == "meta" { 2 } else { 1 };
+        assert_eq!(desk.sent().len(), expected, "{}", line.label);
+    }
+}

@@ -100,8 +100,8 @@ impl Work for SendReply {
             }
             Err(_) => Told::Nobody,
         };
-        // Nobody can mend what the customer wishes, so it is enough that the chat knows.
-        if reason == "opted_out" && told != Told::Nobody {
+        // Nobody can mend what the customer wishes, or that WhatsApp's 24 hours are over, so it is enough that the chat knows.
+        if matches!(reason, "opted_out" | "window_closed") && told != Told::Nobody {
             return Ok(false);
         }
         self.queues.dead_letter(item, None, reason, deadline).await?;

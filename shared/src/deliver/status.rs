@@ -79,6 +79,9 @@ impl Conversations {
                 report.note("opted out");
                 report.count("OptedOut", 1);
             }
+            if status.meaning == Some(Meaning::WindowClosed) {
+                self.store.close_window(&text.group_id, deadline).await?;
+            }
             if status.state == State::Failed && self.config.receipts != Receipts::Off && !deliveries.was_told {
                 self.tell_failure(status, &text, deadline, report).await?;
                 deliveries.was_told = true;

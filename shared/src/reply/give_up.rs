@@ -11,6 +11,7 @@ use crate::{
         Replies, Undelivered, name, rest,
         streamed::{Content, Streamed},
     },
+    sms::status::Meaning,
     store::replies::{Ending, Notice, ReplyId},
     telemetry::Report,
     tell::{Note, Told, noted, tell},
@@ -100,6 +101,7 @@ impl Replies {
 fn why(reason: &str) -> &'static str {
     match reason {
         "opted_out" => "the customer has opted out of messages",
+        "window_closed" => Meaning::WindowClosed.words(),
         "may_have_been_delivered" => {
             "the provider did not answer: the customer may have received the first part of this"
         }

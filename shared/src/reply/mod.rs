@@ -26,7 +26,7 @@ pub use crate::tell::Told;
 use crate::{
     aws::{participant::Participants, settings::SettingsSource},
     config,
-    deadline::Deadline,
+    deadline::{Deadline, now},
     digest::hash,
     error::{Error, Kind, Result},
     queue::{
@@ -256,10 +256,16 @@ impl Replies {
             Entry::Shut(wait) => return Err(reply.not_begun(shut(wait))),
         };
         let group_id = &reply.addressee.group_id;
-        let begun = self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, reply.part, deadline).await?;
+        let channel = reply.addressee.channel;
+        let begun =
+            self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, channel, reply.part, deadline).await?;
         match begun {
             Begun::Yes(lease) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
             Begun::OptedOut => Err(reply.not_begun(opted_out())),
+            Begun::WindowClosed => {
+                let error = Error::new(Kind::WindowClosed, "WhatsApp's 24 hours are over");
+                Err(reply.not_begun(error.caused_by("the customer's last message is more than a day old")))
+            }
             Begun::Changed => Ok(Done::NotYet(LEASED)),
         }
     }
@@ -297,7 +303,11 @@ impl Replies {
                 Ok(taken) => reply.taken(part, body, account, taken),
                 Err(error) => {
                     // What can't be repeated is decided here: nobody may try it again.
-                    let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
+                    let is_over = matches!(
+                        error.kind(),
+                        Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut | Kind::WindowClosed
+                    );
+                    self.remember(reply, &error, account, deadline).await?;
                     if !is_over {
                         self.store.postpone_reply(lease, part, deadline).await?;
                     }
@@ -358,6 +368,18 @@ impl Replies {
         let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
         self.gates().leave(&account.name, answer, (self.clock)());
         outcome
+    }
+
+    /// What a refusal says of the customer holds for the next replies, too.
+    async fn remember(&self, reply: &Reply<'_>, error: &Error, account: &Account, deadline: Deadline) -> Result<()> {
+        let group_id = &reply.addressee.group_id;
+        match error.kind() {
+            Kind::OptedOut if account.provider().facts().opt_outs_are_wishes => {
+                self.store.opt_out_since(group_id, now(), &key(reply.id, 0), deadline).await
+            }
+            Kind::WindowClosed => self.store.close_window(group_id, deadline).await,
+            _ => Ok(()),
+        }
     }
 
     /// Where the provider shall report to: the account's own route, so that its secret alone verifies it.

@@ -72,6 +72,8 @@ pub struct Facts {
     /// The send API sends a text once, however often it gets the same [`Outbound::key`]. Elsewhere a text whose outcome is
     /// unknown is not sent again.
     pub supports_idempotency: bool,
+    /// A send that is refused because the customer has opted out tells a wish, which is recorded as one.
+    pub opt_outs_are_wishes: bool,
     /// Statuses may name a text by [`Outbound::key`], too.
     pub statuses_name_our_key: bool,
     /// `send_base_url` stands for the provider's host. Not where the account names the whole URL.
@@ -91,6 +93,7 @@ impl Facts {
             max_body: 1024 * 1024,
             media_links_open: false,
             supports_idempotency: false,
+            opt_outs_are_wishes: true,
             statuses_name_our_key: false,
             takes_send_base_url: true,
         }

@@ -201,6 +201,8 @@ pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<Taken, NotT
     NotTaken::read(status, code_at(body, "/code"), |code| match code {
         // "Attempt to send to unsubscribed recipient".
         "21610" => Some(Reason::OptedOut),
+        // "Failed to send freeform message because you are outside the allowed window".
+        "63016" => Some(Reason::WindowClosed),
         // "Too Many Requests"; WhatsApp's "Rate limit exceeded" for a sender, and "Channel … throughput".
         "20429" | "63018" => Some(Reason::Throttled),
         // A queue of this sender is full ("Message queue full", "SMS queue is full").

@@ -192,6 +192,8 @@ pub enum Reason {
     Refused,
     /// The customer has told the provider that no texts are wanted.
     OptedOut,
+    /// WhatsApp's 24 hours since the customer's last message are over.
+    WindowClosed,
     /// Credentials, rights or the account: its owner can mend it.
     Misconfigured,
 }
@@ -246,6 +248,7 @@ impl NotTaken {
             Reason::Unavailable => Error::new(Kind::ProviderUnavailable, "The provider is not available"),
             Reason::Unknown => Error::new(Kind::OutcomeUnknown, "The provider may or may not have taken the text"),
             Reason::Refused => Error::new(Kind::SendRefused, "The provider refuses the text"),
+            Reason::WindowClosed => Error::new(Kind::WindowClosed, "WhatsApp's 24 hours are over"),
             Reason::OptedOut => Error::new(Kind::OptedOut, "The customer has opted out"),
             Reason::Misconfigured => Error::new(Kind::SendMisconfigured, "The account at the provider can't send"),
         };

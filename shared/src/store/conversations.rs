@@ -12,6 +12,7 @@
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
 //! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
 //! | `sent#<hash>` | which reply a provider's message belongs to: [`super::statuses`] | 4 days; WhatsApp and RCS 30 |
+//! | `window#<group id>` | when the customer wrote last by WhatsApp: `store/window.rs` | 30 days |
 //! | `status#<item id>` | how far a reply's texts are | 30 days |
 //! | `tries#<queue item id>` | how often it failed, by code: [`super::tries`] | 14 days |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
@@ -34,7 +35,10 @@ use crate::{
     inbound::Inbound,
     secret::Secret,
     sms::{message::Channel, providers::ProviderId},
-    store::table::{Condition, Item, Table, Write},
+    store::{
+        table::{Condition, Item, Table, Write},
+        window,
+    },
 };
 
 const DAY: i64 = 24 * 60 * 60;
@@ -160,6 +164,7 @@ impl Store {
     ) -> Result<()> {
         let done = Item::default().text("state", DELIVERED).until(now() + REMEMBERED);
         let mut writes = vec![Write::put(message_key(inbound), done)];
+        writes.extend(window::opened_by(inbound));
         if let Some(conversation) = conversation {
             writes.push(put_conversation(&inbound.group_id(), conversation));
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
@@ -340,7 +345,7 @@ fn wish(since: i64, by: &str) -> Item {
 }
 
 /// When the customer wished it, by the provider's clock if that tells.
-fn wished_at(inbound: &Inbound) -> i64 {
+pub(super) fn wished_at(inbound: &Inbound) -> i64 {
     let received_at = inbound.message.received_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
     received_at.map_or_else(now, Timestamp::as_second)
 }

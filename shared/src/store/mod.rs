@@ -6,3 +6,4 @@ pub mod statuses;
 mod table;
 pub mod tries;
 pub mod used_tokens;
+mod window;

@@ -11,10 +11,12 @@ use uuid::Uuid;
 use crate::{
     deadline::{Deadline, now},
     error::Result,
+    sms::message::Channel,
     store::{
         conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
         statuses::TakenPart,
         table::{Condition, Item, Write},
+        window,
     },
 };
 
@@ -123,6 +125,8 @@ pub enum Begun<'a> {
     Yes(ReplyLease<'a>),
     /// The customer wants no texts.
     OptedOut,
+    /// The customer wrote too long ago for WhatsApp.
+    WindowClosed,
     /// It was changed by a concurrent invocation.
     Changed,
 }
@@ -165,13 +169,14 @@ impl Store {
         Ok(ReplyRecord { addressee, progress, by })
     }
 
-    /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is not to
-    /// be had.
+    /// Takes the right to send a reply from this part on, unless the customer has opted out, or WhatsApp's 24 hours, where the
+    /// channel has them, are over: one call, or two if it is not to be had.
     pub async fn begin_reply<'a>(
         &self,
         id: ReplyId<'a>,
         by: Option<&str>,
         group_id: &str,
+        channel: Channel,
         part: Part,
         deadline: Deadline,
     ) -> Result<Begun<'a>> {
@@ -182,19 +187,26 @@ impl Store {
             owner: Uuid::new_v4().simple().to_string(),
             until: now() + left + 2,
         };
-        let writes = [
+        let mut writes = vec![
             Write::put(id.key(), lease.sending(part)).only_if(as_written(by)),
             Write::check(opt_out_key(group_id), Condition::Free),
         ];
+        writes.extend((channel == Channel::Whatsapp).then(|| window::is_open(group_id)));
         if self.table.write(&writes, deadline).await? {
             return Ok(Begun::Yes(lease));
         }
-        let mut found = self.table.read(&[id.key(), opt_out_key(group_id)], deadline).await?.into_iter();
+        let keys = [id.key(), opt_out_key(group_id), window::window_key(group_id)];
+        let mut found = self.table.read(&keys, deadline).await?.into_iter();
         // An earlier try's answer was lost.
         if found.next().flatten().is_some_and(|record| record.get("by") == Some(&lease.owner)) {
             return Ok(Begun::Yes(lease));
         }
-        Ok(if found.next().flatten().is_some() { Begun::OptedOut } else { Begun::Changed })
+        if found.next().flatten().is_some() {
+            return Ok(Begun::OptedOut);
+        }
+        let is_closed =
+            channel == Channel::Whatsapp && found.next().flatten().is_some_and(|it| window::says_closed(&it));
+        Ok(if is_closed { Begun::WindowClosed } else { Begun::Changed })
     }
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
@@ -353,7 +365,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::table::Table, *};
-    use crate::sms::{message::Channel, providers::ProviderId};
+    use crate::sms::providers::ProviderId;
 
     const ID: ReplyId<'static> = ReplyId { contact_id: "c", item_id: "1" };
     const BEGUN: Part = Part { number: 1, at: 7 };
@@ -380,7 +392,7 @@ mod tests {
 
     async fn begun(store: &Store) -> ReplyLease<'static> {
         let known = store.reply(ID, soon()).await.unwrap();
-        match store.begin_reply(ID, known.by.as_deref(), "g", known.part(), soon()).await.unwrap() {
+        match store.begin_reply(ID, known.by.as_deref(), "g", Channel::Sms, known.part(), soon()).await.unwrap() {
             Begun::Yes(lease) => lease,
             _ => panic!("it may not begin"),
         }
@@ -404,7 +416,8 @@ mod tests {
         let lease = begun(&store).await;
         let copy = store.reply(ID, soon()).await.unwrap();
         assert!(matches!(copy.progress, Progress::Busy(_)));
-        let late = store.begin_reply(ID, before.by.as_deref(), "g", Part::default(), soon()).await.unwrap();
+        let late =
+            store.begin_reply(ID, before.by.as_deref(), "g", Channel::Sms, Part::default(), soon()).await.unwrap();
         assert!(matches!(late, Begun::Changed));
         store.postpone_reply(lease, BEGUN, soon()).await.unwrap();
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Waiting(BEGUN));

@@ -69,7 +69,12 @@ const API_VERSION: &str = "v25.0";
 const CHALLENGE_LENGTH: usize = 128;
 
 /// Meta sends up to 3 MB.
-pub(super) const FACTS: Facts = Facts { max_body: 4 * 1024 * 1024, ..Facts::new("meta") };
+pub(super) const FACTS: Facts = Facts {
+    max_body: 4 * 1024 * 1024,
+    // Code 131050 is about marketing only.
+    opt_outs_are_wishes: false,
+    ..Facts::new("meta")
+};
 
 /// What a Meta app has.
 #[derive(Clone, Debug)]
@@ -191,7 +196,8 @@ impl Provider for Credentials {
             }
             // "API Permission": 200 to 299.
             code if code.len() == 3 && code.starts_with('2') => Some(Reason::Misconfigured),
-            // 131047, for one: "Re-engagement message", more than 24 hours after the customer's last.
+            // "Re-engagement message": more than 24 hours after the customer's last.
+            "131047" => Some(Reason::WindowClosed),
             _ => None,
         })
         .map(|()| Taken::at(body, "/messages/0/id"))

@@ -208,6 +208,8 @@ impl Provider for Credentials {
         NotTaken::read(status, code, |code| match code {
             // "Throttled".
             "1000" => Some(Reason::Throttled),
+            // "Sent Outside Allowed Window".
+            "1340" => Some(Reason::WindowClosed),
             // "Internal error"; "Communication Failed - Message was not submitted".
             "1030" | "1100" => Some(Reason::Unavailable),
             // "Partner account barred", "Partner quota exceeded" (no credit), "Account not enabled for REST", "Illegal
