@@ -101,6 +101,8 @@ kinds! {
     SendMisconfigured: "SEND_MISCONFIGURED", SERVICE_UNAVAILABLE, Owner;
     /// The customer has opted out.
     OptedOut: "OPTED_OUT", SERVICE_UNAVAILABLE, Provider;
+    /// WhatsApp's 24 hours since the customer's last message are over.
+    WindowClosed: "WINDOW_CLOSED", SERVICE_UNAVAILABLE, Provider;
     /// The table or a queue refuses what it was given, for good.
     StoreRejected: "STORE_REJECTED", BAD_REQUEST, Bridge;
     /// A new chat waits for its start: see `CHAT_STARTS_PER_SECOND`.

@@ -14,7 +14,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The version of the item's shape.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// No webhook names a customer by more ids.
 const IDS: usize = 6;
@@ -141,7 +141,7 @@ impl Inbound {
 
 /// Of a nonce, which a provider uses once, whichever account the message is for. A repeat of the message may carry it again;
 /// another message that does is a forgery.
-fn once(provider: ProviderId, nonce: &str) -> String {
+pub(crate) fn once(provider: ProviderId, nonce: &str) -> String {
     hash(&[provider.as_str(), nonce])
 }
 

@@ -13,6 +13,7 @@ pub mod error;
 pub(crate) mod fields;
 pub mod gateway;
 pub mod inbound;
+pub mod inbound_status;
 pub(crate) mod json;
 pub mod mend;
 pub(crate) mod notes;
@@ -26,6 +27,7 @@ pub mod settings;
 pub mod sms;
 pub mod store;
 pub mod telemetry;
+pub mod tell;
 #[cfg(test)]
 mod testing;
 pub mod url;

@@ -275,6 +275,10 @@ fn check_event(event: &Event) {
         Event::Message(message) => check_debug(event, &Event::from(another(message))),
         Event::Challenge(text) => check_debug(event, &Event::Challenge("x".repeat(text.len()))),
         Event::SubscriptionConfirmation { topic_arn, .. } => assert_eq!(topic_arn, TOPIC),
+        Event::Status(status) => {
+            assert!(!status.message_id.trim().is_empty());
+            assert!(!format!("{event:?}").contains(&status.message_id) || status.message_id.len() < 8);
+        }
         Event::Ignored { .. } => {}
     }
 }

@@ -25,6 +25,7 @@ mod replies;
 mod reply_faults;
 mod senders;
 mod settings_source;
+mod statuses;
 mod webhook_vectors;
 mod webhooks;
 mod widget_clients;

@@ -201,6 +201,17 @@ async fn statuses_are_accepted_and_never_a_chat() {
     let mut status = sms("SM1", "");
     status.push(("MessageStatus", "delivered"));
     assert_accepted(&invoke(&function, &twilio("/sms/twilio", TOKEN, &status).http_api()).await, "a status");
+    let [item] = queue.items().try_into().expect("one item");
+    let body: Value = serde_json::from_str(item["MessageBody"].as_str().unwrap()).unwrap();
+    let expected = json!({ "message_id": "SM1", "state": "delivered", "accounts": ["us"] });
+    assert_eq!(body, json!({ "v": 1, "provider": "twilio", "status": expected }));
+    let ids = [&item["MessageGroupId"], &item["MessageDeduplicationId"]];
+    assert!(ids.iter().all(|id| id.as_str().is_some_and(|id| id.len() == 64)), "{ids:?}");
+    // That a text is on its way changes nothing.
+    queue.forget();
+    let mut sent = sms("SM1", "");
+    sent.push(("MessageStatus", "sent"));
+    assert_accepted(&invoke(&function, &twilio("/sms/twilio", TOKEN, &sent).http_api()).await, "on its way");
     assert_eq!(queue.calls().len(), 0);
 }
 

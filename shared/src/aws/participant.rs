@@ -18,6 +18,7 @@ use crate::{
     },
     chat::{Content, TEXT_PLAIN, TYPING},
     deadline::Deadline,
+    digest::hash,
     error::{Error, Kind, Result},
     retry::{self, Tries},
     secret::Secret,
@@ -221,6 +222,32 @@ impl Participants {
             Err(error) if error.kind() == Kind::ChatEnded => Ok(Said::No),
             Err(error) => Err(error),
         }
+    }
+
+    /// `SendEvent`: what became of an agent's message. Tried once by the connection that is there: a receipt is not worth
+    /// more, and shares its quota with messages.
+    pub async fn send_receipt(
+        &self,
+        connection: &Connection,
+        content_type: &str,
+        message_id: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        retry::up_to(Tries::ONE, deadline, async || {
+            let call = Timed::new(report);
+            let request = self
+                .client
+                .send_event()
+                .connection_token(connection.token.expose())
+                .content_type(content_type)
+                .content(serde_json::json!({ "messageId": message_id }).to_string())
+                .client_token(hash(&["receipt", content_type, message_id]));
+            let outcome = Box::pin(request.send()).await;
+            drop(call);
+            outcome.map(drop).map_err(|error| refused("SendEvent", &error))
+        })
+        .await
     }
 
     /// `SendMessage`. The same `client_token` is said once, however often it is sent.

@@ -13,6 +13,7 @@ mod choice;
 mod concat;
 mod contact;
 mod event;
+mod status;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,6 +26,7 @@ use choice::Saying;
 use concat::PARTS_WAIT;
 pub use concat::{Collected, Flush};
 use contact::{agent_text, attributes, content_types, cut, display_name};
+pub use status::Applied;
 use tokio::time::Instant;
 
 use crate::{
@@ -34,7 +36,7 @@ use crate::{
         session::{Conversation, Opening},
     },
     chat::{Chat, Content, Persistent, TEXT_PLAIN},
-    config::{ConnectRoute, Delivery},
+    config::{ConnectRoute, Delivery, Receipts},
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
@@ -96,6 +98,11 @@ impl Conversations {
         self
     }
 
+    /// What the agent is told of what became of replies.
+    pub fn receipts(&self) -> Receipts {
+        self.config.receipts
+    }
+
     /// What is remembered.
     pub fn store(&self) -> &Store {
         &self.store
@@ -125,7 +132,7 @@ impl Conversations {
         report: &mut Report,
     ) -> Result<()> {
         if let Some(once) = &inbound.once
-            && !self.store.first_use(inbound, once, deadline).await?
+            && !self.store.first_use(&inbound.deduplication_id(), once, deadline).await?
         {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }

@@ -23,14 +23,14 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-pub use give_up::Told;
 use serde_json::Value;
 
+pub use crate::tell::Told;
 use crate::{
     aws::{participant::Participants, settings::SettingsSource},
     choices::Prompt,
     config,
-    deadline::Deadline,
+    deadline::{Deadline, now},
     digest::hash,
     error::{Error, Kind, Result},
     queue::{
@@ -44,12 +44,14 @@ use crate::{
     },
     sender::{Sender, Sent},
     settings::Account,
-    sms::send::{Outbound, misconfigured},
+    sms::send::{Outbound, Taken, misconfigured},
     store::{
         conversations::{Addressee, Store},
         replies::{Begun, NextPart, Part, Progress, ReplyId, ReplyLease},
+        statuses::{TakenPart, WORDS_CHARS},
     },
     telemetry::Report,
+    url::BaseUrl,
 };
 
 /// When a reply comes back for whose first part there is no time.
@@ -66,6 +68,8 @@ pub struct Replies {
     store: Store,
     participants: Participants,
     settings: SettingsSource,
+    /// None: no provider is asked for statuses.
+    public_base_url: Option<BaseUrl>,
     sender: Sender,
     patience: Patience,
     gates: Mutex<Gates>,
@@ -84,6 +88,8 @@ pub struct Undelivered {
     part: Part,
     /// The words from there on. None: it is nothing that has words.
     words: Option<String>,
+    /// The part before, if nothing has recorded it yet.
+    taken: Option<TakenPart>,
     /// Whose chat it is.
     group_id: Option<String>,
 }
@@ -97,6 +103,8 @@ struct Reply<'a> {
     text: Option<&'a str>,
     /// What there is to choose, if it is an interactive message.
     prompt: Option<Prompt>,
+    /// A bot or the flow said it.
+    is_automatic: bool,
     addressee: Addressee,
     /// Who wrote its record.
     by: Option<String>,
@@ -111,9 +119,31 @@ impl Reply<'_> {
             by: by.map(str::to_owned),
             part,
             words: self.text.map(|text| rest(text, part).to_owned()),
+            taken: None,
             group_id: Some(self.addressee.group_id.clone()),
         };
         Failed { left, ..error.into() }
+    }
+
+    /// A part as the provider took it.
+    fn taken(&self, part: Part, body: &str, account: &Account, taken: Taken) -> TakenPart {
+        let ours = account.provider().facts().statuses_name_our_key.then(|| key(self.id, part.number));
+        let mut messages: Vec<_> = taken.message_ids.into_iter().map(|id| vec![id]).collect();
+        if let Some(ours) = ours {
+            match messages.first_mut() {
+                Some(ids) => ids.push(ours),
+                None => messages.push(vec![ours]),
+            }
+        }
+        TakenPart {
+            provider: account.provider(),
+            account: account.name.clone(),
+            channel: self.addressee.channel,
+            number: part.number,
+            messages,
+            words: body.chars().take(WORDS_CHARS).collect(),
+            is_automatic: self.is_automatic,
+        }
     }
 
     /// It ends before it was begun, this time.
@@ -130,6 +160,7 @@ impl Replies {
             store: Store::new(sdk, config.conversations_table.as_deref()),
             participants: Participants::new(sdk).with_one_try(),
             settings: SettingsSource::new(config.settings, sdk),
+            public_base_url: config.public_base_url,
             sender: Sender::new(sdk),
             patience: config.patience,
             gates: Mutex::default(),
@@ -187,7 +218,8 @@ impl Replies {
         let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let reply = Reply { id: name(item), text, prompt: item.prompt(), addressee, by: known.by, part };
+        let is_automatic = item.is_automatic;
+        let reply = Reply { id: name(item), text, prompt: item.prompt(), is_automatic, addressee, by: known.by, part };
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
@@ -229,10 +261,16 @@ impl Replies {
             Entry::Shut(wait) => return Err(reply.not_begun(shut(wait))),
         };
         let group_id = &reply.addressee.group_id;
-        let begun = self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, reply.part, deadline).await?;
+        let channel = reply.addressee.channel;
+        let begun =
+            self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, channel, reply.part, deadline).await?;
         match begun {
             Begun::Yes(lease) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
             Begun::OptedOut => Err(reply.not_begun(opted_out())),
+            Begun::WindowClosed => {
+                let error = Error::new(Kind::WindowClosed, "WhatsApp's 24 hours are over");
+                Err(reply.not_begun(error.caused_by("the customer's last message is more than a day old")))
+            }
             Begun::Changed => Ok(Done::NotYet(LEASED)),
         }
     }
@@ -253,6 +291,7 @@ impl Replies {
         let owner = lease.owner().to_owned();
         let mut part = reply.part;
         let shown = Shown::of(reply, account);
+        let mut last = None;
         while let Some((body, after)) = shown.next(rest(text, part), limit) {
             if deadline.remaining() < self.sender.shortest(account) + RECORD {
                 self.store.postpone_reply(lease, part, deadline).await?;
@@ -267,31 +306,39 @@ impl Replies {
             let choices = shown.choices(after.is_empty());
             let sent = self.send_part(reply, body, choices, part, account, is_probe, deadline, report).await;
             is_probe = false;
-            if let Err(error) = sent {
-                self.learn(&error, account, &reply.addressee.group_id, &key(reply.id, part.number), deadline).await?;
-                // These outcomes are final: the part is not tried again.
-                match error.kind() {
-                    Kind::OutcomeUnknown => self.perhaps_shown(reply, &shown, deadline).await,
-                    Kind::SendRefused | Kind::OptedOut => (),
-                    _ => self.store.postpone_reply(lease, part, deadline).await?,
+            let taken = match sent {
+                Ok(taken) => reply.taken(part, body, account, taken),
+                Err(error) => {
+                    self.remember(reply, &error, account, deadline).await?;
+                    // These outcomes are final: the part is not tried again.
+                    match error.kind() {
+                        Kind::OutcomeUnknown => self.perhaps_shown(reply, &shown, deadline).await,
+                        Kind::SendRefused | Kind::OptedOut | Kind::WindowClosed => (),
+                        _ => self.store.postpone_reply(lease, part, deadline).await?,
+                    }
+                    return Err(reply.ended(error, part, Some(&owner)));
                 }
-                return Err(reply.ended(error, part, Some(&owner)));
-            }
+            };
             report.count("TextSent", 1);
             part = Part { number: part.number + 1, at: text.len() - after.len() };
             if after.is_empty() {
+                last = Some(taken);
                 break;
             }
-            match self.store.next_part(&lease, part, deadline).await? {
+            match self.store.next_part(&lease, part, &taken, deadline).await? {
                 NextPart::Yes => (),
-                NextPart::OptedOut => return Err(reply.ended(opted_out(), part, Some(&owner))),
+                NextPart::OptedOut => {
+                    let mut ended = reply.ended(opted_out(), part, Some(&owner));
+                    ended.left.taken = Some(taken);
+                    return Err(ended);
+                }
                 NextPart::Changed => {
                     report.note("the lease was taken away");
                     return Ok(Done::NotYet(LEASED));
                 }
             }
         }
-        self.store.reply_sent(lease, part, shown.menu(), deadline).await?;
+        self.store.reply_sent(lease, part, shown.menu(), last.as_ref(), deadline).await?;
         report.count("ReplyDelivered", 1);
         Ok(Done::Yes)
     }
@@ -316,9 +363,10 @@ impl Replies {
         is_probe: bool,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Taken> {
         let key = key(reply.id, part.number);
         let addressee = &reply.addressee;
+        let status_url = self.status_url(account);
         let outbound = Outbound {
             channel: addressee.channel,
             from: &addressee.business,
@@ -328,12 +376,35 @@ impl Replies {
             choices,
             contact_id: reply.id.contact_id,
             key: &key,
+            status_url: status_url.as_deref(),
         };
         let time = deadline.remaining().saturating_sub(RECORD);
         let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
         let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
         self.gates().leave(&account.name, answer, (self.clock)());
-        outcome.map(drop)
+        outcome
+    }
+
+    /// What a refusal says of the customer holds for the next replies, too.
+    async fn remember(&self, reply: &Reply<'_>, error: &Error, account: &Account, deadline: Deadline) -> Result<()> {
+        let group_id = &reply.addressee.group_id;
+        let facts = account.provider().facts();
+        match error.kind() {
+            Kind::OptedOut if facts.opts_out_by_answer => {
+                self.learn(error, account, group_id, &key(reply.id, 0), deadline).await
+            }
+            Kind::OptedOut if facts.opt_outs_are_wishes => {
+                self.store.opt_out_since(std::slice::from_ref(group_id), now(), &key(reply.id, 0), deadline).await
+            }
+            Kind::WindowClosed => self.store.close_window(group_id, deadline).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the provider shall report to: the account's own route, so that its secret alone verifies it.
+    fn status_url(&self, account: &Account) -> Option<String> {
+        let base = self.public_base_url.as_ref()?.as_written();
+        Some(format!("{base}/sms/{}/{}", account.provider(), account.name))
     }
 
     fn enter(&self, account: &Account) -> Entry {

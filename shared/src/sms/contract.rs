@@ -25,7 +25,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Verifies that one of the account's secrets signed the webhook.
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection>;
 
-    /// Reads a verified webhook: messages, opt-outs, handshakes. What is authentic but says nothing to an agent is
+    /// Reads a verified webhook: messages, opt-outs, statuses of our texts, handshakes. What is authentic but says nothing to an agent is
     /// [`Event::Ignored`].
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>>;
 
@@ -84,6 +84,10 @@ pub struct Facts {
     /// The send API sends a text once, however often it gets the same [`Outbound::key`]. Elsewhere a text whose outcome is
     /// unknown is not sent again.
     pub supports_idempotency: bool,
+    /// A send that is refused because the customer has opted out tells a wish, which is recorded as one.
+    pub opt_outs_are_wishes: bool,
+    /// Statuses may name a text by [`Outbound::key`], too.
+    pub statuses_name_our_key: bool,
     /// `send_base_url` stands for the provider's host. Not where the account names the whole URL.
     pub takes_send_base_url: bool,
     /// It is told when an agent types, and when a chat ends.
@@ -106,6 +110,8 @@ impl Facts {
             max_body: 1024 * 1024,
             media_links_open: false,
             supports_idempotency: false,
+            opt_outs_are_wishes: true,
+            statuses_name_our_key: false,
             takes_send_base_url: true,
             takes_signals: false,
             opts_out_by_answer: false,
@@ -129,7 +135,9 @@ impl Answer {
     pub fn to(facts: &Facts, events: &[Event]) -> Self {
         let challenge = events.iter().find_map(|event| match event {
             Event::Challenge(text) => Some(text.clone()),
-            Event::Message(_) | Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } => None,
+            Event::Message(_) | Event::Status(_) | Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } => {
+                None
+            }
         });
         let (content_type, body) = match challenge {
             Some(text) => ("text/plain", Cow::Owned(text)),

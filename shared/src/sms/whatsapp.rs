@@ -13,6 +13,7 @@ use crate::{
         message::{Channel, FromKind, Location, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{Outbound, without_plus},
+        whatsapp_status,
     },
 };
 
@@ -89,10 +90,11 @@ fn read_change(change: &RawValue, provider: &'static str, events: &mut Vec<Resul
         Ok(value) => value,
         Err(error) => return events.push(Err(error)),
     };
-    for (part, reason) in [(value.statuses, Ignored::Status), (value.errors, Ignored::Errors)] {
-        if part.is_some_and(|list| list.get() != "[]") {
-            events.push(Ok(Event::ignored(reason)));
-        }
+    if let Some(statuses) = value.statuses {
+        whatsapp_status::read(statuses, events);
+    }
+    if value.errors.is_some_and(|list| list.get() != "[]") {
+        events.push(Ok(Event::ignored(Ignored::Errors)));
     }
     let Some(messages) = value.messages else { return };
     match read::<Vec<&RawValue>>(messages.get(), "messages") {
@@ -298,7 +300,7 @@ fn filled<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
 }
 
 /// An id or a number of a phone, which are texts, though they look like numbers and may be sent as such.
-fn id(value: Option<&Value>) -> Option<String> {
+pub(super) fn id(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
@@ -307,7 +309,7 @@ fn id(value: Option<&Value>) -> Option<String> {
 }
 
 /// Seconds, as text; some senders write milliseconds, and some a number.
-fn time(value: &Value) -> Option<Timestamp> {
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     const FIRST_MILLISECONDS: i64 = 100_000_000_000;
     let number = match value {
         Value::String(text) => text.trim().parse().ok()?,

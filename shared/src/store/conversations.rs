@@ -13,6 +13,9 @@
 //! | `parts#<hash>` | parts of a long message | 14 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
 //! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
+//! | `sent#<hash>` | which reply a provider's message belongs to: [`super::statuses`] | 4 days; WhatsApp and RCS 30 |
+//! | `window#<group id>` | when the customer wrote last by WhatsApp: `store/window.rs` | 30 days |
+//! | `status#<item id>` | how far a reply's texts are | 30 days |
 //! | `tries#<queue item id>` | how often it failed, by code: [`super::tries`] | 14 days |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
 //!
@@ -38,6 +41,7 @@ use crate::{
         identities,
         menus::{self, Menus},
         table::{Condition, Item, Table, Write},
+        window,
     },
 };
 
@@ -174,6 +178,7 @@ impl Store {
     ) -> Result<()> {
         let done = Item::default().text("state", DELIVERED).until(now() + REMEMBERED);
         let mut writes = vec![Write::put(message_key(inbound), done)];
+        writes.extend(window::opened_by(inbound));
         if let Some(conversation) = conversation {
             writes.extend(identities::put(&inbound.group_id(), conversation));
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
@@ -291,15 +296,15 @@ impl Store {
     }
 
     /// Whether this message is the first, or the same, that came with what the provider signed for one message only.
-    pub async fn first_use(&self, inbound: &Inbound, once: &str, deadline: Deadline) -> Result<bool> {
+    /// `message` is its deduplication id.
+    pub async fn first_use(&self, message: &str, once: &str, deadline: Deadline) -> Result<bool> {
         let key = format!("once#{once}");
-        let message = inbound.deduplication_id();
-        let item = Item::default().text("message", &message).until(now() + REMEMBERED);
+        let item = Item::default().text("message", message).until(now() + REMEMBERED);
         if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
             return Ok(true);
         }
         let known = self.table.read(&[key], deadline).await?.pop().flatten();
-        Ok(known.is_some_and(|item| item.get("message") == Some(&message)))
+        Ok(known.is_some_and(|item| item.get("message") == Some(message)))
     }
 
     /// Waits for the right to deliver for this customer. It ends with the deadline, whatever becomes of its holder.
@@ -366,7 +371,7 @@ fn opt_out_item(since: i64, by: &str) -> Item {
 }
 
 /// When the customer asked for it, by the provider's clock where it is known.
-fn requested_at(inbound: &Inbound) -> i64 {
+pub(super) fn requested_at(inbound: &Inbound) -> i64 {
     let received_at = inbound.message.received_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
     received_at.map_or_else(now, Timestamp::as_second)
 }

@@ -4,6 +4,8 @@ pub mod conversations;
 pub mod identities;
 pub mod menus;
 pub mod replies;
+pub mod statuses;
 mod table;
 pub mod tries;
 pub mod used_tokens;
+mod window;

@@ -12,11 +12,14 @@ use uuid::Uuid;
 use crate::{
     deadline::{Deadline, now},
     error::Result,
+    sms::message::Channel,
     store::{
         conversations::{Addressee, Store, contact_key, opt_out_key, read_addressee},
         identities,
         menus::{self, SentMenu},
+        statuses::TakenPart,
         table::{Condition, Item, Write},
+        window,
     },
 };
 
@@ -38,7 +41,7 @@ pub struct ReplyId<'a> {
 }
 
 impl ReplyId<'_> {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         format!("reply#{}", self.item_id)
     }
 }
@@ -125,6 +128,8 @@ pub enum Begun<'a> {
     Yes(ReplyLease<'a>),
     /// The customer wants no texts.
     OptedOut,
+    /// The customer wrote too long ago for WhatsApp.
+    WindowClosed,
     /// It was changed by a concurrent invocation.
     Changed,
 }
@@ -167,13 +172,14 @@ impl Store {
         Ok(ReplyRecord { addressee, progress, by })
     }
 
-    /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is not to
-    /// be had.
+    /// Takes the right to send a reply from this part on, unless the customer has opted out, or WhatsApp's 24 hours, where the
+    /// channel has them, are over: one call, or two if it is not to be had.
     pub async fn begin_reply<'a>(
         &self,
         id: ReplyId<'a>,
         by: Option<&str>,
         group_id: &str,
+        channel: Channel,
         part: Part,
         deadline: Deadline,
     ) -> Result<Begun<'a>> {
@@ -184,29 +190,43 @@ impl Store {
             owner: Uuid::new_v4().simple().to_string(),
             until: now() + left + 2,
         };
-        let writes = [
+        let mut writes = vec![
             Write::put(id.key(), lease.sending(part)).only_if(as_written(by)),
             Write::check(opt_out_key(group_id), Condition::Free),
         ];
+        writes.extend((channel == Channel::Whatsapp).then(|| window::is_open(group_id)));
         if self.table.write(&writes, deadline).await? {
             return Ok(Begun::Yes(lease));
         }
-        let mut found = self.table.read(&[id.key(), opt_out_key(group_id)], deadline).await?.into_iter();
+        let keys = [id.key(), opt_out_key(group_id), window::window_key(group_id)];
+        let mut found = self.table.read(&keys, deadline).await?.into_iter();
         // An earlier try's answer was lost.
         if found.next().flatten().is_some_and(|record| record.get("by") == Some(&lease.owner)) {
             return Ok(Begun::Yes(lease));
         }
-        Ok(if found.next().flatten().is_some() { Begun::OptedOut } else { Begun::Changed })
+        if found.next().flatten().is_some() {
+            return Ok(Begun::OptedOut);
+        }
+        let is_closed =
+            channel == Channel::Whatsapp && found.next().flatten().is_some_and(|it| window::says_closed(&it));
+        Ok(if is_closed { Begun::WindowClosed } else { Begun::Changed })
     }
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
     /// one call, or two if it may not be.
-    pub async fn next_part(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<NextPart> {
+    pub async fn next_part(
+        &self,
+        lease: &ReplyLease<'_>,
+        part: Part,
+        taken: &TakenPart,
+        deadline: Deadline,
+    ) -> Result<NextPart> {
         let opt_out = opt_out_key(&lease.group_id);
-        let writes = [
+        let mut writes = vec![
             Write::put(lease.id.key(), lease.sending(part)).only_if(as_written(Some(&lease.owner))),
             Write::check(opt_out.clone(), Condition::Free),
         ];
+        writes.extend(taken.writes(lease.id, &lease.group_id));
         if self.table.write(&writes, deadline).await? {
             return Ok(NextPart::Yes);
         }
@@ -220,11 +240,13 @@ impl Store {
         lease: ReplyLease<'_>,
         end: Part,
         menu: Option<SentMenu<'_>>,
+        taken: Option<&TakenPart>,
         deadline: Deadline,
     ) -> Result<()> {
         // Whoever takes its sender for dead must not write over this.
         let sent = progress(SENT, end, &format!("{} sent", lease.owner));
-        let more = menu.map(|menu| menus::writes(&lease.group_id, menu)).transpose()?.unwrap_or_default();
+        let mut more = menu.map(|menu| menus::writes(&lease.group_id, menu)).transpose()?.unwrap_or_default();
+        more.extend(taken.map(|taken| taken.writes(lease.id, &lease.group_id)).unwrap_or_default());
         self.record(lease.id, &sent, Some(&lease.owner), more, deadline).await.map(drop)
     }
 
@@ -239,13 +261,12 @@ impl Store {
         &self,
         id: ReplyId<'_>,
         by: Option<&str>,
-        part: Part,
-        item: &str,
-        reason: &str,
+        ending: &Ending<'_>,
         deadline: Deadline,
     ) -> Result<bool> {
-        let record = progress(GIVEN_UP, part, item).text("reason", reason);
-        self.record(id, &record, by, Vec::new(), deadline).await
+        let record = progress(GIVEN_UP, ending.part, ending.item).text("reason", ending.reason);
+        let more = ending.taken.map(|(group_id, taken)| taken.writes(id, group_id)).unwrap_or_default();
+        self.record(id, &record, by, more, deadline).await
     }
 
     /// Writes a reply's record, and more with it; `false`: it is no longer `by`'s.
@@ -295,6 +316,25 @@ impl Store {
     }
 }
 
+/// How a reply ended before its end.
+#[derive(Clone, Copy)]
+pub struct Ending<'a> {
+    /// The first part that was not taken.
+    pub part: Part,
+    /// The queue item that it is given up with.
+    pub item: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// The customer's group, and the part before, if nothing has recorded that one yet.
+    pub taken: Option<(&'a str, &'a TakenPart)>,
+}
+
+/// How many parts a reply has, if its record says that all of them were taken.
+pub(super) fn sent_parts(record: &Item) -> Option<usize> {
+    let parts = record.get_number("part").filter(|_| record.get("state") == Some(SENT))?;
+    usize::try_from(parts).ok()
+}
+
 /// What a chat is told of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -333,6 +373,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::table::Table, *};
+    use crate::sms::providers::ProviderId;
 
     const ID: ReplyId<'static> = ReplyId { contact_id: "c", item_id: "1" };
     const BEGUN: Part = Part { number: 1, at: 7 };
@@ -341,9 +382,25 @@ mod tests {
         Deadline::after(Duration::from_secs(10))
     }
 
+    fn taken() -> TakenPart {
+        TakenPart {
+            provider: ProviderId::Twilio,
+            account: "us".to_owned(),
+            channel: Channel::Sms,
+            number: 0,
+            messages: vec![vec!["SM1".to_owned()]],
+            words: "Hello".to_owned(),
+            is_automatic: false,
+        }
+    }
+
+    fn ending(part: Part, reason: &str) -> Ending<'_> {
+        Ending { part, item: "m", reason, taken: None }
+    }
+
     async fn begun(store: &Store) -> ReplyLease<'static> {
         let known = store.reply(ID, soon()).await.unwrap();
-        match store.begin_reply(ID, known.by.as_deref(), "g", known.part(), soon()).await.unwrap() {
+        match store.begin_reply(ID, known.by.as_deref(), "g", Channel::Sms, known.part(), soon()).await.unwrap() {
             Begun::Yes(lease) => lease,
             _ => panic!("it may not begin"),
         }
@@ -354,9 +411,9 @@ mod tests {
         let store = Store { table: Table::memory() };
         let lease = begun(&store).await;
         let owner = lease.owner().to_owned();
-        store.reply_sent(lease, BEGUN, None, soon()).await.unwrap();
-        let given_up = store.give_reply_up(ID, Some(&owner), Part::default(), "m", "may_have_been_delivered", soon());
-        assert!(!given_up.await.unwrap());
+        store.reply_sent(lease, BEGUN, None, Some(&taken()), soon()).await.unwrap();
+        let end = ending(Part::default(), "may_have_been_delivered");
+        assert!(!store.give_reply_up(ID, Some(&owner), &end, soon()).await.unwrap());
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sent);
     }
 
@@ -367,7 +424,8 @@ mod tests {
         let lease = begun(&store).await;
         let copy = store.reply(ID, soon()).await.unwrap();
         assert!(matches!(copy.progress, Progress::Busy(_)));
-        let late = store.begin_reply(ID, before.by.as_deref(), "g", Part::default(), soon()).await.unwrap();
+        let late =
+            store.begin_reply(ID, before.by.as_deref(), "g", Channel::Sms, Part::default(), soon()).await.unwrap();
         assert!(matches!(late, Begun::Changed));
         store.postpone_reply(lease, BEGUN, soon()).await.unwrap();
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Waiting(BEGUN));
@@ -378,11 +436,11 @@ mod tests {
         let store = Store { table: Table::memory() };
         let mut lease = begun(&store).await;
         lease.until = now();
-        assert_eq!(store.next_part(&lease, BEGUN, soon()).await.unwrap(), NextPart::Yes);
+        assert_eq!(store.next_part(&lease, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Yes);
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sending(BEGUN));
         let next = begun(&store).await;
-        assert_eq!(store.next_part(&lease, BEGUN, soon()).await.unwrap(), NextPart::Changed);
-        assert_eq!(store.next_part(&next, BEGUN, soon()).await.unwrap(), NextPart::Yes);
+        assert_eq!(store.next_part(&lease, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Changed);
+        assert_eq!(store.next_part(&next, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Yes);
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -418,11 +476,11 @@ mod tests {
                     let Some((lease, outcome)) = held.take_if(|_| finishes) else { continue };
                     match outcome {
                         Outcome::Throttled => store.postpone_reply(lease, BEGUN, soon()).await.unwrap(),
-                        Outcome::Sent => store.reply_sent(lease, BEGUN, None, soon()).await.unwrap(),
+                        Outcome::Sent => store.reply_sent(lease, BEGUN, None, Some(&taken()), soon()).await.unwrap(),
                         Outcome::GivenUp => {
                             let by = lease.owner().to_owned();
-                            let given_up = store.give_reply_up(ID, Some(&by), BEGUN, "m", "send_refused", soon());
-                            assert!(given_up.await.unwrap());
+                            let end = ending(BEGUN, "send_refused");
+                            assert!(store.give_reply_up(ID, Some(&by), &end, soon()).await.unwrap());
                         }
                     }
                     ends += usize::from(!matches!(outcome, Outcome::Throttled));

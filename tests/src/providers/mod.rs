@@ -119,6 +119,38 @@ pub trait ProviderUnderTest: Sync {
         false
     }
 
+    // ---- Statuses ---------------------------------------------------------------------------------------------------
+
+    /// The id of the text in the answer of [`Self::taken`].
+    fn message_id(&self) -> &'static str;
+
+    /// The answer to a text that is taken and gets this id.
+    fn taken_as(&self, id: &str) -> Reply {
+        self.taken().with(self.message_id(), id)
+    }
+
+    /// The body of the provider's report on the text of this id, as [`local::sign`] posts it.
+    fn report(&self, id: &str, report: Report<'_>) -> String;
+
+    /// A code of each class of failure that the provider tells, and what the agent reads of it.
+    fn failures(&self) -> &'static [(&'static str, &'static str)];
+
+    /// The code which says that the customer has opted out.
+    fn opt_out_code(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// It reports that a customer has read a text.
+    fn reports_reads(&self) -> bool {
+        false
+    }
+
+    /// What asks for reports to a URL: places in the request's body (RFC 6901), and what stands there. Empty where the
+    /// account is set up for that.
+    fn asks(&self, _url: &str) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+
     // ---- Webhooks ---------------------------------------------------------------------------------------------------
 
     /// The headers that verify a webhook, or change how it is read.
@@ -191,6 +223,19 @@ impl fmt::Debug for dyn ProviderUnderTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
     }
+}
+
+/// What a provider reports of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report<'a> {
+    /// It is on its way.
+    Sent,
+    /// The phone has it.
+    Delivered,
+    /// The customer has read it. Only where [`ProviderUnderTest::reports_reads`].
+    Read,
+    /// It failed, with this code.
+    Failed(&'a str),
 }
 
 /// Whose texts a story is about.

@@ -50,6 +50,7 @@
 //! How texts are sent: `sender/aws.rs`.
 
 mod rcs;
+mod statuses;
 
 use std::collections::BTreeMap;
 
@@ -101,6 +102,8 @@ pub(super) const FACTS: Facts =
 pub struct Credentials {
     /// Never none.
     pub topic_arns: Vec<String>,
+    /// Sends SMS with it: its event destination is one of the topics, and reports what becomes of them.
+    pub configuration_set: Option<String>,
 }
 
 impl Credentials {
@@ -110,7 +113,7 @@ impl Credentials {
         if topic_arns.is_empty() || topic_arns.iter().any(|arn| Topic::read(arn).is_none()) {
             fields.problem("topic_arns", "must be a list of at least one topic's ARN");
         }
-        Self { topic_arns }
+        Self { topic_arns, configuration_set: fields.text("configuration_set") }
     }
 
     /// Where the numbers are, if the topics agree: a number's messages go to a topic of its own region.
@@ -189,6 +192,7 @@ impl Provider for Credentials {
                 from: outbound.from_id.unwrap_or(outbound.from).to_owned(),
                 to: outbound.to.to_owned(),
                 text: outbound.text.to_owned(),
+                configuration_set: self.configuration_set.clone(),
             }));
         }
         let phone_number_id = outbound.from_id.ok_or_else(|| misconfigured("the number's id at AWS is not known"))?;
@@ -364,6 +368,9 @@ fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
             }
         }
         return Ok(events);
+    }
+    if let Some(kind) = statuses::kind(&object) {
+        return Ok(vec![statuses::read(&object, kind)]);
     }
     if rcs::is_agent(&object) {
         return rcs::read(&object, envelope).map(|event| vec![event]);

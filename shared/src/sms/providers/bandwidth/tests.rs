@@ -410,5 +410,5 @@ fn answers_are_understood() {
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
     let taken = credentials.read_answer(http::StatusCode::ACCEPTED, br#"{"id":"1589"}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("1589"));
+    assert_eq!(taken.message_ids, ["1589"]);
 }

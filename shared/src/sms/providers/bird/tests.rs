@@ -548,5 +548,5 @@ fn answers_are_understood() {
     );
     let account = &accounts(json!([sender()]))[0];
     let taken = account.credentials.read_answer(http::StatusCode::ACCEPTED, br#"{"id":"9f5c8a3e"}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("9f5c8a3e"));
+    assert_eq!(taken.message_ids, ["9f5c8a3e"]);
 }

@@ -38,6 +38,8 @@
 //! The id is ours, and a second message of the same id is `REJECTED_DUPLICATE_MESSAGE_ID`: then Infobip has the first. For
 //! how long it knows an id is not documented, so that is not relied on.
 
+mod statuses;
+
 use http::{StatusCode, header::AUTHORIZATION};
 use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
@@ -119,7 +121,7 @@ impl Provider for Credentials {
             }
         }
         match failure {
-            Some(error) if events.iter().all(|event| event.message().is_none()) => Err(error),
+            Some(error) if events.iter().all(|event| matches!(event, Event::Ignored { .. })) => Err(error),
             _ => Ok(events),
         }
     }
@@ -131,11 +133,15 @@ impl Provider for Credentials {
     /// The request that sends a text. A reply to an MMS is an SMS: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
-        let body = json!({ "messages": [{
+        let mut message = json!({
             "sender": without_plus(outbound.from),
             "destinations": [{ "to": without_plus(outbound.to), "messageId": outbound.key }],
             "content": { "text": outbound.text },
-        }] });
+        });
+        if let Some(url) = outbound.status_url {
+            message["webhooks"] = json!({ "delivery": { "url": url } });
+        }
+        let body = json!({ "messages": [message] });
         HttpRequest::json(self.base_url.as_deref().unwrap_or(HOST), "/sms/3/messages", &body)
             .header(AUTHORIZATION, &format!("App {}", key.expose()))
             .map(ApiCall::Http)
@@ -152,10 +158,10 @@ impl Provider for Credentials {
         let taken = Taken::at(body, "/messages/0/messageId");
         let Some(group) = code_at(body, "/messages/0/status/groupName") else {
             // A refusal comes with a 200 too, so what can't be read may be either.
-            return if taken.message_id.is_some() {
-                Ok(taken)
-            } else {
+            return if taken.message_ids.is_empty() {
                 Err(NotTaken { reason: Reason::Unknown, code: None })
+            } else {
+                Ok(taken)
             };
         };
         if !matches!(group.as_str(), "UNDELIVERABLE" | "EXPIRED" | "REJECTED") {
@@ -207,14 +213,24 @@ struct Item {
     #[serde(default)]
     status: Value,
     #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    done_at: Value,
+    #[serde(default)]
+    seen_at: Value,
+    #[serde(default)]
     integration_type: Value,
 }
 
 fn read(item: &RawValue) -> Result<Event> {
     let item: Item =
         serde_json::from_str(item.get()).map_err(|_| Error::invalid("results", "has an item of another form"))?;
+    let id = || item.message_id.as_deref().and_then(word);
     if item.status.is_object() {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(id().as_deref(), &item.status, &item.error, &item.done_at));
+    }
+    if let Some(seen_at) = item.seen_at.as_str() {
+        return Ok(statuses::seen(id().as_deref(), seen_at));
     }
     // WhatsApp, Viber and others have `message` as an object.
     if item.message.is_object() || !matches!(item.integration_type.as_str(), None | Some("SMS" | "MMS")) {

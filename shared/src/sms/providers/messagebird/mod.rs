@@ -33,6 +33,8 @@
 //! {"body":"Hello","datacoding":"auto","originator":"31612345678","recipients":["31687654321"],"reference":"3b5f…"}
 //! ```
 
+mod statuses;
+
 use http::{StatusCode, header::AUTHORIZATION};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
@@ -44,7 +46,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        event::{Event, Ignored},
+        event::Event,
         form::Form,
         jwt::{Algorithm, Token},
         message::{Channel, Media, Message, plus, utc},
@@ -146,11 +148,14 @@ impl Provider for Credentials {
     /// The request that sends a text. A reply to an MMS is an SMS: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         let key = self.access_key.as_ref().ok_or_else(|| misconfigured("access_key is missing"))?;
-        let body = json!({
+        let mut body = json!({
             "originator": without_plus(outbound.from), "recipients": [without_plus(outbound.to)],
             "body": outbound.text, "datacoding": "auto",
             "reference": outbound.key.get(..REFERENCE_LENGTH).unwrap_or(outbound.key),
         });
+        if let Some(url) = outbound.status_url {
+            body["reportUrl"] = json!(url);
+        }
         HttpRequest::json("https://rest.messagebird.com", "/messages", &body)
             .header(AUTHORIZATION, &format!("AccessKey {}", key.expose()))
             .map(ApiCall::Http)
@@ -187,7 +192,7 @@ struct Claims {
 fn read(form: &Form<'_>, media: Vec<Media>) -> Result<Event> {
     let Some(from) = form.filled("originator") else {
         return if form.filled("status").is_some() {
-            Ok(Event::ignored(Ignored::Status))
+            Ok(statuses::read(form))
         } else {
             Err(Error::invalid("originator", "is missing"))
         };

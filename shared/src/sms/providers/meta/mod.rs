@@ -45,9 +45,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     choices::Prompt,
-    error::Result,
+    error::{Error, Result},
     fields::Fields,
-    mend,
+    json, mend,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
@@ -70,7 +70,12 @@ const API_VERSION: &str = "v25.0";
 const CHALLENGE_LENGTH: usize = 128;
 
 /// Meta sends up to 3 MB.
-pub(super) const FACTS: Facts = Facts { max_body: 4 * 1024 * 1024, ..Facts::new("meta") };
+pub(super) const FACTS: Facts = Facts {
+    max_body: 4 * 1024 * 1024,
+    // Code 131050 is about marketing only.
+    opt_outs_are_wishes: false,
+    ..Facts::new("meta")
+};
 
 /// What a Meta app has.
 #[derive(Clone, Debug)]
@@ -132,6 +137,9 @@ impl Provider for Credentials {
             return Ok(vec![Event::Challenge(Handshake::read(webhook)?.challenge.into_owned())]);
         }
         let text = mend::json(&webhook.body);
+        if !json::is_bounded(text.as_bytes()) {
+            return Err(Error::invalid("body", "is nested too deep, has too long lists, or too many values"));
+        }
         let body: Body<'_> = whatsapp::read(&text, "body")?;
         if body.object != OBJECT {
             return Ok(vec![Event::ignored(Ignored::Channel)]);
@@ -196,7 +204,8 @@ impl Provider for Credentials {
             }
             // "API Permission": 200 to 299.
             code if code.len() == 3 && code.starts_with('2') => Some(Reason::Misconfigured),
-            // 131047, for one: "Re-engagement message", more than 24 hours after the customer's last.
+            // "Re-engagement message": more than 24 hours after the customer's last.
+            "131047" => Some(Reason::WindowClosed),
             _ => None,
         })
         .map(|()| Taken::at(body, "/messages/0/id"))

@@ -359,7 +359,7 @@ fn what_is_no_message_is_ignored() {
         ("no list of messages", without(json!({"messages": null})), Ignored::Empty),
         (
             "a status",
-            without(json!({"messages": null, "statuses": [{"id": "wamid.9", "status": "read"}]})),
+            without(json!({"messages": null, "statuses": [{"id": "wamid.9", "status": "played"}]})),
             Ignored::Status,
         ),
         ("an error", without(json!({"errors": [{"code": 131_051}]})), Ignored::Errors),

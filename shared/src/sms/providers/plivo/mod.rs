@@ -37,6 +37,8 @@
 //! {"dst":"14795961111","src":"14759440448","text":"Hello","type":"sms"}
 //! ```
 
+mod statuses;
+
 use std::collections::BTreeMap;
 
 use aws_lc_rs::hmac;
@@ -50,7 +52,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        event::{Event, Ignored},
+        event::Event,
         form::Form,
         lines,
         message::{Channel, Location, Media, Message, plus},
@@ -187,10 +189,13 @@ impl Provider for Credentials {
         if let (Event::Message(message), Some(json)) = (&mut event, &json) {
             TEXTS.iter().filter_map(|name| json.get(name)).for_each(|text| message.describe_unread(text));
         }
-        if let Event::Message(message) = &mut event
-            && (self.signature_version == SignatureVersion::V2 || self.verify_v3(webhook).is_err())
-        {
-            message.signed_once = webhook.header(V2_NONCE).ok().map(str::to_owned);
+        if self.signature_version == SignatureVersion::V2 || self.verify_v3(webhook).is_err() {
+            let nonce = webhook.header(V2_NONCE).ok().map(str::to_owned);
+            match &mut event {
+                Event::Message(message) => message.signed_once = nonce,
+                Event::Status(status) => status.signed_once = nonce,
+                Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } | Event::Challenge(_) => {}
+            }
         }
         Ok(vec![event])
     }
@@ -208,9 +213,13 @@ impl Provider for Credentials {
             return Err(misconfigured("auth_id can't stand in a URL"));
         }
         let kind = if outbound.channel == Channel::Whatsapp { "whatsapp" } else { "sms" };
-        let body = json!({
+        let mut body = json!({
             "src": without_plus(outbound.from), "dst": without_plus(outbound.to), "text": outbound.text, "type": kind,
         });
+        if let Some(url) = outbound.status_url {
+            body["url"] = json!(url);
+            body["method"] = json!("POST");
+        }
         HttpRequest::json("https://api.plivo.com", format!("/v1/Account/{id}/Message/"), &body)
             .basic(id, token)
             .map(ApiCall::Http)
@@ -257,7 +266,7 @@ fn read(form: &Form<'_>) -> Result<Event> {
     let text = TEXTS.into_iter().find_map(|name| form.filled(name));
     let is_report = form.filled("Status").is_some_and(|status| !status.eq_ignore_ascii_case("received"));
     if is_report && text.is_none() {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(form));
     }
     let media = media(form);
     let channel = match kind.as_str() {

@@ -12,7 +12,6 @@ use crate::{
     inbound::Inbound,
     settings::{Account, Settings},
     sms::{
-        event::{Event, Ignored},
         message::{Channel, FromKind, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
@@ -20,7 +19,7 @@ use crate::{
     },
     testing::{
         TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
-        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -289,12 +288,23 @@ fn whatsapps_parameters_are_read() {
 }
 
 #[test]
-fn reports_are_ignored() {
+fn reports_are_read() {
     for status in ["queued", "sent", "failed", "delivered", "undelivered", "read"] {
         let report = with(&[("Text", "-"), ("Status", status), ("ParentMessageUUID", "1"), ("ErrorCode", "200")]);
         let events = receive(&post_v3(&report), &candidates("any")).unwrap();
-        assert_eq!(events, [Event::ignored(Ignored::Status)], "{status}");
+        let expected = match status {
+            "queued" | "sent" => "1 sent - -",
+            "delivered" => "1 delivered - -",
+            "read" => "1 read - -",
+            _ => "1 failed 200 UNSUBSCRIBED opt-out",
+        };
+        assert_eq!(reported(&events), [expected], "{status}");
     }
+    let part = |info| {
+        let report = with(&[("Text", "-"), ("Status", "delivered"), ("ParentMessageUUID", "1"), ("PartInfo", info)]);
+        reported(&receive(&post_v3(&report), &candidates("any")).unwrap()).remove(0)
+    };
+    assert_eq!([part("1 of 2"), part("2 of 2")], ["1 sent - -", "1 delivered - -"]);
     assert_eq!(parsed(&[("Status", "received")]).text, "Hello agent");
 }
 
@@ -449,5 +459,5 @@ fn answers_are_understood() {
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
     let taken = credentials.read_answer(http::StatusCode::ACCEPTED, br#"{"message_uuid":["db3ce55a"]}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("db3ce55a"));
+    assert_eq!(taken.message_ids, ["db3ce55a"]);
 }

@@ -33,6 +33,8 @@
 //! {"body":"Hello","client_reference":"3b5f…","from":"12025550134","to":["16051234567"],"type":"mt_text"}
 //! ```
 
+mod statuses;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
@@ -170,10 +172,14 @@ impl Provider for Credentials {
         if !plan.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
             return Err(misconfigured("service_plan_id can't stand in a URL"));
         }
-        let body = json!({
+        let mut body = json!({
             "type": "mt_text", "from": without_plus(outbound.from), "to": [without_plus(outbound.to)],
             "body": outbound.text, "client_reference": outbound.key,
         });
+        if let Some(url) = outbound.status_url {
+            body["delivery_report"] = json!("per_recipient");
+            body["callback_url"] = json!(url);
+        }
         HttpRequest::json(self.region.host(), format!("/xms/v1/{plan}/batches"), &body)
             .bearer(token.expose())
             .map(ApiCall::Http)
@@ -201,7 +207,7 @@ fn read(body: &Value) -> Result<Event> {
     let missing = |field: &'static str| Error::invalid(field, "is missing");
     let kind = filled(body, "type").ok_or_else(|| missing("type"))?;
     if kind.contains("delivery_report") {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(body));
     }
     if !kind.starts_with("mo_") {
         return Ok(Event::ignored(Ignored::OtherEvent));

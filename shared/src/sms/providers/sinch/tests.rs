@@ -18,7 +18,7 @@ use crate::{
     },
     testing::{
         NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
-        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -201,8 +201,12 @@ fn what_is_no_message_is_ignored() {
     for kind in
         ["delivery_report_sms", "delivery_report_mms", "recipient_delivery_report_sms", "recipient_delivery_report_mms"]
     {
-        let report = json!({"type": kind, "batch_id": "1", "status": "Delivered"}).to_string();
-        assert_eq!(ignored(&report), Event::ignored(Ignored::Status), "{kind}");
+        let one = json!({"type": kind, "batch_id": "1", "status": "Delivered"}).to_string();
+        let all = json!({"type": kind, "batch_id": "1", "statuses": [{"code": 402, "status": "FAILED"}]}).to_string();
+        let expected = ["1 delivered - -".to_owned(), "1 failed 402 NOT_IN_SERVICE".to_owned()];
+        assert_eq!(reported(&[ignored(&one), ignored(&all)]), expected, "{kind}");
+        let new = json!({"type": kind, "batch_id": "1", "status": "Waved"}).to_string();
+        assert_eq!(ignored(&new), Event::ignored(Ignored::Status), "{kind}");
     }
     assert_eq!(ignored(r#"{"type":"mt_text"}"#), Event::ignored(Ignored::OtherEvent));
     // A kind of inbound message that is not documented yet reaches the agent.

@@ -48,7 +48,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        cxml,
+        cxml, cxml_status,
         event::{Event, Ignored},
         form::{self, Form},
         message::{Channel, Message},
@@ -248,7 +248,7 @@ fn read(form: &Form<'_>) -> Result<Event> {
         return Err(Error::invalid("MessageSid", "is not a message id"));
     }
     if cxml::is_status(form) {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(cxml_status::read(form, message_id));
     }
     match form.get("MessageType") {
         Some("reaction") => return Ok(Event::ignored(Ignored::Reaction)),

@@ -53,6 +53,7 @@
 //! (Basic authentication would want the `api_secret`, which these settings don't have.)
 
 mod content;
+mod statuses;
 
 use std::{fmt, sync::Arc};
 
@@ -199,12 +200,15 @@ impl Provider for Credentials {
             Some(choices) => ("custom", "custom", json!({ "type": "interactive", "interactive": choices })),
             None => ("text", "text", json!(outbound.text)),
         };
-        let body = json!({
+        let mut body = json!({
             "message_type": kind, "channel": channel, name: content,
             "from": without_plus(outbound.from), "to": without_plus(outbound.to),
             // Comes back in status webhooks; at most 100 characters.
             "client_ref": outbound.key,
         });
+        if let Some(url) = outbound.status_url {
+            body["webhook_url"] = json!(url);
+        }
         HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
     }
 
@@ -215,6 +219,8 @@ impl Provider for Credentials {
         NotTaken::read(status, code, |code| match code {
             // "Throttled".
             "1000" => Some(Reason::Throttled),
+            // "Sent Outside Allowed Window".
+            "1340" => Some(Reason::WindowClosed),
             // "Internal error"; "Communication Failed - Message was not submitted".
             "1030" | "1100" => Some(Reason::Unavailable),
             // "Partner account barred", "Partner quota exceeded" (no credit), "Account not enabled for REST", "Illegal
@@ -289,7 +295,7 @@ fn token(webhook: &Webhook) -> Result<Token<'_>, Rejection> {
 fn read(payload: &Payload) -> Result<Event> {
     let message_type = match payload.get("message_type") {
         Some(Value::String(message_type)) => message_type.as_str(),
-        _ if payload.get("status").is_some_and(Value::is_string) => return Ok(Event::ignored(Ignored::Status)),
+        _ if payload.get("status").is_some_and(Value::is_string) => return Ok(statuses::read(payload)),
         _ => return Err(missing("message_type")),
     };
     let channel = match payload.get("channel").and_then(Value::as_str) {

@@ -56,6 +56,7 @@ use crate::{
         segments::Limit,
         send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signal::{Signal, SignalKind},
+        status::{State, Status},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -79,6 +80,7 @@ pub(super) const FACTS: Facts = Facts {
     max_age_seconds: 300,
     media_links_open: true,
     supports_idempotency: true,
+    statuses_name_our_key: true,
     takes_send_base_url: false,
     takes_signals: true,
     opts_out_by_answer: true,
@@ -191,11 +193,15 @@ impl Provider for Credentials {
             }
             "status" => {
                 let data = data()?;
-                data.name("message_id")?;
-                if !matches!(data.text("status"), Some("delivered" | "read" | "failed")) {
-                    return Err(Error::invalid("data.status", "must be delivered, read or failed"));
-                }
-                Event::ignored(Ignored::Status)
+                let state = match data.text("status") {
+                    Some("delivered") => State::Delivered,
+                    Some("read") => State::Read,
+                    Some("failed") => State::Failed,
+                    _ => return Err(Error::invalid("data.status", "must be delivered, read or failed")),
+                };
+                let status = Status::new(data.name("message_id")?, state);
+                let reason = data.text("reason").filter(|_| state == State::Failed);
+                Event::Status(Box::new(status.because(reason)))
             }
             _ => Event::ignored(Ignored::OtherEvent),
         };

@@ -231,10 +231,16 @@ fn what_a_customer_does_is_an_act() {
 #[test]
 fn other_types_are_checked_and_ignored() {
     let data = json!({"id": "1", "from": "a", "to": "b", "message_id": "1", "status": "delivered"});
-    for (kind, reason) in [("status", Ignored::Status), ("reaction", Ignored::OtherEvent), ("", Ignored::OtherEvent)] {
+    for (kind, reason) in [("reaction", Ignored::OtherEvent), ("", Ignored::OtherEvent)] {
         assert_eq!(event(json!({"type": kind, "data": data})), Event::ignored(reason), "{kind}");
     }
     assert_eq!(event(json!({"type": "reaction"})), Event::ignored(Ignored::OtherEvent));
+    let Event::Status(status) =
+        event(json!({"type": "status", "data": {"message_id": "1", "status": "failed", "reason": "No such user"}}))
+    else {
+        panic!("no status")
+    };
+    assert_eq!((status.message_id.as_str(), status.why()), ("1", "No such user"));
     for (kind, missing) in [
         ("end", "id"),
         ("end", "from"),
@@ -438,10 +444,7 @@ fn answers_are_understood() {
         ],
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
-    assert_eq!(
-        credentials.read_answer(http::StatusCode::OK, br#"{"id":"1"}"#).unwrap().message_id.as_deref(),
-        Some("1")
-    );
+    assert_eq!(credentials.read_answer(http::StatusCode::OK, br#"{"id":"1"}"#).unwrap().message_ids, ["1"]);
 }
 
 proptest! {
