@@ -1014,7 +1014,7 @@ fn answers_are_understood() {
         &[
             (200, r#"{"messaging_product":"whatsapp","messages":[{"id":"wamid.HBgL"}]}"#, None),
             (400, &error(131_050), Some(Reason::OptedOut)),
-            (400, &error(131_047), Some(Reason::Refused)),
+            (400, &error(131_047), Some(Reason::WindowClosed)),
             (400, &error(131_026), Some(Reason::Refused)),
             (400, &error(100), Some(Reason::Refused)),
             (401, &error(190), Some(Reason::Misconfigured)),

@@ -87,9 +87,6 @@ const SIGNATURE: &str = "sig";
 pub(super) const LIMIT: Limit = Limit::Units(1600);
 
 /// Vonage tries a webhook again for 24 hours, with the signature of the first time. A text has a few kilobytes at most.
-/// "up to 100 characters". A longer URL must be the account's own: it is the default for delivery receipts.
-const CALLBACK_LENGTH: usize = 100;
-
 pub(super) const FACTS: Facts = Facts {
     signs_a_time: true,
     max_age_seconds: 86_400,
@@ -214,7 +211,7 @@ impl Provider for Credentials {
             // Comes back in delivery receipts; at most 100 characters.
             "client-ref": outbound.key,
         });
-        if let Some(url) = outbound.status_url.filter(|url| url.len() <= CALLBACK_LENGTH) {
+        if let Some(url) = outbound.status_url.filter(|url| url.len() <= statuses::CALLBACK_LENGTH) {
             body["status-report-req"] = json!(1);
             body["callback"] = json!(url);
         }

@@ -14,6 +14,9 @@ use crate::sms::{
     status::{self, Codes, Meaning, State},
 };
 
+/// "up to 100 characters". A longer URL must be the account's own: it is the default for delivery receipts.
+pub(super) const CALLBACK_LENGTH: usize = 100;
+
 /// <https://developer.vonage.com/messaging/sms/guides/delivery-receipts>
 pub(super) const CODES: Codes = Codes {
     meanings: &[
