@@ -127,6 +127,13 @@ pub struct HttpRequest {
     pub body: String,
 }
 
+/// Adds a member to the JSON body of a request.
+pub(super) fn add(body: &mut Value, name: &str, value: Value) {
+    if let Some(object) = body.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
 impl HttpRequest {
     /// A form.
     pub(super) fn form(host: Option<String>, path: impl Into<String>, fields: &[(&str, &str)]) -> Self {

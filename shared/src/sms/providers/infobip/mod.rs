@@ -56,7 +56,7 @@ use crate::{
         lines,
         message::{Channel, Media, Message, plus},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
     url::BaseUrl,
@@ -139,7 +139,7 @@ impl Provider for Credentials {
             "content": { "text": outbound.text },
         });
         if let Some(url) = outbound.status_url {
-            message["webhooks"] = json!({ "delivery": { "url": url } });
+            add(&mut message, "webhooks", json!({ "delivery": { "url": url } }));
         }
         let body = json!({ "messages": [message] });
         HttpRequest::json(self.base_url.as_deref().unwrap_or(HOST), "/sms/3/messages", &body)

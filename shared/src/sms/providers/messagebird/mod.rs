@@ -51,7 +51,7 @@ use crate::{
         jwt::{Algorithm, Token},
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
         signature::is_hash_of,
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
     },
@@ -154,7 +154,7 @@ impl Provider for Credentials {
             "reference": outbound.key.get(..REFERENCE_LENGTH).unwrap_or(outbound.key),
         });
         if let Some(url) = outbound.status_url {
-            body["reportUrl"] = json!(url);
+            add(&mut body, "reportUrl", json!(url));
         }
         HttpRequest::json("https://rest.messagebird.com", "/messages", &body)
             .header(AUTHORIZATION, &format!("AccessKey {}", key.expose()))

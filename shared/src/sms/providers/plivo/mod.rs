@@ -57,7 +57,7 @@ use crate::{
         lines,
         message::{Channel, Location, Media, Message, plus},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, add, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
     },
 };
@@ -217,8 +217,8 @@ impl Provider for Credentials {
             "src": without_plus(outbound.from), "dst": without_plus(outbound.to), "text": outbound.text, "type": kind,
         });
         if let Some(url) = outbound.status_url {
-            body["url"] = json!(url);
-            body["method"] = json!("POST");
+            add(&mut body, "url", json!(url));
+            add(&mut body, "method", json!("POST"));
         }
         HttpRequest::json("https://api.plivo.com", format!("/v1/Account/{id}/Message/"), &body)
             .basic(id, token)

@@ -52,7 +52,7 @@ use crate::{
         lines,
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -177,8 +177,8 @@ impl Provider for Credentials {
             "body": outbound.text, "client_reference": outbound.key,
         });
         if let Some(url) = outbound.status_url {
-            body["delivery_report"] = json!("per_recipient");
-            body["callback_url"] = json!(url);
+            add(&mut body, "delivery_report", json!("per_recipient"));
+            add(&mut body, "callback_url", json!(url));
         }
         HttpRequest::json(self.region.host(), format!("/xms/v1/{plan}/batches"), &body)
             .bearer(token.expose())

@@ -76,7 +76,7 @@ use crate::{
         form, lines,
         message::{Channel, Concat, Message, plus, utc},
         segments::{self, Encoding, Limit},
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, scalar, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, misconfigured, scalar, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
     },
 };
@@ -212,8 +212,8 @@ impl Provider for Credentials {
             "client-ref": outbound.key,
         });
         if let Some(url) = outbound.status_url.filter(|url| url.len() <= statuses::CALLBACK_LENGTH) {
-            body["status-report-req"] = json!(1);
-            body["callback"] = json!(url);
+            add(&mut body, "status-report-req", json!(1));
+            add(&mut body, "callback", json!(url));
         }
         Ok(ApiCall::Http(HttpRequest::json("https://rest.nexmo.com", "/sms/json", &body)))
     }

@@ -79,7 +79,9 @@ use crate::{
         lines,
         message::{Channel, Message, Referral, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{
+            ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus,
+        },
         signature::is_hash_of,
         webhook::{Proof, Proved, Rejection, Webhook},
         whatsapp_menu,
@@ -207,7 +209,7 @@ impl Provider for Credentials {
             "client_ref": outbound.key,
         });
         if let Some(url) = outbound.status_url {
-            body["webhook_url"] = json!(url);
+            add(&mut body, "webhook_url", json!(url));
         }
         HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
     }
