@@ -146,7 +146,7 @@ WEBHOOKS = {"Unverified", "UnverifiedYet"}
 # Those of deliveries: no answer has them.
 DELIVERIES = {
     "ChatEnded", "OutcomeUnknown", "StoreUnavailable", "UnknownConversation", "ProviderUnavailable", "SendRefused",
-    "SendMisconfigured", "OptedOut", "StoreRejected", "StartsPaced", "AccountShut", "ConversationThrottled",
+    "SendMisconfigured", "OptedOut", "StoreRejected", "StartsPaced", "AccountShut", "ConversationThrottled", "WindowClosed",
 }
 # Where `PUT /contact/chat` is another route.
 ELSEWHERE = {"NotFound", "MethodNotAllowed"}

@@ -201,7 +201,8 @@ async fn statuses_are_accepted_and_never_a_chat() {
     let mut status = sms("SM1", "");
     status.push(("MessageStatus", "delivered"));
     assert_accepted(&invoke(&function, &twilio("/sms/twilio", TOKEN, &status).http_api()).await, "a status");
-    let [item] = queue.items().try_into().expect("one item");
+    let [call] = queue.calls().try_into().expect("one call");
+    let item = &call["Entries"][0];
     let body: Value = serde_json::from_str(item["MessageBody"].as_str().unwrap()).unwrap();
     let expected = json!({ "message_id": "SM1", "state": "delivered", "accounts": ["us"] });
     assert_eq!(body, json!({ "v": 1, "provider": "twilio", "status": expected }));

@@ -16,11 +16,9 @@ UNSET = {"BRIDGE_SETTINGS", "AWS_ENDPOINT_URL_SNS"}
 # Set, and not read yet. Take a name out when it is: a test says so.
 VARIABLES_TO_COME = {
     "OUTBOUND_QUEUE_URL",
-    "DELIVERY_RECEIPTS",
     "ATTACHMENT_MAX_BYTES",
     "ATTACHMENT_EXTENSIONS",
     "BRIDGE_SETTINGS_ARN",
-    "PUBLIC_BASE_URL",
     "FEATURE_ATTACHMENTS",
 }
 # API Gateway's log makes it: the template's metric filter.

@@ -81,6 +81,8 @@ pub fn first(text: &str, limit: Limit) -> Option<(&str, &str)> {
 }
 
 /// Where the first part of `rest` ends, in bytes; more than 0. `rest` begins and ends with what is not white space.
+///
+/// It is one function because all that it looks for is found in one pass: a text may be long, and is cut once for each part.
 fn cut(rest: &str, limit: Limit) -> usize {
     // Between characters: the most that can fit, and how far to look. A text that turns from GSM-7 into UCS-2 can get
     // smaller ('[' is two septets and one unit), so the first prefix that is too long need not be the last.
@@ -116,7 +118,7 @@ fn cut(rest: &str, limit: Limit) -> usize {
         count.extend(grapheme.chars());
         let kind = if is_white(grapheme) {
             pause = pause.max(Pause::at(grapheme, last, pause));
-            last_word = hard.map(|place| (place, start + grapheme.len()));
+            last_word = ends.map(|place| (place, start + grapheme.len())).or(last_word);
             if !is_glue(grapheme) {
                 before_word = ends.map(|place| (place, start + grapheme.len())).or(before_word);
             }

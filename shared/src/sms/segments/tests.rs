@@ -255,6 +255,12 @@ fn limits() -> impl Strategy<Value = Limit> {
     ]
 }
 
+/// A text that turns into UCS-2 after the cut: the word before that fits a part, and was cut.
+#[test]
+fn a_word_before_a_change_of_alphabet_is_not_cut() {
+    assert_eq!(split("a €€.aA\u{a0}€Aж", Limit::Units(8)), ["a", "€€.aA", "€Aж"]);
+}
+
 proptest! {
     #[test]
     fn a_word_shorter_than_a_part_is_never_cut(
