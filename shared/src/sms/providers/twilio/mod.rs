@@ -25,7 +25,9 @@
 //! and digits of a value, nobody can tell. An id longer than Twilio's, which would get past the memory of delivered ids, and
 //! names that Twilio never uses are refused. Keep webhooks out of logs that others read.
 //!
-//! Media links are open to anyone unless the owner switched authentication for them on.
+//! Media links need the account's credentials: "Twilio enforces HTTP Basic Authentication for all media URLs"
+//! (<https://www.twilio.com/docs/messaging/api/media-resource>, of 28 September 2026). The answer is a redirect to
+//! `mms.twiliocdn.com`, which is open for four hours.
 //!
 //! A text is sent so (<https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>), and
 //! answered 201 `{"sid":"SM…",…}`, or 4xx `{"code":21610,"message":"…","status":400}`. There is no idempotency key.
@@ -69,8 +71,6 @@ pub(super) const LIMIT: Limit = Limit::Units(1600);
 pub(super) const FACTS: Facts = Facts {
     accepted: cxml::ACCEPTED,
     sends_once: true,
-    // Unless the owner switched "HTTP Basic Authentication for media access" on; its webhooks don't say.
-    media_links_open: true,
     ..Facts::new("twilio")
 };
 

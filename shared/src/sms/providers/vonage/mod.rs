@@ -89,7 +89,6 @@ pub(super) const FACTS: Facts = Facts {
     signs_a_time: true,
     max_age_seconds: 86_400,
     max_body: 64 * 1024,
-    media_links_open: true,
     ..Facts::new("vonage")
 };
 
