@@ -3,18 +3,23 @@
 //! The rules of what happens in a chat live here; what a request may look like lives in `connect` and `participant`.
 
 mod connections;
+mod token;
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use token::rfc3339;
+pub(crate) use token::{in_future, opaque_token};
+
 use crate::{
+    attachment::{Attachment, Stored},
     config::{Config, Limits},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility, event},
     error::{ApiError, Refused},
@@ -85,6 +90,7 @@ pub(crate) struct Draft {
     pub(crate) participant: Option<Participant>,
     pub(crate) visibility: Visibility,
     pub(crate) metadata: Option<Value>,
+    pub(crate) attachments: Vec<Attachment>,
 }
 
 impl Draft {
@@ -96,6 +102,7 @@ impl Draft {
             participant: Some(participant),
             visibility: Visibility::All,
             metadata: None,
+            attachments: Vec::new(),
         }
     }
 
@@ -107,6 +114,7 @@ impl Draft {
             participant,
             visibility: Visibility::All,
             metadata: None,
+            attachments: Vec::new(),
         }
     }
 }
@@ -116,6 +124,8 @@ impl Draft {
 pub(crate) struct State {
     config: Config,
     websocket_base: String,
+    pub(crate) attachments_base: String,
+    pub(crate) attachments: HashMap<String, Stored>,
     chats: Vec<Chat>,
     by_contact_id: HashMap<String, ChatKey>,
     by_client_token: HashMap<(String, String), ChatKey>,
@@ -136,6 +146,8 @@ impl State {
             bucket: config.limits.start_rate.map(Bucket::new),
             config,
             websocket_base: format!("ws://127.0.0.1:{port}/websocket/"),
+            attachments_base: format!("http://127.0.0.1:{port}/_attachments/"),
+            attachments: HashMap::new(),
             chats: Vec::new(),
             by_contact_id: HashMap::new(),
             by_client_token: HashMap::new(),
@@ -166,6 +178,7 @@ impl State {
         self.by_participant_token.clear();
         self.by_connection_token.clear();
         self.by_websocket_token.clear();
+        self.attachments.clear();
         self.epoch += 1;
         self.versions.next();
     }
@@ -305,6 +318,7 @@ impl State {
             past: false,
             visibility: draft.visibility,
             metadata: draft.metadata,
+            attachments: draft.attachments,
         };
         // GetTranscript API reference: of events, a transcript holds those of the chat's course, so no typing and no receipts.
         if item.item_type != ItemType::MessageMetadata
@@ -432,18 +446,4 @@ fn time_is_up(chat: &Chat, config: &Config) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// A token that tells its bearer nothing. Connect's are opaque, of at most 1000 characters.
-pub(crate) fn opaque_token() -> String {
-    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
-}
-
-/// `2026-11-20T16:00:00.000Z`
-fn rfc3339(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
-
-fn in_future(duration: SignedDuration) -> String {
-    rfc3339(Timestamp::now().checked_add(duration).unwrap_or(Timestamp::MAX))
 }

@@ -13,6 +13,7 @@ pub(crate) mod fields;
 pub mod gateway;
 pub mod inbound;
 pub(crate) mod json;
+pub mod media;
 pub mod mend;
 pub(crate) mod notes;
 pub mod origin;

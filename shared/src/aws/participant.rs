@@ -44,7 +44,7 @@ pub enum Said {
 
 /// The Participant Service.
 pub struct Participants {
-    client: Client,
+    pub(super) client: Client,
     tries: Tries,
 }
 
@@ -142,26 +142,11 @@ impl Participants {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Said> {
-        let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Said::No) };
-        if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over()) {
-            match self.send_message(connection, text, client_token, deadline, report).await {
-                Ok(()) => return Ok(Said::Yes),
-                Err(error) if error.kind() == Kind::ChatEnded => (),
-                Err(error) => return Err(error),
-            }
-        }
-        let connection = match self.refresh(participant_token.expose(), deadline, report).await {
-            Ok(connection) => connection,
-            Err(error) if error.kind() == Kind::ChatEnded => return Ok(Said::No),
-            Err(error) => return Err(error),
-        };
-        report.note("new connection token");
-        let connection = conversation.connection.insert(connection);
-        match self.send_message(connection, text, client_token, deadline, report).await {
-            Ok(()) => Ok(Said::Yes),
-            Err(error) if error.kind() == Kind::ChatEnded => Ok(Said::No),
-            Err(error) => Err(error),
-        }
+        let said =
+            self.in_chat(conversation, deadline, report, async |connection: &Connection, report: &mut Report| {
+                self.send_message(connection, text, client_token, deadline, report).await
+            });
+        Ok(if said.await?.is_some() { Said::Yes } else { Said::No })
     }
 
     /// `SendMessage` of a plain text. The same `client_token` is said once, however often it is sent.
@@ -192,7 +177,7 @@ impl Participants {
 
 /// A token that is refused is one whose chat has ended, or an old one: AccessDeniedException for both ("Participant
 /// Service: Common Errors"; the participant's own 404 says that the contact is gone).
-fn refused<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn refused<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

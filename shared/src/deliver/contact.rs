@@ -123,9 +123,8 @@ mod tests {
     #[test]
     fn links_that_need_credentials_are_never_shown() {
         const URL: &str = "https://media.example/1";
-        let shows_links = |provider: ProviderId| {
-            ["telnyx", "sinch", "plivo", "signalwire", "webhook"].contains(&provider.as_str())
-        };
+        let shows_links =
+            |provider: ProviderId| ["telnyx", "sinch", "plivo", "signalwire", "webhook"].contains(&provider.as_str());
         for provider in ProviderId::ALL.iter().copied() {
             for (content_type, name, word) in [
                 (Some("image/png"), None, "[image]"),

@@ -11,6 +11,7 @@
 mod concat;
 mod contact;
 mod event;
+mod media;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,7 +22,7 @@ use std::{
 use aws_config::SdkConfig;
 use concat::PARTS_WAIT;
 pub use concat::{Collected, Flush};
-use contact::{agent_text, attributes, content_types, cut, display_name};
+use contact::{attributes, content_types, cut, display_name};
 use tokio::time::Instant;
 
 use crate::{
@@ -31,13 +32,16 @@ use crate::{
         session::{Conversation, Opening},
     },
     chat::{Chat, Content, Persistent, TEXT_PLAIN},
-    config::{ConnectRoute, Delivery},
+    config::{self, ConnectRoute, Delivery},
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
     queue::{batch::Receipt, pace::Starts},
     sms::message::{Channel, OptOut},
-    store::conversations::{Delivered, Store},
+    store::{
+        conversations::{Delivered, Store},
+        media::MediaProgress,
+    },
     telemetry::Report,
 };
 
@@ -58,6 +62,8 @@ pub struct Conversations {
     /// Where a queue is behind: what there is no start for goes back to it.
     starts: Option<Mutex<Starts>>,
     made: Instant,
+    /// Where media become attachments of the chat: else they are words.
+    attachments: Option<media::Attachments>,
 }
 
 impl Conversations {
@@ -72,7 +78,14 @@ impl Conversations {
             denied: Mutex::default(),
             starts: None,
             made: Instant::now(),
+            attachments: None,
         }
+    }
+
+    /// Media become attachments of the chat, if there is a configuration for it.
+    #[must_use]
+    pub fn with_attachments(self, sdk: &SdkConfig, config: Option<config::Attachments>) -> Self {
+        Self { attachments: config.map(|config| media::Attachments::new(sdk, config)), ..self }
     }
 
     /// For work that comes from a queue: each call is tried once, and so many chats are started a second at most.
@@ -161,30 +174,41 @@ impl Conversations {
             Delivered::No => (),
         }
         let mut conversation = known.conversation;
+        let mut media = known.media;
         let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
         if let Some(opening) = conversation.opening.clone() {
             report.note("the chat had been started");
             let is_connected = self.connect(inbound, &mut conversation, deadline, report).await?;
             if is_connected && opening.message == inbound.deduplication_id() {
-                return self.started(inbound, conversation, known.is_opted_out, deadline, report).await;
+                let is_opted_out = known.is_opted_out;
+                let started = self.started(inbound, &mut conversation, is_opted_out, &mut media, deadline, report);
+                if started.await? == Said::Yes {
+                    return Ok(());
+                }
+                self.chat_died(inbound, &mut conversation, deadline, report).await?;
             }
         }
         if conversation.participant_token.is_some() {
             let token = inbound.client_token(&["message"]);
             let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let text = agent_text(inbound);
-            let said = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
-            let said = said.inspect_err(|error| {
-                if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
-                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
-                }
-            })?;
+            let mut said = Said::Yes;
+            if let Some(text) = self.words(inbound, media.as_ref()) {
+                let outcome = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
+                said = outcome.inspect_err(|error| {
+                    if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
+                        report
+                            .note("Connect refused a text of more than 1,024 characters, the most that its bots take");
+                    }
+                })?;
+            }
+            if said == Said::Yes {
+                let is_new =
+                    conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
+                let is_changed = is_new || !is_same_channel;
+                said = self.finish(inbound, &mut conversation, is_changed, &mut media, deadline, report).await?;
+            }
             match said {
                 Said::Yes => {
-                    let is_new =
-                        conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
-                    let changed = (is_new || !is_same_channel).then_some(&conversation);
-                    self.store.delivered(inbound, changed, deadline).await?;
                     report.contact_id = conversation.contact_id;
                     report.count("MessageDelivered", 1);
                     return Ok(());
@@ -192,7 +216,7 @@ impl Conversations {
                 Said::No => report.note("the chat had ended"),
             }
         }
-        self.start(inbound, conversation, known.is_opted_out, deadline, report).await
+        self.start(inbound, conversation, known.is_opted_out, media, deadline, report).await
     }
 
     /// A new chat, whose first message this is.
@@ -205,17 +229,21 @@ impl Conversations {
         inbound: &Inbound,
         mut conversation: Conversation,
         is_opted_out: bool,
+        mut media: Option<MediaProgress>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<()> {
-        let mut chat = self.new_chat(inbound);
         let mut starts = 0;
         while starts < STARTS {
             self.take_start()?;
             let generation = conversation.generation.to_string();
             let last = conversation.contact_id.clone().filter(|_| self.config.persistent_chat && !conversation.plain);
             // Two requests that differ must not share a token.
-            let token = inbound.client_token(&["chat", &generation, last.as_deref().unwrap_or_default()]);
+            let mut purpose = vec!["chat", &generation, last.as_deref().unwrap_or_default()];
+            // Its words were said in an earlier chat.
+            purpose.extend(media.as_ref().map(|_| "media"));
+            let token = inbound.client_token(&purpose);
+            let mut chat = self.new_chat(inbound, self.words(inbound, media.as_ref()));
             chat.persistent = last.map(|source_contact_id| Persistent {
                 // "provide the initialContactId of the past ended chat session" (administrator guide).
                 rehydration_type: "ENTIRE_PAST_SESSION".to_owned(),
@@ -253,7 +281,11 @@ impl Conversations {
             };
             self.store.save(inbound, &conversation, deadline).await?;
             if self.connect(inbound, &mut conversation, deadline, report).await? {
-                return self.started(inbound, conversation, is_opted_out, deadline, report).await;
+                let started = self.started(inbound, &mut conversation, is_opted_out, &mut media, deadline, report);
+                if started.await? == Said::Yes {
+                    return Ok(());
+                }
+                self.chat_died(inbound, &mut conversation, deadline, report).await?;
             }
         }
         Err(Error::new(Kind::ChatEnded, "New chats end before the customer is in them"))
@@ -310,21 +342,24 @@ impl Conversations {
     async fn started(
         &self,
         inbound: &Inbound,
-        mut conversation: Conversation,
+        conversation: &mut Conversation,
         is_opted_out: bool,
+        media: &mut Option<MediaProgress>,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Said> {
         if is_opted_out {
             let note = "[opted out] The customer wants no messages: replies are not delivered.";
             let token = inbound.client_token(&["opted out"]);
-            self.participants.say(&mut conversation, note, &token, deadline, report).await?;
+            self.participants.say(conversation, note, &token, deadline, report).await?;
         }
-        self.store.delivered(inbound, Some(&conversation), deadline).await?;
-        report.contact_id = conversation.contact_id;
+        let said = self.finish(inbound, conversation, true, media, deadline, report).await?;
+        report.contact_id.clone_from(&conversation.contact_id);
         report.count("ConversationStarted", 1);
-        report.count("MessageDelivered", 1);
-        Ok(())
+        if said == Said::Yes {
+            report.count("MessageDelivered", 1);
+        }
+        Ok(said)
     }
 
     // Opt-outs.
@@ -376,14 +411,14 @@ impl Conversations {
         Ok(())
     }
 
-    fn new_chat(&self, inbound: &Inbound) -> Chat {
+    fn new_chat(&self, inbound: &Inbound, words: Option<String>) -> Chat {
         let instance = &self.config.instance;
-        let content = Content { content_type: TEXT_PLAIN.to_owned(), content: agent_text(inbound) };
+        let initial_message = words.map(|content| Content { content_type: TEXT_PLAIN.to_owned(), content });
         Chat {
             contact_flow_id: inbound.number.contact_flow_id.as_ref().unwrap_or(&instance.contact_flow_id).clone(),
             display_name: display_name(inbound),
             attributes: attributes(inbound),
-            initial_message: Some(content),
+            initial_message,
             duration_minutes: instance.duration_minutes,
             content_types: content_types(),
             persistent: None,

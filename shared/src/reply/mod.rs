@@ -8,6 +8,7 @@
 //! again only if the provider supports idempotency ([`crate::sms::contract::Facts::supports_idempotency`]); else the reply
 //! ends there, and the agent is told (`give_up`).
 
+mod files;
 mod give_up;
 mod interactive;
 mod link;
@@ -34,10 +35,11 @@ use crate::{
         disposition::Patience,
         gate::{Entry, Gates, PROBE_TIMEOUT},
     },
-    reply::streamed::{Content, Streamed},
+    reply::streamed::{AgentsFile, Content, Streamed},
     sender::{Sender, Sent},
     settings::Account,
     sms::{
+        media::FILE,
         segments,
         send::{Outbound, misconfigured},
     },
@@ -66,6 +68,8 @@ pub struct Replies {
     patience: Patience,
     gates: Mutex<Gates>,
     clock: Clock,
+    /// Agents' files are sent: else their names are.
+    attachments: bool,
 }
 
 /// The time for the gates, from any moment on.
@@ -80,6 +84,8 @@ pub struct Undelivered {
     part: Part,
     /// The words from there on. None: it is nothing that has words.
     words: Option<String>,
+    /// Why, where the reason does not say it.
+    why: Option<String>,
     /// Whose chat it is.
     group_id: Option<String>,
 }
@@ -91,6 +97,8 @@ struct Reply<'a> {
     id: ReplyId<'a>,
     /// None: it can't be put into words.
     text: Option<&'a str>,
+    /// What is sent in place of words.
+    files: &'a [AgentsFile],
     addressee: Addressee,
     /// Who wrote its record.
     by: Option<String>,
@@ -104,10 +112,20 @@ impl Reply<'_> {
         let left = Undelivered {
             by: by.map(str::to_owned),
             part,
-            words: self.text.map(|text| rest(text, part).to_owned()),
+            words: self.words(part),
+            why: (error.field() == Some(FILE)).then(|| error.message().to_owned()),
             group_id: Some(self.addressee.group_id.clone()),
         };
         Failed { left, ..error.into() }
+    }
+
+    /// What the agent reads of it, from this part on.
+    fn words(&self, part: Part) -> Option<String> {
+        match self.text {
+            Some(text) => Some(rest(text, part).to_owned()),
+            None if self.files.is_empty() => None,
+            None => Some(text::names(self.files.get(part.number..).unwrap_or_default())),
+        }
     }
 
     /// It ends before it was begun, this time.
@@ -128,6 +146,7 @@ impl Replies {
             patience: config.patience,
             gates: Mutex::default(),
             clock: Box::new(move || started.elapsed()),
+            attachments: config.attachments,
         }
     }
 
@@ -165,6 +184,8 @@ impl Replies {
     ) -> Outcome {
         report.contact_id = Some(item.initial_contact_id.clone()).filter(|id| !id.is_empty());
         let content = item.content();
+        let names;
+        let mut files: &[AgentsFile] = &[];
         let text = match &content {
             Content::Nothing(why) => {
                 report.note(why);
@@ -177,6 +198,14 @@ impl Replies {
             }
             // Then what follows a part is the text's end, and its length tells where it begins.
             Content::Text(text) => Some(text.trim_end()),
+            Content::Files(sent) if self.attachments => {
+                files = sent;
+                None
+            }
+            Content::Files(sent) => {
+                names = text::of_attachments(sent.iter().map(|file| file.name.as_str()));
+                Some(names.as_str())
+            }
             Content::Unsendable => None,
         };
         let known = self.store.reply(name(item), deadline).await?;
@@ -184,7 +213,7 @@ impl Replies {
         let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let reply = Reply { id: name(item), text, addressee, by: known.by, part };
+        let reply = Reply { id: name(item), text, files, addressee, by: known.by, part };
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
@@ -210,10 +239,10 @@ impl Replies {
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
             return Err(reply.not_begun(error.caused_by("a delivery ended between the call and its record")));
         }
-        let Some(text) = reply.text else {
+        if reply.text.is_none() && reply.files.is_empty() {
             let error = Error::new(Kind::SendRefused, "It can't be put into words");
             return Err(reply.not_begun(error.caused_by("a content type that no phone can show")));
-        };
+        }
         if deadline.remaining() < self.sender.shortest(account) + RECORD {
             return Ok(Done::NotYet(NO_TIME));
         }
@@ -227,7 +256,10 @@ impl Replies {
         let group_id = &reply.addressee.group_id;
         let begun = self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, reply.part, deadline).await?;
         match begun {
-            Begun::Yes(lease) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
+            Begun::Yes(lease) => match reply.text {
+                Some(text) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
+                None => self.send_files(reply, account, lease, is_probe, deadline, report).await,
+            },
             Begun::OptedOut => Err(reply.not_begun(opted_out())),
             Begun::Changed => Ok(Done::NotYet(LEASED)),
         }
@@ -262,9 +294,7 @@ impl Replies {
             let sent = self.send_part(reply, body, part, account, is_probe, deadline, report).await;
             is_probe = false;
             if let Err(error) = sent {
-                // What can't be repeated is decided here: nobody may try it again.
-                let is_over = matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut);
-                if !is_over {
+                if !is_over(&error) {
                     self.store.postpone_reply(lease, part, deadline).await?;
                 }
                 return Err(reply.ended(error, part, Some(&owner)));
@@ -350,6 +380,11 @@ fn before(reply: &Reply<'_>, progress: &Progress, receipt: Receipt<'_>, report: 
             Some(Ok(Done::Yes))
         }
     }
+}
+
+/// What can't be repeated is decided where it happens: nobody may try it again.
+fn is_over(error: &Error) -> bool {
+    matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut)
 }
 
 fn opted_out() -> Error {

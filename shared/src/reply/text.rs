@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::reply::{interactive, markdown};
+use crate::reply::{interactive, markdown, streamed::AgentsFile};
 
 /// Characters of a file name that are shown; of a longer one, its beginning and its end.
 const MOST_OF_NAME: usize = 80;
@@ -32,6 +32,15 @@ pub fn of_attachments<'a>(names: impl Iterator<Item = &'a str>) -> String {
         })
         .collect();
     lines.join("\n")
+}
+
+/// The names of files, as the agent reads them.
+pub(super) fn names(files: &[AgentsFile]) -> String {
+    let names = files.iter().map(|file| match shown_name(&file.name) {
+        name if name.is_empty() => "a file".to_owned(),
+        name => name,
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// A file name without what would break the line or turn the text around, and not too long.

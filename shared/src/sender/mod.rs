@@ -4,6 +4,7 @@
 //! `send_base_url`, and no redirect is followed.
 
 mod aws;
+mod files;
 
 use std::{
     sync::OnceLock,
@@ -17,6 +18,7 @@ use crate::{
     aws::FRESH,
     deadline::Deadline,
     error::{Error, Kind, Result},
+    media::aws::SocialMedia,
     queue::gate::Answer,
     sender::aws::AwsSenders,
     settings::Account,
@@ -61,13 +63,14 @@ pub struct Sender {
     /// Made when first used: it loads the system's certificate authorities.
     http: OnceLock<reqwest::Client>,
     aws: AwsSenders,
+    social: SocialMedia,
     timeout: Duration,
 }
 
 impl Sender {
     /// No call is made.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self { http: OnceLock::new(), aws: AwsSenders::new(sdk), timeout: TIMEOUT }
+        Self { http: OnceLock::new(), aws: AwsSenders::new(sdk), social: SocialMedia::new(sdk), timeout: TIMEOUT }
     }
 
     /// Waits `timeout` for a provider and not [`TIMEOUT`].
@@ -98,11 +101,14 @@ impl Sender {
         deadline: Deadline,
         report: &mut Report,
     ) -> Sent {
+        match account.credentials.request(outbound) {
+            Ok(call) => self.call(account, call, deadline, report).await,
+            Err(error) => Sent { outcome: Err(error), answer: Answer::Answered },
+        }
+    }
+
+    async fn call(&self, account: &Account, call: ApiCall, deadline: Deadline, report: &mut Report) -> Sent {
         let timeout = self.timeout(account).min(deadline.remaining());
-        let call = match account.credentials.request(outbound) {
-            Ok(call) => call,
-            Err(error) => return Sent { outcome: Err(error), answer: Answer::Answered },
-        };
         let started = Instant::now();
         let outcome = match call {
             ApiCall::Http(request) => self.post(account, &request, timeout).await,

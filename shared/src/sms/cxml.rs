@@ -122,6 +122,7 @@ pub(super) fn create_message(
     prefix: &str,
     account: &str,
     outbound: &Outbound<'_>,
+    content: (&str, &str),
 ) -> Result<HttpRequest> {
     if !account.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(misconfigured("the account's id can't stand in a URL"));
@@ -131,7 +132,7 @@ pub(super) fn create_message(
         Channel::Rcs => format!("rcs:{address}"),
         Channel::Sms | Channel::Mms | Channel::Own(_) => address.to_owned(),
     };
-    let fields = [("To", &*address(outbound.to)), ("From", &*address(outbound.from)), ("Body", outbound.text)];
+    let fields = [("To", &*address(outbound.to)), ("From", &*address(outbound.from)), content];
     Ok(HttpRequest::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))
 }
 

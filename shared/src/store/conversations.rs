@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `customer#<group id>` | the customer's last chat: contact, tokens, generation | 30 days |
 //! | `contact#<InitialContactId>` | whose chat it is, for the agents' messages | 30 days |
-//! | `message#<deduplication id>` | delivered, or (`integration-event`) about to be | 30 days |
+//! | `message#<deduplication id>` | delivered, (`integration-event`) about to be, or how far its media are | 30 days |
 //! | `optout#<group id>` | the customer wants no messages | for ever |
 //! | `optin#<group id>` | the customer wanted messages again, and when | 30 days |
 //! | `lease#<group id>` | one direct delivery at a time | for one invocation |
@@ -32,12 +32,13 @@ use crate::{
     inbound::Inbound,
     secret::Secret,
     sms::{message::Channel, providers::ProviderId},
+    store::media::MediaProgress,
     store::table::{Condition, Item, Table, Write},
 };
 
 const DAY: i64 = 24 * 60 * 60;
 /// Section 7 of the design: "Delivered message ids are remembered 30 days".
-const REMEMBERED: i64 = 30 * DAY;
+pub(super) const REMEMBERED: i64 = 30 * DAY;
 /// As long as the queues keep an item: the others of its parts may wait there for as long.
 const PARTS_KEPT: i64 = 14 * DAY;
 
@@ -49,6 +50,7 @@ const WISHES_KEPT: i64 = 30 * DAY;
 
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
+pub(super) const WORDS_SAID: &str = "words said";
 
 /// Conversations, delivered messages and opt-outs.
 pub struct Store {
@@ -63,6 +65,8 @@ pub struct Known {
     pub delivery: Delivered,
     /// Whether the customer wants no messages.
     pub is_opted_out: bool,
+    /// Its words were said, and this is how far its media are.
+    pub media: Option<MediaProgress>,
 }
 
 /// Whether a message was delivered.
@@ -141,12 +145,14 @@ impl Store {
         let keys = [customer_key(&group_id), message_key(inbound), opt_out_key(&group_id)];
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
         let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
-        let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
+        let message = found.next().flatten();
+        let delivery = match message.as_ref().and_then(|item| item.get("state")) {
             Some(INTENT) => Delivered::Perhaps,
+            Some(WORDS_SAID) | None => Delivered::No,
             Some(_) => Delivered::Yes,
-            None => Delivered::No,
         };
-        Ok(Known { conversation, delivery, is_opted_out: found.next().flatten().is_some() })
+        let media = message.as_ref().and_then(|item| serde_json::from_str(item.get("media")?).ok());
+        Ok(Known { conversation, delivery, is_opted_out: found.next().flatten().is_some(), media })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -343,7 +349,7 @@ pub(super) fn contact_key(contact_id: &str) -> String {
     format!("contact#{contact_id}")
 }
 
-fn message_key(inbound: &Inbound) -> String {
+pub(super) fn message_key(inbound: &Inbound) -> String {
     format!("message#{}", inbound.deduplication_id())
 }
 
@@ -398,7 +404,7 @@ pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> W
     Write::put(customer_key(group_id), item)
 }
 
-fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
+pub(super) fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
     let item = Item::default()
         .text("provider", inbound.provider.as_str())
         .text("account", &inbound.account)

@@ -54,6 +54,8 @@
 
 mod content;
 
+mod files;
+
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{rand::SystemRandom, rsa, signature::RSA_PKCS1_SHA256};
@@ -75,7 +77,8 @@ use crate::{
         event::{Event, Ignored},
         jwt::{Algorithm, Token},
         lines,
-        message::{Channel, Message, Referral, plus, utc},
+        media::{File, MediaRequest, MediaSource, SendFile},
+        message::{Channel, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
         signature::is_hash_of,
@@ -129,6 +132,31 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// What calls of the application's are allowed by.
+    fn token(&self) -> Result<String> {
+        let (Some(application), Some(key)) = (&self.application_id, &self.private_key) else {
+            return Err(misconfigured("application_id, or a private_key that can be read, is missing"));
+        };
+        let now = Timestamp::now().as_second();
+        key.sign(&json!({
+            "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
+        }))
+    }
+
+    /// The request that sends this.
+    fn message(&self, outbound: &Outbound<'_>, mut body: Value) -> Result<ApiCall> {
+        if let Some(body) = body.as_object_mut() {
+            body.insert("from".to_owned(), json!(without_plus(outbound.from)));
+            body.insert("to".to_owned(), json!(without_plus(outbound.to)));
+            // Comes back in status webhooks; at most 100 characters.
+            body.insert("client_ref".to_owned(), json!(outbound.key));
+        }
+        let token = self.token()?;
+        HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     /// <https://developer.vonage.com/en/getting-started/concepts/webhooks#decoding-signed-webhooks>
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
@@ -176,25 +204,27 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let (Some(application), Some(key)) = (&self.application_id, &self.private_key) else {
-            return Err(misconfigured("application_id, or a private_key that can be read, is missing"));
-        };
-        let now = Timestamp::now().as_second();
-        let token = key.sign(&json!({
-            "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
-        }))?;
         let channel = match outbound.channel {
             Channel::Sms | Channel::Mms | Channel::Own(_) => "sms",
             Channel::Whatsapp => "whatsapp",
             Channel::Rcs => "rcs",
         };
-        let body = json!({
-            "message_type": "text", "channel": channel, "text": outbound.text,
-            "from": without_plus(outbound.from), "to": without_plus(outbound.to),
-            // Comes back in status webhooks; at most 100 characters.
-            "client_ref": outbound.key,
-        });
-        HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
+        self.message(outbound, json!({ "message_type": "text", "channel": channel, "text": outbound.text }))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(files::HOSTS);
+        // Needed only where the application has secure inbound media on, which its webhooks don't say.
+        let request = match self.token() {
+            Ok(token) => request.authorized(&format!("Bearer {token}")),
+            Err(_) => request,
+        };
+        Ok(Some(MediaSource::Http(request)))
+    }
+
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        self.message(outbound, files::message(outbound, file)?).map(SendFile::Call)
     }
 
     /// What the answer means, by the codes of <https://developer.vonage.com/api-errors/messages> and
