@@ -133,9 +133,9 @@ async fn media_alone_open_a_chat_without_words_and_keep_their_order() {
 
 #[tokio::test]
 async fn what_is_not_taken_or_not_fetched_is_told_of_in_its_place() {
-    let long = "x".repeat(30);
+    let long = "x".repeat(300);
     for (label, answers, expected, gets) in [
-        ("too large", vec![Reply::new(200, &long)], "[image] larger than 20 bytes", 1),
+        ("too large", vec![Reply::new(200, &long)], "[image] larger than 200 bytes", 1),
         ("empty", vec![Reply::new(200, "")], "[image] empty", 1),
         ("gone", vec![Reply::status(404)], "[image] no longer available", 1),
         ("denied", vec![Reply::status(401)], "[image] its provider does not hand it out", 1),
@@ -157,7 +157,7 @@ async fn what_is_not_taken_or_not_fetched_is_told_of_in_its_place() {
         ("in circles", vec![Reply::redirect(302, "/twilio/next"); 9], "[image] its link redirects too often", 6),
     ] {
         let mut centre = Centre::start(line("twilio")).await;
-        centre.cloud = centre.cloud.with("ATTACHMENT_MAX_BYTES", "20");
+        centre.cloud = centre.cloud.with("ATTACHMENT_MAX_BYTES", "200");
         let picture = picture_of(&centre.providers, &centre.line);
         centre.providers.script("twilio", answers);
         let messages = [centre.message("1", "Look", &[picture.media]), centre.message("2", "Next", &[])];
