@@ -106,6 +106,39 @@ async fn every_providers_picture_is_fetched_and_follows_its_words() {
 }
 
 #[tokio::test]
+async fn aws_puts_a_whatsapp_picture_where_connect_wants_it() {
+    let centre = Centre::start(line("aws-sns whatsapp")).await;
+    let described = json!({ "mimeType": "image/png", "fileSize": PICTURE.len() });
+    let slowly = Reply::new(200, &described).after(Duration::from_millis(500));
+    centre.providers.script("aws-sns", [Reply::new(200, &described), slowly]);
+    // What AWS does before it answers the second call.
+    let puts = async {
+        let asked = loop {
+            match centre.providers.calls("aws-sns").get(1) {
+                Some(call) => break call.json(),
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        let destination = &asked["destinationS3PresignedUrl"];
+        let mut request = reqwest::Client::new().put(destination["url"].as_str().unwrap()).body(PICTURE);
+        for (name, value) in destination["headers"].as_object().unwrap() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        asked
+    };
+    let media = [json!({ "id": "1234", "content_type": "image/png" })];
+    let message = centre.message("1", "Look", &media);
+    let messages = [message];
+    let ((), asked) = tokio::join!(centre.deliver(&messages), puts);
+    assert_eq!(centre.said(), ["Look".to_owned(), stored()]);
+    let first = centre.providers.calls("aws-sns")[0].json();
+    let number = centre.line.ours_id.unwrap();
+    assert_eq!(first, json!({ "mediaId": "1234", "originationPhoneNumberId": number, "metadataOnly": true }));
+    assert_eq!((&asked["mediaId"], &asked["originationPhoneNumberId"]), (&json!("1234"), &json!(number)));
+}
+
+#[tokio::test]
 async fn media_alone_open_a_chat_without_words_and_keep_their_order() {
     let centre = Centre::start(line("twilio")).await;
     let picture = picture_of(&centre.providers, &centre.line);

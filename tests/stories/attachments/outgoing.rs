@@ -107,8 +107,7 @@ async fn whatever_get_attachment_meets_a_file_is_sent_once() {
         ("reset after", Fault::reset_after),
     ];
     for (name, fault) in faults {
-        let (mut desk, chat) = desk_with_chat(TWILIO).await;
-        desk.time = std::time::Duration::from_secs(4);
+        let (desk, chat) = desk_with_chat(TWILIO).await;
         desk.cloud.connect.fail(Operation::GetAttachment, fault());
         desk.cloud.connect.agent_sends(&chat, FILE, PICTURE, "APPROVED").unwrap();
         go(&desk).await;
