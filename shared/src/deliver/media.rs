@@ -84,11 +84,11 @@ enum Brought {
 struct Opened {
     length: u64,
     content_type: Option<String>,
-    from: From,
+    source: Source,
 }
 
 /// Where its bytes come from.
-enum From {
+enum Source {
     /// Through here.
     Here(Exactly, Broken),
     /// AWS puts it where it is told to.
@@ -148,37 +148,37 @@ impl Attachments {
         number_id: Option<&str>,
     ) -> Result<Option<Opened>, NotFetched> {
         let base = account.send_base_url.as_ref();
-        let source = account.credentials.medium(media, number_id);
-        let request = match source.map_err(|_| NotFetched::Refused("the account can't fetch it"))? {
+        let found = account.credentials.medium(media, number_id);
+        let request = match found.map_err(|_| NotFetched::Refused("the account can't fetch it"))? {
             None => return Ok(None),
             Some(MediaSource::Http(request)) => request,
             Some(MediaSource::Lookup(request)) => self.fetcher.look_up(request, base).await?,
             Some(MediaSource::AwsSocial(media)) => {
                 let described = self.social.describe(&media, base).await?;
                 let (length, content_type) = (described.length, described.content_type);
-                return Ok(Some(Opened { length, content_type, from: From::Aws(media) }));
+                return Ok(Some(Opened { length, content_type, source: Source::Aws(media) }));
             }
         };
         let fetched = self.fetcher.open(&request, base, self.max_bytes).await?;
-        let from = From::Here(fetched.body, fetched.broken);
-        Ok(Some(Opened { length: fetched.length, content_type: fetched.content_type, from }))
+        let source = Source::Here(fetched.body, fetched.broken);
+        Ok(Some(Opened { length: fetched.length, content_type: fetched.content_type, source }))
     }
 
     /// Stores a medium's bytes. `Ok(Err(…))`: it is the medium that failed, and not the place that it was to be stored at.
     async fn store(
         &self,
         account: &Account,
-        from: From,
+        source: Source,
         upload: &Upload,
         deadline: Deadline,
     ) -> Result<Result<(), NotFetched>> {
-        match from {
-            From::Here(body, broken) => match self.uploads.put(upload, body, deadline).await {
+        match source {
+            Source::Here(body, broken) => match self.uploads.put(upload, body, deadline).await {
                 Ok(()) => Ok(Ok(())),
                 Err(_) if broken.is_broken() => Ok(Err(NotFetched::Failed(None))),
                 Err(error) => Err(error),
             },
-            From::Aws(media) => {
+            Source::Aws(media) => {
                 let base = account.send_base_url.as_ref();
                 Ok(self.social.put(&media, &upload.url, &upload.headers, base).await)
             }
@@ -259,7 +259,7 @@ impl Conversations {
                 *media = Some(progress);
                 return Ok(Said::No);
             }
-            progress.next();
+            progress.advance();
             if progress.at < apart.len() {
                 self.store.words_said(inbound, &progress, None, deadline).await?;
             }
@@ -316,28 +316,44 @@ impl Conversations {
             Some(Taken::No(why)) => return Ok(Brought::No(Some(why.to_owned()))),
             Some(Taken::Yes(upload)) => upload,
         };
+        if let Some(brought) = self.put(inbound, &account, opened.source, &upload, progress, deadline).await? {
+            return Ok(brought);
+        }
+        progress.attachment_id = Some(upload.attachment_id.clone());
+        self.store.words_said(inbound, progress, None, deadline).await?;
+        self.complete(inbound, &upload.attachment_id, conversation, deadline, report).await
+    }
+
+    /// Puts a medium's bytes where they belong; some: it is over with it.
+    async fn put(
+        &self,
+        inbound: &Inbound,
+        account: &Account,
+        source: Source,
+        upload: &Upload,
+        progress: &mut MediaProgress,
+        deadline: Deadline,
+    ) -> Result<Option<Brought>> {
+        let Some(attachments) = &self.attachments else { return Ok(Some(Brought::No(None))) };
         let until = Deadline::after(deadline.remaining().saturating_sub(RECORD));
-        let stored = attachments.store(&account, opened.from, &upload, until);
+        let stored = attachments.store(account, source, upload, until);
         let stored = match tokio::time::timeout(until.remaining() + RECORD / 3, stored).await {
             Ok(stored) => stored,
             Err(_) => Ok(Err(NotFetched::Failed(None))),
         };
         match stored {
-            Ok(Ok(())) => (),
+            Ok(Ok(())) => Ok(None),
             Ok(Err(not_fetched)) => {
                 progress.uploads += 1;
-                return self.not_fetched(inbound, not_fetched, progress, deadline).await;
+                self.not_fetched(inbound, not_fetched, progress, deadline).await.map(Some)
             }
             Err(error) => {
                 // The URL may be at fault, which the same token would give again.
                 progress.uploads += 1;
                 self.store.words_said(inbound, progress, None, deadline).await?;
-                return Err(error);
+                Err(error)
             }
         }
-        progress.attachment_id = Some(upload.attachment_id.clone());
-        self.store.words_said(inbound, progress, None, deadline).await?;
-        self.complete(inbound, &upload.attachment_id, conversation, deadline, report).await
     }
 
     /// `StartAttachmentUpload`; none: the chat has ended.

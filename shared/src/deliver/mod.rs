@@ -236,13 +236,8 @@ impl Conversations {
         let mut starts = 0;
         while starts < STARTS {
             self.take_start()?;
-            let generation = conversation.generation.to_string();
             let last = conversation.contact_id.clone().filter(|_| self.config.persistent_chat && !conversation.plain);
-            // Two requests that differ must not share a token.
-            let mut purpose = vec!["chat", &generation, last.as_deref().unwrap_or_default()];
-            // Its words were said in an earlier chat.
-            purpose.extend(media.as_ref().map(|_| "media"));
-            let token = inbound.client_token(&purpose);
+            let token = start_token(inbound, conversation.generation, last.as_deref(), media.is_some());
             let mut chat = self.new_chat(inbound, self.words(inbound, media.as_ref()));
             chat.persistent = last.map(|source_contact_id| Persistent {
                 // "provide the initialContactId of the past ended chat session" (administrator guide).
@@ -431,6 +426,14 @@ impl Conversations {
             streaming_endpoint_arn: instance.streaming_topic_arn.clone(),
         }
     }
+}
+
+/// Requests that differ have tokens that do: also that of a chat for media whose words were said in an earlier one.
+fn start_token(inbound: &Inbound, generation: i64, last: Option<&str>, is_for_media: bool) -> String {
+    let generation = generation.to_string();
+    let mut purpose = vec!["chat", &generation, last.unwrap_or_default()];
+    purpose.extend(is_for_media.then_some("media"));
+    inbound.client_token(&purpose)
 }
 
 fn perhaps() -> Error {

@@ -63,7 +63,7 @@ pub(crate) struct Fetched {
 }
 
 /// Why a medium was not fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotFetched {
     /// For good, in words for the agent.
     Refused(&'static str),
@@ -357,7 +357,7 @@ mod tests {
         ] {
             let found = target(Url::parse(url).unwrap(), &open(url), base);
             let found = found.as_ref().map(|target| (target.url.as_str(), target.is_own, target.is_base));
-            assert_eq!(found.map_err(Clone::clone), expected, "{url}");
+            assert_eq!(found.map_err(|error| *error), expected, "{url}");
         }
     }
 }

@@ -8,7 +8,7 @@
 mod address;
 pub(crate) mod aws;
 pub(crate) mod body;
-pub mod fetch;
+pub(crate) mod fetch;
 pub(crate) mod file;
 
 /// As people write it: 1 MB is 1,048,576 bytes.

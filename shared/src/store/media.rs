@@ -44,7 +44,7 @@ impl MediaProgress {
     }
 
     /// The next medium's turn.
-    pub fn next(&mut self) {
+    pub fn advance(&mut self) {
         *self = Self { contact_id: std::mem::take(&mut self.contact_id), at: self.at + 1, ..Self::default() };
     }
 }
