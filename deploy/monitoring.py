@@ -433,6 +433,7 @@ CHARTS = {
             "What carriers report",
             line("TextDelivered", "DeliverMessage"),
             line("TextFailed", "DeliverMessage"),
+            line("StatusUnknown", "DeliverMessage"),
         ),
         chart("Failed texts, by code", by_code("TextFailed", "DeliverMessage")),
         chart("Opt-outs", line("OptedOut", "DeliverMessage"), line("OptedIn", "DeliverMessage")),

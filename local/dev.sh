@@ -46,7 +46,7 @@ stop() {
   kill ${pids[@]+"${pids[@]}"} 2>/dev/null || true
   # It has nothing to put in order, and its Python has been seen to swallow what a signal raised.
   kill -KILL "${moto-}" 2>/dev/null || true
-  rm -rf "${folder-}"
+  rm -rf "${folder-}" "${started_with-}"
   wait 2>/dev/null || true
 }
 trap stop EXIT
@@ -101,6 +101,15 @@ cargo lambda watch --quiet --disable-cors --invoke-address 127.0.0.1 --invoke-po
   >"$LOCAL_LOG" 2>&1 &
 pids+=($!)
 until_open "$watch_port" $! "cargo lambda watch"
+
+# For `make doctor`, which runs in another terminal. The settings are secrets, so nobody else may read it.
+started_with=target/dev-$local_port.json
+(
+  umask 077
+  rm -f "$started_with"
+  python3 -c 'import json, os, sys; print(json.dumps({name: os.environ[name] for name in sys.argv[1:] if name in os.environ}))' \
+    BRIDGE_SETTINGS PUBLIC_BASE_URL ALLOWED_ORIGINS EXTRA_CONTACT_FLOW_IDS FEATURE_ATTACHMENTS >"$started_with"
+)
 
 cat <<TEXT
 

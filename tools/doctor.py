@@ -31,7 +31,7 @@ FUNCTIONS = {
     "receive-reply": "ReceiveReply",
     "send-reply": "SendReply",
 }
-ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\*\.)?([a-z0-9_.-]+|\[[0-9a-f:]+\])(:\d+)?")
+ORIGIN = re.compile(r"\*|http://(localhost|127\.0\.0\.1):\*|[a-z][a-z0-9+.-]*://(\*\.)?([a-z0-9_.-]+|\[[0-9a-f:]+\])(:\d+)?")
 
 
 class Unchecked(Exception):
@@ -39,7 +39,8 @@ class Unchecked(Exception):
 
 
 class Dev:
-    """`make dev`: its ports and settings are those of local/dev.sh, from the same variables."""
+    """`make dev`: its ports are those of local/dev.sh, from the same variables, and so is what else it was started with, unless
+    the doctor is given something else: a settings document can be checked before `make dev` takes it."""
 
     is_dev = True
 
@@ -49,15 +50,14 @@ class Dev:
         local = f"http://127.0.0.1:{port}"
         moto = f"http://127.0.0.1:{environment.get('MOTO_PORT', '9101')}"
         self.endpoints = {"connect": local, "sns": local, "sqs": moto, "dynamodb": moto}
-        written = environment.get("BRIDGE_SETTINGS") or (ROOT / "local" / "settings.json").read_text()
-        self.settings = written.replace("http://127.0.0.1:9100", local)
+        self.started_with = ROOT / "target" / f"dev-{port}.json"
+        given = json.loads(self.started_with.read_text()) if self.started_with.exists() else {}
+        given |= {name: environment[name] for name in GIVEN if environment.get(name)}
+        self.settings = given.pop("BRIDGE_SETTINGS", "{}")
+        # What stands in Cargo.toml wins, as it does for `cargo lambda watch`.
         metadata = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["metadata"]["lambda"]
-        of_all = metadata["env"] | {"ALLOWED_ORIGINS": environment.get("ALLOWED_ORIGINS") or f"http://localhost:{port}"}
         of_each = {name: metadata.get("bin", {}).get(name, {}).get("env", {}) for name in FUNCTIONS}
-        self.variables = {name: of_all | of_each[name] for name in FUNCTIONS}
-        given = {name: environment[name] for name in GIVEN if environment.get(name)}
-        for variables in self.variables.values():
-            variables.update(given)
+        self.variables = {name: given | metadata["env"] | of_each[name] for name in FUNCTIONS}
 
     def client(self, service):
         return boto3.client(
@@ -71,8 +71,7 @@ class Dev:
 
 
 # What may be given to `make dev`, and so to its doctor.
-GIVEN = ["CONNECT_INSTANCE_ID", "CONNECT_CONTACT_FLOW_ID", "PUBLIC_BASE_URL", "CONVERSATIONS_TABLE", "STREAMING_TOPIC_ARN"]
-GIVEN += ["INBOUND_QUEUE_URL", "OUTBOUND_QUEUE_URL", "FEATURE_ATTACHMENTS"]
+GIVEN = ["BRIDGE_SETTINGS", "PUBLIC_BASE_URL", "ALLOWED_ORIGINS", "EXTRA_CONTACT_FLOW_IDS", "FEATURE_ATTACHMENTS"]
 
 
 class Deployed:
@@ -475,8 +474,8 @@ def main(argv=None):
     parser.add_argument("--stack", help=f"a deployed stack ({DEFAULT}); without it: make dev on this machine")
     options = parser.parse_args(argv)
     bridge = Deployed(options.stack) if options.stack else Dev()
-    if bridge.is_dev and not is_open(bridge.endpoints["connect"]):
-        sys.exit("make dev doesn't run here. Start it, or check a deployed stack: make doctor STACK=<name>")
+    if bridge.is_dev and not (bridge.started_with.exists() and is_open(bridge.endpoints["connect"])):
+        sys.exit("make dev doesn't run here, or not yet. Start it, or check a deployed stack: make doctor STACK=<name>")
     doctor = Doctor(bridge)
     findings = doctor.run()
     for what, fix in findings:

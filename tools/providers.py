@@ -161,10 +161,10 @@ PROVIDERS = {
     ),
     "infobip": Provider(
         ("passwords",),
-        ("base_url", "api_key"),
-        ("username",),
+        ("api_key",),
+        ("username", "base_url"),
         lambda account: (
-            "https://" + account["base_url"].removeprefix("https://"),
+            "https://" + account.get("base_url", "").removeprefix("https://"),
             "/account/1/balance",
             bearer(account["api_key"], "App"),
         ),

@@ -119,7 +119,11 @@ export function agent() {
       if (element) append(log, element);
     }
     const wasHere = say.contains(document.activeElement);
-    for (const control of say.querySelectorAll("button, textarea, select")) control.disabled = contact.ended;
+    // Nobody hears an agent before the customer is connected.
+    const isOpen = !contact.ended && contact.connected;
+    for (const control of say.querySelectorAll("button, textarea, select")) control.disabled = !isOpen;
+    by("agent-end").disabled = contact.ended;
+    text.placeholder = contact.ended || isOpen ? "" : "The customer is not connected yet";
     if (wasHere && contact.ended) list.querySelector(`[data-contact="${chosen}"]`)?.focus();
     drawTyping(contact);
   }

@@ -63,10 +63,22 @@ export function phone(accounts) {
     last = one.from_phone ? 0 : last + 1;
     const element = one.from_phone
       ? make("li", { class: "mine" }, speaker("You"), one.text, make("small"))
-      : make("li", { class: "theirs" }, make("small", {}, received(one)), one.text);
+      : make("li", { class: "theirs" }, make("small", {}, received(one)), one.text, ...buttons(one));
     if (one.from_phone) restate(element, one);
     rows.set(one.id, element);
     append(log, element);
+  }
+
+  /** What can be tapped below a text, as often as one likes: a phone keeps its buttons. */
+  function buttons({ choices, text: words }) {
+    if (!choices) return [];
+    const all = choices.map((choice) => {
+      const detail = choice.description ? [make("small", {}, choice.description)] : [];
+      const button = make("button", { type: "button" }, choice.title, ...detail);
+      button.addEventListener("click", () => send({ ...writing(choice.title), choice }));
+      return button;
+    });
+    return [make("div", { class: "choices", role: "group", "aria-label": words.split("\n")[0] }, ...all)];
   }
 
   function restate(element, one) {

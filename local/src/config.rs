@@ -5,16 +5,16 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::instance::Instance;
+
 /// How a stand-in is to be. The default is as Connect's own defaults are, without quotas, on a free port.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen. Port 0: a free one. The websocket URLs say 127.0.0.1 whatever stands here, since
     /// amazon-connect-chatjs takes no other host without TLS.
     pub address: SocketAddr,
-    /// The instances that exist; empty: all do. Others answer ResourceNotFoundException.
-    pub instance_ids: Vec<String>,
-    /// The flows that exist; empty: all do.
-    pub contact_flow_ids: Vec<String>,
+    /// What exists at Connect.
+    pub instance: Instance,
     /// The AWS account that streamed items name.
     pub account_id: String,
     /// Quotas.
@@ -54,8 +54,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            instance_ids: Vec::new(),
-            contact_flow_ids: Vec::new(),
+            instance: Instance::default(),
             account_id: "123456789012".to_owned(),
             limits: Limits::default(),
             connect_within: Duration::from_secs(5 * 60),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     contact::{Contact, Item},
     error::ApiError,
+    instance::bare,
     operation::Operation,
     participant,
     session::{read_attributes, read_content_types, read_segment_attributes, read_streaming},
@@ -58,8 +59,8 @@ pub(crate) fn start_chat_contact(state: &mut State, body: &Value) -> Result<Valu
     let key = match original {
         Some(key) => key,
         None => {
-            check_known(&state.config().instance_ids, contact.instance_id.as_deref(), "instance")?;
-            check_known(&state.config().contact_flow_ids, contact.flow_id.as_deref(), "flow")?;
+            state.config().instance.check(contact.instance_id.as_deref())?;
+            state.config().instance.check_flow(contact.flow_id.as_deref())?;
             if let Some(persistent) = &persistent {
                 let (source, past) = past_chat(state, persistent)?;
                 contact.continued_from = Some(source);
@@ -97,17 +98,6 @@ fn put(answer: &mut Value, name: &str, value: Value) {
     if let Value::Object(members) = answer {
         members.insert(name.to_owned(), value);
     }
-}
-
-/// ResourceNotFoundException where a list of what exists has been configured.
-fn check_known(known: &[String], id: Option<&str>, what: &str) -> Result<(), ApiError> {
-    let found = known.is_empty() || known.iter().any(|known| id.is_some_and(|id| bare(id) == bare(known)));
-    if found { Ok(()) } else { Err(ApiError::not_found(format!("The {what} does not exist"))) }
-}
-
-/// An id, or the last part of an ARN: Connect takes both.
-fn bare(id: &str) -> &str {
-    id.rsplit('/').next().unwrap_or(id)
 }
 
 /// The contact that a persistent chat continues, and what was said there (administrator guide, "Enable persistent

@@ -23,6 +23,7 @@ use crate::{
     error::Refused,
     events,
     fault::Fault,
+    instance::Instance,
     operation::Operation,
     phone::{text::Writing, write},
     service::Service,
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Service>> {
         .route("/calls", get(calls).delete(forget_calls))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/limits", post(set_limits))
+        .route("/instance", post(set_instance))
         .route("/contacts", get(contacts))
         .route("/contacts/{id}", get(contact))
         .route("/contacts/{id}/{action}", post(act))
@@ -107,6 +109,12 @@ async fn clear_faults(Shared(service): App) -> Json<Value> {
 async fn set_limits(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
     let limits: Limits = read(&body)?;
     service.state().set_limits(limits);
+    Ok(Json(json!({})))
+}
+
+async fn set_instance(Shared(service): App, body: Bytes) -> Result<Json<Value>, Failure> {
+    let instance: Instance = read(&body)?;
+    service.state().set_instance(instance);
     Ok(Json(json!({})))
 }
 

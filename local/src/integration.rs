@@ -24,7 +24,7 @@ pub(crate) fn send_chat_integration_event(state: &mut State, body: &Value) -> Re
         None if event == ChatEvent::Disconnect => return Ok(json!({ "NewChatCreated": false })),
         None => {
             check_event(&event, &integration, &session.supported_content_types)?;
-            let instance_id = state.config().instance_ids.first().cloned();
+            let instance_id = state.config().instance.ids.first().cloned();
             let key = state.open(Contact { instance_id, integration: Some(integration.clone()), ..session })?;
             if let Some(arn) = &streaming_arn {
                 state.start_streaming(key, arn)?;

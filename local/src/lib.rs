@@ -41,6 +41,7 @@ mod error;
 mod events;
 mod fault;
 mod guard;
+mod instance;
 mod integration;
 mod operation;
 mod page;
@@ -73,11 +74,12 @@ pub use crate::{
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
     error::Refused,
     fault::Fault,
+    instance::{Flow, Instance},
     operation::Operation,
     phone::{
         contract::Signed,
         sign::{sign, webhooks},
-        text::{Channel, Text, Writing},
+        text::{Channel, Choice, Text, Writing},
     },
     pipeline::Pipeline,
     poller::{Poller, invoke_over_http},

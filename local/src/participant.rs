@@ -130,7 +130,7 @@ pub(crate) fn client_token<'a>(body: &Object<'a>) -> Valid<Option<&'a str>> {
 }
 
 /// SendMessage. The bearer is checked first, so a repeat of a message that was taken is refused like any other once the
-/// chat has ended. A customer who is not connected may send: the references don't say otherwise. But nobody is there to
+/// chat has ended. A customer who is not connected may send: the references don't say otherwise. But no participant is connected to
 /// read it ([`Contact::connected`](crate::Contact::connected)), and the chat ends after five minutes.
 pub(crate) fn send_message(state: &mut State, bearer: Option<&str>, body: &Value) -> Result<Value, ApiError> {
     const OPERATION: Operation = Operation::SendMessage;

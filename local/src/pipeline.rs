@@ -71,8 +71,8 @@ impl Pipeline {
         Ok(Self { inbound, outbound, replies, functions, replies_url, aws })
     }
 
-    /// The functions' endpoint of SQS and DynamoDB. It must be this and not moto itself: here is seen what visibility a
-    /// function asks for; and moto checks a condition and writes in two steps, which nobody may come between.
+    /// The functions' endpoint of SQS and DynamoDB. It must be this and not moto itself: this endpoint sees the visibility
+    /// that a function asks for, and serialises writes, since moto checks a condition and writes in two steps.
     pub fn endpoint(&self) -> &str {
         self.replies.endpoint()
     }

@@ -24,7 +24,7 @@ use crate::{
     control,
     error::ApiError,
     fault::{Effect, Fault},
-    guard, integration,
+    guard, instance, integration,
     operation::Operation,
     page, participant, phone,
     service::{MAX_BODY, Service, bearer, call, reset},
@@ -42,6 +42,7 @@ pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAdd
         .nest("/_local", control::router())
         .merge(websocket::router())
         .merge(sns::router())
+        .merge(instance::router())
         .merge(page::router())
         .merge(phone::send::router())
         .merge(attachment::router())
@@ -179,7 +180,7 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
 }
 
 /// Browsers call the Participant Service from any origin, so it allows all.
-fn with_common_headers(mut response: Response) -> Response {
+pub(crate) fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let exposed = HeaderValue::from_static("x-amzn-errortype,x-amzn-requestid");

@@ -3,6 +3,7 @@
 //! The rules of what happens in a chat live here; what a request may look like lives in `connect` and `participant`.
 
 mod connections;
+mod control;
 mod token;
 
 use std::{
@@ -20,7 +21,7 @@ pub(crate) use token::{in_future, opaque_token};
 
 use crate::{
     attachment::{Attachment, Stored},
-    config::{Config, Limits},
+    config::Config,
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility, event},
     error::{ApiError, Refused},
     operation::Operation,
@@ -163,11 +164,6 @@ impl State {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
-    }
-
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.config.limits = limits;
-        self.bucket = limits.start_rate.map(Bucket::new);
     }
 
     /// Forgets every chat. Subscribers of the stream stay.

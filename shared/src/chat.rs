@@ -48,6 +48,8 @@ pub const TEXT_PLAIN: &str = "text/plain";
 pub const INTERACTIVE: &str = "application/vnd.amazonaws.connect.message.interactive";
 /// What a customer chose in one.
 pub const INTERACTIVE_RESPONSE: &str = "application/vnd.amazonaws.connect.message.interactive.response";
+/// The event that somebody is typing.
+pub const TYPING: &str = "application/vnd.amazonaws.connect.event.typing";
 /// What `SupportedMessagingContentTypes` may hold.
 pub const MESSAGING_CONTENT_TYPES: [&str; 5] =
     [TEXT_PLAIN, "text/markdown", "application/json", INTERACTIVE, INTERACTIVE_RESPONSE];

@@ -71,6 +71,11 @@ impl<'a> Env<'a> {
 }
 
 /// The id of a flow that is named by its id or its ARN (`…:instance/<id>/contact-flow/<id>`).
+fn public_base_url(env: &Env<'_>) -> Result<Option<BaseUrl>> {
+    let url = env.optional("PUBLIC_BASE_URL");
+    url.map(|url| BaseUrl::parse(&url).map_err(|rule| wrong("PUBLIC_BASE_URL", &rule.to_string()))).transpose()
+}
+
 fn flow_id(flow: &str) -> String {
     flow.rsplit_once('/').map_or(flow, |(_, id)| id).to_owned()
 }
@@ -192,6 +197,18 @@ pub enum ConnectRoute {
     IntegrationEvent,
 }
 
+/// What the agent is told of what became of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Receipts {
+    /// What was not delivered.
+    #[default]
+    Failures,
+    /// That, and what was delivered and read.
+    All,
+    /// Nothing.
+    Off,
+}
+
 /// What delivering messages to Connect needs.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -203,6 +220,8 @@ pub struct Delivery {
     pub persistent_chat: bool,
     /// `CONVERSATIONS_TABLE`; none keeps conversations in memory.
     pub conversations_table: Option<String>,
+    /// `DELIVERY_RECEIPTS`.
+    pub receipts: Receipts,
 }
 
 impl Delivery {
@@ -217,9 +236,16 @@ impl Delivery {
             Some("integration-event") => ConnectRoute::IntegrationEvent,
             Some(_) => return Err(wrong("CONNECT_ROUTE", "must be chat or integration-event")),
         };
+        let receipts = match env.optional("DELIVERY_RECEIPTS").as_deref() {
+            None | Some("failures") => Receipts::Failures,
+            Some("all") => Receipts::All,
+            Some("off") => Receipts::Off,
+            Some(_) => return Err(wrong("DELIVERY_RECEIPTS", "must be failures, all or off")),
+        };
         Ok(Self {
             instance,
             route,
+            receipts,
             persistent_chat: env.flag("PERSISTENT_CHAT")?,
             conversations_table: env.optional("CONVERSATIONS_TABLE"),
         })
@@ -335,6 +361,8 @@ pub struct SendReply {
     pub settings: SettingsLocation,
     /// `CONVERSATIONS_TABLE`; none keeps conversations in memory, which another process's are not in.
     pub conversations_table: Option<String>,
+    /// `PUBLIC_BASE_URL`: where providers report to; none asks them for no reports.
+    pub public_base_url: Option<BaseUrl>,
     /// `DEAD_LETTER_QUEUE_URL`: where replies go that can never be sent.
     pub dead_letter_queue_url: Option<String>,
     /// `REPLY_PATIENCE_SECONDS` and `REPLY_DELAY_NOTICE_SECONDS`.
@@ -348,6 +376,7 @@ impl SendReply {
     pub fn read(env: &Env<'_>) -> Result<Self> {
         Ok(Self {
             settings: SettingsLocation::required(env)?,
+            public_base_url: public_base_url(env)?,
             conversations_table: env.optional("CONVERSATIONS_TABLE"),
             dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL"),
             patience: Patience {
@@ -389,10 +418,7 @@ pub struct ReceiveMessage {
 impl ReceiveMessage {
     /// Reads the environment.
     pub fn read(env: &Env<'_>) -> Result<Self> {
-        let public_base_url = match env.optional("PUBLIC_BASE_URL") {
-            Some(url) => Some(BaseUrl::parse(&url).map_err(|rule| wrong("PUBLIC_BASE_URL", &rule.to_string()))?),
-            None => None,
-        };
+        let public_base_url = public_base_url(env)?;
         let settings = SettingsLocation::required(env)?;
         let hand_on = match env.optional("INBOUND_QUEUE_URL") {
             Some(url) => HandOn::Queue(url),

@@ -1,8 +1,8 @@
 //! The one error of the bridge: what happened, who caused it, and whether a retry can help.
 //!
-//! The kind decides the answer's status and code ([`Kind::status`], [`Kind::code`]); nothing else does. The message is
+//! The kind decides the answer's code ([`Kind::code`]) and status ([`Kind::status`], [`Kind::webhook_status`]). The message is
 //! told to the caller, so it is made of fixed words and field names, never of values. What must stay inside (an AWS
-//! error's own text, ids) is the source: logged once by [`crate::gateway`], told to nobody.
+//! error's own text, ids) is the source: logged once by [`crate::gateway`], never part of an answer.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
@@ -13,77 +13,106 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident: $code:literal, $status:ident, $fault:ident;)*) => {
+        /// What went wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The stable word that callers and dashboards match on.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$kind => $code,)* }
+            }
+
+            /// The HTTP status of the answer.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$kind => StatusCode::$status,)* }
+            }
+
+            /// Who can mend it.
+            pub fn fault(self) -> Fault {
+                match self { $(Self::$kind => Fault::$fault,)* }
+            }
+        }
+    };
+}
+
+// The table of errors: what it is, its code, the status of the answer, and who can mend it.
+kinds! {
     /// The request can't be read, or breaks a constraint.
-    Validation,
+    Validation: "VALIDATION_ERROR", BAD_REQUEST, Caller;
     /// A webhook whose signature or credentials don't prove who sent it.
-    Unverified,
+    Unverified: "UNVERIFIED", FORBIDDEN, Caller;
     /// The same, while the settings or certificate at hand may be older than what signed it: it may come again.
-    UnverifiedYet,
+    UnverifiedYet: "UNVERIFIED", SERVICE_UNAVAILABLE, Caller;
     /// A token is missing, expired or wrong.
-    Unauthenticated,
+    Unauthenticated: "UNAUTHENTICATED", UNAUTHORIZED, Caller;
     /// No known key has signed a token, while the settings at hand may be older than the key: it may come again.
-    UnauthenticatedYet,
+    UnauthenticatedYet: "UNAUTHENTICATED", SERVICE_UNAVAILABLE, Caller;
     /// The browser's origin is not one of `ALLOWED_ORIGINS`.
-    OriginNotAllowed,
+    OriginNotAllowed: "ORIGIN_NOT_ALLOWED", FORBIDDEN, Caller;
     /// The request names another Connect instance.
-    InstanceNotAllowed,
+    InstanceNotAllowed: "INSTANCE_NOT_ALLOWED", FORBIDDEN, Caller;
     /// The request names a flow that the owner did not list.
-    FlowNotAllowed,
+    FlowNotAllowed: "FLOW_NOT_ALLOWED", FORBIDDEN, Caller;
     /// A field that only a signed claim may set.
-    FieldNotAllowed,
+    FieldNotAllowed: "FIELD_NOT_ALLOWED", FORBIDDEN, Caller;
     /// A streaming endpoint that is not the owner's.
-    StreamingNotAllowed,
+    StreamingNotAllowed: "STREAMING_NOT_ALLOWED", FORBIDDEN, Caller;
     /// No such route, provider or account.
-    NotFound,
+    NotFound: "NOT_FOUND", NOT_FOUND, Caller;
     /// The route exists, with another method.
-    MethodNotAllowed,
+    MethodNotAllowed: "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, Caller;
     /// The body is larger than the route takes.
-    PayloadTooLarge,
+    PayloadTooLarge: "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE, Caller;
     /// Connect refused the request as invalid.
-    ConnectRejected,
+    ConnectRejected: "CONNECT_REJECTED", BAD_REQUEST, Caller;
     /// Connect's quota of concurrent chats is spent (`LimitExceededException`): a retry at once can't help.
-    ChatQuotaExceeded,
+    ChatQuotaExceeded: "CHAT_QUOTA_EXCEEDED", TOO_MANY_REQUESTS, Owner;
     /// A rate limit of Connect's API.
-    Throttled,
+    Throttled: "THROTTLED", TOO_MANY_REQUESTS, Aws;
     /// Connect denies access or doesn't know the instance or flow: the owner's set-up.
-    ConnectMisconfigured,
+    ConnectMisconfigured: "CONNECT_MISCONFIGURED", BAD_GATEWAY, Owner;
     /// Connect failed or can't be reached.
-    ConnectUnavailable,
+    ConnectUnavailable: "CONNECT_UNAVAILABLE", SERVICE_UNAVAILABLE, Aws;
     /// The time budget is spent.
-    Timeout,
+    Timeout: "TIMEOUT", GATEWAY_TIMEOUT, Aws;
     /// The settings document can't be had.
-    SettingsUnavailable,
+    SettingsUnavailable: "SETTINGS_UNAVAILABLE", SERVICE_UNAVAILABLE, Owner;
     /// A message could be neither queued nor delivered.
-    NotStored,
+    NotStored: "NOT_STORED", SERVICE_UNAVAILABLE, Aws;
     /// The participant's token is of no use (any more): the chat has ended.
-    ChatEnded,
+    ChatEnded: "CHAT_ENDED", SERVICE_UNAVAILABLE, Aws;
     /// A call that must not be repeated was not answered: it may have had its effect.
-    OutcomeUnknown,
+    OutcomeUnknown: "MAY_HAVE_BEEN_DELIVERED", SERVICE_UNAVAILABLE, Aws;
     /// The table of conversations can't be read or written.
-    StoreUnavailable,
+    StoreUnavailable: "STORE_UNAVAILABLE", SERVICE_UNAVAILABLE, Aws;
     /// Nobody knows yet, or any more, whose chat a reply is from.
-    UnknownConversation,
+    UnknownConversation: "UNKNOWN_CONVERSATION", SERVICE_UNAVAILABLE, Aws;
     /// The SMS provider failed or can't be reached, and has not taken the text.
-    ProviderUnavailable,
-    /// The SMS provider refuses the text for good, or it is none that can be sent.
-    SendRefused,
+    ProviderUnavailable: "PROVIDER_UNAVAILABLE", SERVICE_UNAVAILABLE, Provider;
+    /// The SMS provider refuses the text for good, or it has no sendable content.
+    SendRefused: "SEND_REFUSED", SERVICE_UNAVAILABLE, Provider;
     /// The account's credentials or rights at the SMS provider don't do for sending.
-    SendMisconfigured,
-    /// The customer wants no texts.
-    OptedOut,
+    SendMisconfigured: "SEND_MISCONFIGURED", SERVICE_UNAVAILABLE, Owner;
+    /// The customer has opted out.
+    OptedOut: "OPTED_OUT", SERVICE_UNAVAILABLE, Provider;
+    /// WhatsApp's 24 hours since the customer's last message are over.
+    WindowClosed: "WINDOW_CLOSED", SERVICE_UNAVAILABLE, Provider;
     /// The table or a queue refuses what it was given, for good.
-    StoreRejected,
+    StoreRejected: "STORE_REJECTED", BAD_REQUEST, Bridge;
     /// A new chat waits for its start: see `CHAT_STARTS_PER_SECOND`.
-    StartsPaced,
+    StartsPaced: "STARTS_PACED", SERVICE_UNAVAILABLE, Aws;
     /// The provider lets this account wait, so the text was not tried.
-    AccountShut,
+    AccountShut: "ACCOUNT_SHUT", SERVICE_UNAVAILABLE, Provider;
     /// A rate limit that the provider counts for one customer or one sender.
-    ConversationThrottled,
+    ConversationThrottled: "CONVERSATION_THROTTLED", SERVICE_UNAVAILABLE, Provider;
     /// A defect of ours.
-    Internal,
+    Internal: "INTERNAL", INTERNAL_SERVER_ERROR, Bridge;
 }
 
 /// Who can mend it.
@@ -102,118 +131,11 @@ pub enum Fault {
 }
 
 impl Kind {
-    /// The stable word that callers and dashboards match on.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Validation => "VALIDATION_ERROR",
-            Self::Unverified | Self::UnverifiedYet => "UNVERIFIED",
-            Self::Unauthenticated | Self::UnauthenticatedYet => "UNAUTHENTICATED",
-            Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
-            Self::InstanceNotAllowed => "INSTANCE_NOT_ALLOWED",
-            Self::FlowNotAllowed => "FLOW_NOT_ALLOWED",
-            Self::FieldNotAllowed => "FIELD_NOT_ALLOWED",
-            Self::StreamingNotAllowed => "STREAMING_NOT_ALLOWED",
-            Self::NotFound => "NOT_FOUND",
-            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
-            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
-            Self::ConnectRejected => "CONNECT_REJECTED",
-            Self::ChatQuotaExceeded => "CHAT_QUOTA_EXCEEDED",
-            Self::Throttled => "THROTTLED",
-            Self::ConnectMisconfigured => "CONNECT_MISCONFIGURED",
-            Self::ConnectUnavailable => "CONNECT_UNAVAILABLE",
-            Self::Timeout => "TIMEOUT",
-            Self::SettingsUnavailable => "SETTINGS_UNAVAILABLE",
-            Self::NotStored => "NOT_STORED",
-            Self::ChatEnded => "CHAT_ENDED",
-            Self::OutcomeUnknown => "MAY_HAVE_BEEN_DELIVERED",
-            Self::StoreUnavailable => "STORE_UNAVAILABLE",
-            Self::UnknownConversation => "UNKNOWN_CONVERSATION",
-            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
-            Self::SendRefused => "SEND_REFUSED",
-            Self::SendMisconfigured => "SEND_MISCONFIGURED",
-            Self::OptedOut => "OPTED_OUT",
-            Self::StoreRejected => "STORE_REJECTED",
-            Self::StartsPaced => "STARTS_PACED",
-            Self::AccountShut => "ACCOUNT_SHUT",
-            Self::ConversationThrottled => "CONVERSATION_THROTTLED",
-            Self::Internal => "INTERNAL",
-        }
-    }
-
-    /// The HTTP status of the answer.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::Validation | Self::ConnectRejected | Self::StoreRejected => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Unverified
-            | Self::OriginNotAllowed
-            | Self::InstanceNotAllowed
-            | Self::FlowNotAllowed
-            | Self::FieldNotAllowed
-            | Self::StreamingNotAllowed => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ChatQuotaExceeded | Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
-            Self::ConnectMisconfigured => StatusCode::BAD_GATEWAY,
-            Self::UnverifiedYet
-            | Self::UnauthenticatedYet
-            | Self::ConnectUnavailable
-            | Self::SettingsUnavailable
-            | Self::NotStored
-            | Self::ChatEnded
-            | Self::OutcomeUnknown
-            | Self::StoreUnavailable
-            | Self::UnknownConversation
-            | Self::ProviderUnavailable
-            | Self::SendRefused
-            | Self::SendMisconfigured
-            | Self::OptedOut
-            | Self::StartsPaced
-            | Self::AccountShut
-            | Self::ConversationThrottled => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// Who can mend it.
-    pub fn fault(self) -> Fault {
-        match self {
-            Self::Validation
-            | Self::Unverified
-            | Self::UnverifiedYet
-            | Self::Unauthenticated
-            | Self::UnauthenticatedYet
-            | Self::OriginNotAllowed
-            | Self::InstanceNotAllowed
-            | Self::FlowNotAllowed
-            | Self::FieldNotAllowed
-            | Self::StreamingNotAllowed
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::PayloadTooLarge
-            | Self::ConnectRejected => Fault::Caller,
-            Self::ChatQuotaExceeded
-            | Self::ConnectMisconfigured
-            | Self::SettingsUnavailable
-            | Self::SendMisconfigured => Fault::Owner,
-            Self::Throttled
-            | Self::ConnectUnavailable
-            | Self::Timeout
-            | Self::NotStored
-            | Self::ChatEnded
-            | Self::OutcomeUnknown
-            | Self::StoreUnavailable
-            | Self::UnknownConversation
-            | Self::StartsPaced => Fault::Aws,
-            Self::ProviderUnavailable
-            | Self::SendRefused
-            | Self::OptedOut
-            | Self::AccountShut
-            | Self::ConversationThrottled => Fault::Provider,
-            Self::StoreRejected | Self::Internal => Fault::Bridge,
-        }
+    /// The HTTP status of the answer to a webhook: 503 for whatever failed on this side, so that the provider sends it
+    /// again.
+    pub fn webhook_status(self) -> StatusCode {
+        let status = self.status();
+        if status.is_server_error() { StatusCode::SERVICE_UNAVAILABLE } else { status }
     }
 
     /// Whether the same call, made again within seconds, may succeed.

@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         self.findings.borrow_mut().warnings.push(format!("{}: {name} {rule}", self.place));
     }
 
-    /// A name that nobody reads is most likely a misspelt one, and what its owner meant would silently not be so.
+    /// An unknown name is most likely a misspelt one, whose setting would silently have no effect.
     pub(crate) fn refuse_unknown(&self) {
         let known = self.known.borrow();
         for name in self.object.keys().filter(|name| !known.contains(&name.as_str())) {

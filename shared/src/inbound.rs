@@ -3,9 +3,10 @@
 use crate::{
     digest::hash,
     error::{Error, Kind, Result},
+    json,
     settings::Account,
     sms::{
-        message::{Message, OptOut},
+        message::{Act, FromKind, Message, OptOut},
         number::Number,
         providers::ProviderId,
     },
@@ -13,7 +14,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The version of the item's shape.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
+
+/// No webhook names a customer by more ids.
+const IDS: usize = 6;
 
 /// One message with all that its delivery needs: `deliver-message` reads no settings. Not `Debug`: it holds what a
 /// customer wrote.
@@ -61,7 +65,7 @@ impl Inbound {
 
     /// Reads a queue item. The error repeats nothing of it.
     pub fn from_item(item: &str) -> Result<Self> {
-        let mut item: Self = serde_json::from_str(item)
+        let mut item: Self = json::parse(item.as_bytes())
             .map_err(|_| Error::new(Kind::Validation, "The queue item is no message of this bridge"))?;
         item.message.reply_from.clone_from(&item.reply_from);
         match item.v {
@@ -73,7 +77,34 @@ impl Inbound {
     /// One customer at one of our addresses, whose messages stay in order. The account's name is not part of it: an owner may
     /// change that, and conversations and opt-outs must outlive the change.
     pub fn group_id(&self) -> String {
-        hash(&[self.provider.as_str(), &self.message.to, &self.message.from])
+        self.group_of(self.customer())
+    }
+
+    /// The groups of all ids by which the webhook names the customer: [`Self::group_id`] first, each once.
+    pub fn group_ids(&self) -> Vec<String> {
+        let mut groups = vec![self.group_id()];
+        for id in self.ids().take(IDS) {
+            let group = self.group_of(id);
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        groups
+    }
+
+    /// WhatsApp's id of the user, where the webhook names it: a number may be shown or not. Else the address.
+    fn customer(&self) -> &str {
+        let user_id = self.ids().find(|id| FromKind::of(id) == Some(FromKind::Bsuid));
+        user_id.unwrap_or(&self.message.from)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        let others = self.message.alt_ids.iter().flatten();
+        std::iter::once(&self.message.from).chain(others).map(String::as_str)
+    }
+
+    fn group_of(&self, customer: &str) -> String {
+        hash(&[self.provider.as_str(), &self.message.to, customer])
     }
 
     /// The FIFO queue's `MessageGroupId`: the customer's group, or beside it that of the customer's opt-outs, which must not
@@ -88,7 +119,10 @@ impl Inbound {
     /// The FIFO queue's `MessageDeduplicationId`, and what every other token of this message is derived from: the
     /// provider's id of it. An event's or delivery's id would differ between two deliveries of one message.
     pub fn deduplication_id(&self) -> String {
-        hash(&[self.provider.as_str(), &self.message.to, &self.message.message_id])
+        let mut parts = vec![self.provider.as_str(), &self.message.to, &self.message.message_id];
+        // Named by other ids than messages are, which may be the same.
+        parts.extend(self.message.act.map(Act::as_str));
+        hash(&parts)
     }
 
     /// A `ClientToken` of Connect for one purpose: the same whenever the message is delivered again.
@@ -107,7 +141,7 @@ impl Inbound {
 
 /// Of a nonce, which a provider uses once, whichever account the message is for. A repeat of the message may carry it again;
 /// another message that does is a forgery.
-fn once(provider: ProviderId, nonce: &str) -> String {
+pub(crate) fn once(provider: ProviderId, nonce: &str) -> String {
     hash(&[provider.as_str(), nonce])
 }
 
@@ -175,6 +209,37 @@ mod tests {
         for id in [one.group_id(), one.deduplication_id()] {
             assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
         }
+    }
+
+    #[test]
+    fn a_customer_is_known_by_the_users_id_where_it_is_named() {
+        let named = |from: &str, others: &[&str]| {
+            let mut inbound = inbound("SM1", from);
+            inbound.message.alt_ids = Some(others.iter().map(|id| (*id).to_owned()).collect());
+            inbound
+        };
+        let (user, number) = (inbound("SM1", "US.134"), inbound("SM1", "+14155550100"));
+        let both = named("+14155550100", &["US.134"]);
+        assert_eq!(both.group_id(), user.group_id());
+        assert_eq!(both.group_ids(), [user.group_id(), number.group_id()]);
+        assert_eq!(named("US.134", &["+14155550100", "US.134"]).group_ids(), both.group_ids());
+        assert_eq!(named("+14155550100", &["+14155550100"]).group_ids(), number.group_ids());
+        assert_eq!(number.group_ids(), [number.group_id()]);
+        let many: Vec<_> = (0..100).map(|id| format!("US.{id}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert_eq!(named("+14155550100", &many).group_ids().len(), IDS);
+    }
+
+    #[test]
+    fn an_act_is_no_repeat_of_a_message() {
+        let message = inbound("1", "user-7");
+        let [mut typing, mut end] = [message.clone(), message.clone()];
+        typing.message.act = Some(Act::Typing);
+        end.message.act = Some(Act::End);
+        let ids = [&message, &typing, &end].map(Inbound::deduplication_id);
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+        assert_eq!(end.queue_group_id(), message.queue_group_id(), "the last words come first");
+        assert_eq!(Inbound::from_item(&end.to_item().unwrap()).unwrap().message.act, Some(Act::End));
     }
 
     #[test]

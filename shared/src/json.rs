@@ -2,6 +2,8 @@
 //!
 //! `serde_json::Value` would do but for its size: an object of one member costs it more than six hundred bytes.
 
+mod known;
+
 use std::fmt;
 
 use serde::{
@@ -10,6 +12,7 @@ use serde::{
 };
 use serde_json::{Number, error::Category};
 
+pub(crate) use self::known::{is_bounded, parse};
 use crate::mend;
 
 /// How many lists and objects may stand in one another.

@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod chat;
+pub mod choices;
 pub mod config;
 pub mod deadline;
 pub mod deliver;
@@ -12,6 +13,7 @@ pub mod error;
 pub(crate) mod fields;
 pub mod gateway;
 pub mod inbound;
+pub mod inbound_status;
 pub(crate) mod json;
 pub mod media;
 pub mod mend;
@@ -26,6 +28,7 @@ pub mod settings;
 pub mod sms;
 pub mod store;
 pub mod telemetry;
+pub mod tell;
 #[cfg(test)]
 mod testing;
 pub mod url;

@@ -23,7 +23,7 @@ impl Tries {
     pub const ONE: Self = Self(1);
     /// Two.
     pub const TWO: Self = Self(2);
-    /// As many as make sense while somebody waits for an answer.
+    /// As many as make sense while a caller waits for the answer.
     pub const SEVERAL: Self = Self(5);
 }
 

@@ -246,9 +246,6 @@ fn read_account(object: &Map<String, Value>, place: &str, findings: &RefCell<Fin
     if fields.object("window_template").is_some() {
         fields.warn("window_template", "has no effect in this version");
     }
-    if fields.text("configuration_set").is_some() {
-        fields.warn("configuration_set", "has no effect in this version");
-    }
     let send_base_url = fields.url("send_base_url");
     if send_base_url.is_some() && !facts.takes_send_base_url {
         fields.warn("send_base_url", "has no effect: this provider's accounts have a send_url");

@@ -1,5 +1,5 @@
 //! Logs and metrics: one JSON log line and one metrics line for a request, and nothing in them that could be a token, a
-//! secret, a phone number or somebody's words. [`Report`] has no field for any of those.
+//! secret, a phone number or message text. [`Report`] has no field for any of those.
 
 use std::{
     io::Write,
@@ -46,6 +46,7 @@ pub const METRICS: &[&str] = &[
     "ReplyIgnored",
     "ReplyNotDelivered",
     "SettingsUnreadable",
+    "StatusUnknown",
     "TextDelivered",
     "TextFailed",
     "TextSent",
@@ -110,6 +111,7 @@ pub struct Report {
     /// How long a queue item had waited when its work began.
     pub queued: Option<Duration>,
     counts: Vec<(&'static str, u64)>,
+    coded: Vec<(&'static str, &'static str, u64)>,
     notes: Vec<&'static str>,
 }
 
@@ -128,6 +130,7 @@ impl Report {
             item_id: None,
             queued: None,
             counts: Vec::new(),
+            coded: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -144,6 +147,14 @@ impl Report {
         match self.counts.iter_mut().find(|(name, _)| *name == metric) {
             Some((_, n)) => *n += by,
             None => self.counts.push((metric, by)),
+        }
+    }
+
+    /// Adds to a metric that is published by code. A code is a word of ours: each is a metric of its own to CloudWatch.
+    pub fn count_by_code(&mut self, metric: &'static str, code: &'static str, by: u64) {
+        match self.coded.iter_mut().find(|(name, known, _)| *name == metric && *known == code) {
+            Some((.., n)) => *n += by,
+            None => self.coded.push((metric, code, by)),
         }
     }
 
@@ -189,6 +200,7 @@ impl Report {
         if let Some(metrics) = self.metrics(error.map(|_| (rejected, code))) {
             write_line(&metrics);
         }
+        self.coded_metrics().iter().for_each(write_line);
     }
 
     /// Writes the log line and the metrics line of a queue item. `outcome` says in one word what became of it; failures
@@ -243,6 +255,21 @@ impl Report {
         if let Some(metrics) = self.metrics(error.map(|_| (failed, code))) {
             write_line(&metrics);
         }
+        self.coded_metrics().iter().for_each(write_line);
+    }
+
+    /// What is counted by code: a line each, since a line has one code.
+    fn coded_metrics(&self) -> Vec<Value> {
+        let function = ON.get().and_then(Option::as_deref).unwrap_or(self.service);
+        let line = |(name, code, n): &(&'static str, &'static str, u64)| {
+            debug_assert!(METRICS.contains(name), "METRICS lacks {name}");
+            let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[FUNCTION], [FUNCTION, CODE]],
+                                    "Metrics": [{ "Name": name, "Unit": "Count" }] });
+            let timestamp = jiff::Timestamp::now().as_millisecond();
+            json!({ "service": self.service, FUNCTION: function, *name: n, CODE: code,
+                    "_aws": { "Timestamp": timestamp, "CloudWatchMetrics": [directive] } })
+        };
+        self.coded.iter().map(line).collect()
     }
 
     /// The metrics as one object in CloudWatch's embedded metric format ("Specification: Embedded metric format").
@@ -314,7 +341,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Not `println!`, which panics when nobody reads any more.
+/// Not `println!`, which panics when standard output is closed.
 fn write_line(value: &Value) {
     if ON.get().is_none() {
         return;
@@ -325,6 +352,21 @@ fn write_line(value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_by_code_has_a_line_for_each() {
+        let mut report = Report::new("deliver-message");
+        for (code, by) in [("SPAM", 1), ("NO_TEXTS", 1), ("SPAM", 2)] {
+            report.count_by_code("TextFailed", code, by);
+        }
+        let lines = report.coded_metrics();
+        let counted: Vec<_> =
+            lines.iter().map(|line| (line["code"].as_str().unwrap(), line["TextFailed"].as_u64())).collect();
+        assert_eq!(counted, [("SPAM", Some(3)), ("NO_TEXTS", Some(1))]);
+        assert_eq!(lines[0]["FunctionName"], "deliver-message");
+        let directive = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["FunctionName"], ["FunctionName", "code"]]));
+    }
 
     #[test]
     fn a_started_chat_is_one_line_of_embedded_metrics() {

@@ -36,8 +36,10 @@ pub(crate) const TEXT: Outbound<'static> = Outbound {
     from_id: None,
     to: "+14133881111",
     text: "Hello & bye",
+    choices: None,
     contact_id: "9f6d3b1e",
     key: "3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f3b5f",
+    status_url: None,
 };
 
 /// A request, whole: URL, content type, other headers, body.
@@ -110,8 +112,12 @@ pub(crate) fn assert_tells_the_agent(events: &[Event]) {
     assert!(!events.is_empty());
     for event in events {
         match event {
-            Event::Message(message) => assert!(!message.is_blank(), "nothing of {message:?} is left"),
+            Event::Message(message) => {
+                let is_told = !message.is_blank() || message.act.is_some() || message.opt_out.is_some();
+                assert!(is_told, "nothing of {message:?} is left");
+            }
             Event::Ignored { reason } => assert!(Ignored::ALL.contains(reason)),
+            Event::Status(status) => assert!(!status.message_id.is_empty()),
             Event::SubscriptionConfirmation { .. } | Event::Challenge(_) => panic!("{event:?}"),
         }
     }
@@ -144,6 +150,20 @@ pub(crate) fn webhook(method: Method, url: &str, headers: &[(&str, &str)], body:
 /// Verifies and parses.
 pub(crate) fn receive(webhook: &Webhook, candidates: &[Arc<Account>]) -> Result<Vec<Event>> {
     Ok(webhook.verify(candidates)?.parse()?.into_iter().map(|(_, event)| event).collect())
+}
+
+/// What a webhook reports: id, state, code and meaning of each status. What is ignored is left out.
+pub(crate) fn reported(events: &[Event]) -> Vec<String> {
+    let status = |event: &Event| match event {
+        Event::Status(status) => {
+            let code = status.code.as_deref().unwrap_or("-");
+            let meaning = status.meaning.map_or("-", |meaning| meaning.code());
+            let opt_out = if status.is_opt_out { " opt-out" } else { "" };
+            Some(format!("{} {} {code} {meaning}{opt_out}", status.message_id, status.state.as_str()))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(status).collect()
 }
 
 /// The name of the account that a webhook belongs to.

@@ -76,6 +76,11 @@ impl Verified<'_> {
                     opt_out::recognise(message, &account.opt_out_words);
                     account
                 }
+                // All that verified it: which of them sent the text, the record of the text says.
+                Event::Status(status) => {
+                    status.accounts = self.accounts.iter().map(|account| account.name.clone()).collect();
+                    first
+                }
                 Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } | Event::Challenge(_) => first,
             };
             (Arc::clone(account), event)

@@ -85,6 +85,7 @@ fn webhook(provider: &str) -> (Value, Http) {
         from: "+14155550123".to_owned(),
         to: "+12025550100".to_owned(),
         text: "Hello agent".to_owned(),
+        choice: None,
     };
     let [signed] = local::webhooks(&account, &writing, BASE, Timestamp::now()).unwrap().try_into().unwrap();
     let request = Http::new("POST", &signed.path).body(signed.body);

@@ -89,9 +89,10 @@ def test_webhooks_of_every_provider_and_trigger(bridge, event):
 def test_all_of_them_reach_their_customers_chats_once(bridge):
     """The texts of the webhooks above, by account."""
     # Both of Vonage's webhooks carry one message id at one address, so the second, by the other account, is a duplicate.
-    expected = Counter(["signalwire", "telnyx", "vonage-md5hash", "vonage-messages", "meta"])
-    expected.update(["infobip", "messagebird", "bird", "bandwidth", "sinch", "plivo", "webhook"])
-    expected.update({"twilio": 4, "aws-sns": 5})
+    accounts = json.loads((ROOT / "local" / "settings.json").read_text())["accounts"]
+    expected = Counter(account.get("name", account["provider"]) for account in accounts)
+    expected -= Counter(["vonage"])
+    expected.update({"twilio": 3, "aws-sns": 4})
 
     def said():
         texts = Counter()
@@ -110,8 +111,8 @@ def test_all_of_them_reach_their_customers_chats_once(bridge):
 
 
 def test_a_signed_webhook_over_http(bridge):
-    event = json.loads((ROOT / "events" / "receive-message" / "telnyx.json").read_text())
-    url = bridge.url("/sms/telnyx")
+    event = json.loads((ROOT / "events" / "receive-message" / "meta.json").read_text())
+    url = bridge.url("/sms/meta")
     asked = urllib.request.Request(url, data=event["body"].encode(), method="POST", headers=event["headers"])
     with urllib.request.urlopen(asked, timeout=60) as answer:
         assert (answer.status, json.load(answer)) == (200, {"success": True})
@@ -133,7 +134,7 @@ def dev(**variables):
 
 
 def test_settings_with_an_error_are_refused_before_anything_starts(tmp_path):
-    status, said = dev(BRIDGE_SETTINGS='{"accounts": [\n  {"provider": "telnyx",}\n]}')
+    status, said = dev(BRIDGE_SETTINGS='{"accounts": [\n  {"provider": "twilio",}\n]}')
     assert (status, "line 2, column 25" in said) == (1, True), said
     status, said = dev(BRIDGE_SETTINGS='{"accounts": [{"provider": "twillio"}]}')
     assert status == 1 and "accounts[0]: provider" in said and "twilio" in said and "meta" in said, said

@@ -115,7 +115,7 @@ pub async fn call(service: &str, operation: &str, body: &Value) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// How a call of DynamoDB fails.
+/// How a call of DynamoDB or SQS fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableFault {
     /// It does not.
@@ -130,16 +130,17 @@ pub enum TableFault {
     ResetAfter,
 }
 
-/// Stands between the function and DynamoDB.
+/// Stands between the function and DynamoDB, or SQS.
 pub struct TableProxy {
     url: String,
     shared: Arc<ProxyState>,
     task: tokio::task::JoinHandle<()>,
 }
 
-#[derive(Default)]
 struct ProxyState {
     client: reqwest::Client,
+    service: &'static str,
+    upstream: String,
     faults: Mutex<BTreeMap<String, VecDeque<TableFault>>>,
     calls: Mutex<Vec<String>>,
     met: Mutex<Vec<String>>,
@@ -148,15 +149,32 @@ struct ProxyState {
 }
 
 impl TableProxy {
-    /// Starts one.
+    /// Starts one before DynamoDB.
     pub async fn start() -> Self {
-        moto();
-        let shared = Arc::new(ProxyState::default());
+        Self::before("dynamodb", moto()).await
+    }
+
+    /// Starts one before a service (`sqs`) at an endpoint.
+    pub async fn before(service: &'static str, upstream: &str) -> Self {
+        let shared = Arc::new(ProxyState {
+            client: reqwest::Client::default(),
+            service,
+            upstream: upstream.to_owned(),
+            faults: Mutex::default(),
+            calls: Mutex::default(),
+            met: Mutex::default(),
+            one_at_a_time: tokio::sync::Mutex::default(),
+        });
         let router = Router::new().fallback(forward).with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, task }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Plans a fault of an operation (`PutItem`), after those already planned.
@@ -211,10 +229,13 @@ async fn forward(State(shared): State<Arc<ProxyState>>, headers: HeaderMap, body
         // Spawned: what a caller that has gone began is done all the same.
         let request = shared
             .client
-            .post(moto())
+            .post(&shared.upstream)
             .header("x-amz-target", target)
             .header("content-type", "application/x-amz-json-1.0")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request")
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request", shared.service),
+            )
             .body(body);
         tokio::spawn(async move {
             let answer = request.send().await.unwrap();

@@ -102,7 +102,8 @@ pub(crate) fn numbers() -> Value {
             "+12125550101": {} })
 }
 
-pub(crate) fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
+/// The accounts that a provider's webhooks are checked against.
+pub fn candidates(provider: ProviderId) -> Vec<Arc<Account>> {
     ACCOUNTS.candidates(provider, None).unwrap()
 }
 
@@ -150,6 +151,30 @@ pub fn receive(provider: ProviderId, data: &[u8]) -> Outcome {
             Outcome::Refused
         }
     }
+}
+
+/// A webhook of this body, signed by its provider.
+pub fn signed(provider: ProviderId, body: &[u8], shape: Shape) -> Webhook {
+    let document = Document::of(body);
+    let signer = Signer::Provider;
+    let input = Input { signer, shape, way: 0, age: 0, query: None, headers: Vec::new(), pairs: Vec::new(), document };
+    let mut webhook = unsigned(provider, &input);
+    of_name(provider.as_str()).sign(&mut webhook, SECRET, &input);
+    webhook
+}
+
+/// The texts that are read of a provider's own webhook, where the customer's is written so: in JSON, or in a form.
+pub fn read_texts(provider: &dyn crate::providers::ProviderUnderTest, json: &str, form: &str) -> Vec<String> {
+    let input = Input::arbitrary_take_rest(Unstructured::new(&[])).unwrap();
+    let mut webhook = unsigned(provider.id(), &input);
+    let body = String::from_utf8(webhook.body.to_vec()).unwrap();
+    let (is, becomes) = if provider.takes_forms() { ("Hello+agent", form) } else { ("Hello agent", json) };
+    assert!(body.contains(is), "{body}");
+    webhook.body = body.replace(is, becomes).into();
+    assert!(provider.sign(&mut webhook, SECRET, &input));
+    let candidates = candidates(provider.id());
+    let events = webhook.verify(&candidates).unwrap().parse().unwrap();
+    events.iter().filter_map(|(_, event)| Some(event.message()?.text.clone())).collect()
 }
 
 /// Whether it has parameters that no provider sends: names with other signs than letters, digits, `-`, `_` and `.`.
@@ -250,6 +275,10 @@ fn check_event(event: &Event) {
         Event::Message(message) => check_debug(event, &Event::from(another(message))),
         Event::Challenge(text) => check_debug(event, &Event::Challenge("x".repeat(text.len()))),
         Event::SubscriptionConfirmation { topic_arn, .. } => assert_eq!(topic_arn, TOPIC),
+        Event::Status(status) => {
+            assert!(!status.message_id.trim().is_empty());
+            assert!(!format!("{event:?}").contains(&status.message_id) || status.message_id.len() < 8);
+        }
         Event::Ignored { .. } => {}
     }
 }

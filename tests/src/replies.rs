@@ -182,7 +182,17 @@ impl Desk {
         .await;
     }
 
-    /// The same, by any function.
+    /// The endpoint of the queue that the topic feeds.
+    pub fn receive_endpoint(&self) -> &str {
+        self.topic_poller.endpoint()
+    }
+
+    /// One batch of what the topic has brought goes through any function.
+    pub async fn receive_once_by(&self, function: impl AsyncFn(Value) -> Result<Value, String>) {
+        assert!(self.topic_poller.poll_once(&function).await.unwrap() > 0);
+    }
+
+    /// The same, by any function, until there is none left.
     pub async fn receive_by(&self, function: impl AsyncFn(Value) -> Result<Value, String>) {
         drain(&self.topic_poller, function).await;
     }

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 use shared::{inbound::Inbound, sms::message::Referral};
-use tests::aws::{Cloud, text_from};
+use tests::{
+    aws::{Cloud, text_from},
+    fuzz::read_texts,
+    providers::PROVIDERS,
+};
 
 const JO: &str = "+14155550101";
 
@@ -43,4 +47,28 @@ async fn an_advertisement_is_told_and_kept_with_the_chat() {
     let attributes = &cloud.connect.calls()[0].body["Attributes"];
     let known = ["referralSourceId", "referralHeadline", "referralUrl"].map(|name| attributes[name].clone());
     assert_eq!(known, [json!("1201"), json!("Mugs"), json!("https://fb.me/x")]);
+}
+
+/// SNS's nesting has tests of its own.
+#[test]
+fn one_bad_character_costs_no_message() {
+    for provider in PROVIDERS.iter().filter(|provider| provider.name() != "aws-sns") {
+        for (label, json, form, expected) in [
+            ("half a pair", r"See you at 6 \ud83d", "See+you+at+6+%ED%A0%BD", "See you at 6 \u{fffd}"),
+            ("a half within", r"6 \udc00 pm", "6+%FF+pm", "6 \u{fffd} pm"),
+            ("U+FFFE", r"at \ufffe 6", "at+%EF%BF%BE+6", "at \u{fffd} 6"),
+            ("U+FFFF", "at \u{ffff} 6", "at+%EF%BF%BF+6", "at \u{fffd} 6"),
+            ("NUL", r"at\u0000 6", "at%00+6", "at 6"),
+            ("a pair", r"\ud83d\ude00", "%F0%9F%98%80", "😀"),
+        ] {
+            let texts = read_texts(*provider, json, form);
+            let mended =
+                |text: &String| text.replace("\u{fffd}\u{fffd}", "\u{fffd}").replace("\u{fffd}\u{fffd}", "\u{fffd}");
+            assert!(
+                texts.iter().any(|text| mended(text).contains(expected)),
+                "{}: {label}: {texts:?}",
+                provider.label()
+            );
+        }
+    }
 }

@@ -90,7 +90,8 @@ async fn a_new_chat_has_all_that_is_known() {
             "Attributes": { "channel": "sms", "provider": "twilio", "account": "us", "customerAddress": JO,
                             "businessAddress": OURS, "providerMessageId": "SM1", "brand": "acme" },
             "SupportedMessagingContentTypes": ["text/plain", "text/markdown",
-                                               "application/vnd.amazonaws.connect.message.interactive"],
+                                               "application/vnd.amazonaws.connect.message.interactive",
+                                               "application/vnd.amazonaws.connect.message.interactive.response"],
             "ChatDurationInMinutes": 600, "ChatStreamingConfiguration": { "StreamingEndpointArn": tests::TOPIC },
         })
     );
@@ -413,7 +414,7 @@ async fn events_are_sent_where_aws_allows_it() {
         cloud.dynamo.forget_calls();
         deliver(&cloud, &[text_from(JO, id, id)]).await;
         assert_eq!(operations(&cloud), [SendChatIntegrationEvent]);
-        assert_eq!(cloud.dynamo.calls(), ["PutItem", "TransactWriteItems"]);
+        assert_eq!(cloud.dynamo.calls(), ["PutItem", "BatchGetItem", "TransactWriteItems"]);
     }
     assert_eq!(cloud.said_by(JO), ["1", "2"]);
     let contact = &cloud.connect.contacts()[0];

@@ -11,7 +11,13 @@ use axum::{Json, Router, extract::Path, routing::post};
 use local::{Bridge, Channel, Config, Pipeline, StandIn, Writing};
 use serde_json::{Value, json};
 use shared::{inbound::Inbound, sms::providers::ProviderId};
-use tests::{FLOW, Http, INSTANCE, TOPIC, aws::moto, invoke, providers, receive_message, sqs::Sqs};
+use tests::{
+    FLOW, Http, INSTANCE, TOPIC,
+    aws::moto,
+    invoke, providers, receive_message,
+    replies::{Desk, lines},
+    sqs::Sqs,
+};
 
 const BASE: &str = "http://localhost:9000";
 
@@ -27,7 +33,10 @@ fn settings() -> Value {
 }
 
 async fn phone() -> StandIn {
-    let settings = settings();
+    phone_with(settings()).await
+}
+
+async fn phone_with(settings: Value) -> StandIn {
     let bridge = Bridge { functions: BASE.to_owned(), public_base_url: BASE.to_owned(), settings };
     StandIn::start_with(Config { bridge: Some(bridge), ..Config::default() }).await.unwrap()
 }
@@ -62,6 +71,7 @@ async fn what_the_phone_signs_is_believed() {
             from: "+14155550123".to_owned(),
             to: "+12025550100".to_owned(),
             text: words.to_owned(),
+            choice: None,
         };
         // Not every provider has both channels.
         let Ok(webhooks) = phone.write(&writing) else { continue };
@@ -102,6 +112,31 @@ async fn what_the_phone_signs_is_believed() {
     assert_eq!(believed, ProviderId::ALL.iter().map(ToString::to_string).collect(), "every provider is believed");
 }
 
+/// What the bridge sends reaches the phone by each provider's send API, and only with the account's credentials.
+#[tokio::test]
+async fn what_the_bridge_sends_reaches_the_phone() {
+    // The phone's account at Bird has one channel.
+    for line in lines().into_iter().filter(|line| line.label != "bird, whatsapp") {
+        let account = |secret| providers::account_with(line.provider, secret);
+        let phone = phone_with(json!({ "accounts": [account("good")] })).await;
+        // AWS's SDK signs with credentials of its own, and this private key is the same in all accounts.
+        let has_secret = !line.api().is_called_by_sdk() && line.provider != "vonage-messages";
+        for (secret, arrives) in [("good", true), ("wrong", !has_secret)] {
+            let (mut desk, chat) = Desk::with_chat(line).await;
+            let mut account = account(secret);
+            line.api().send_to(&mut account, &format!("{}/_phone/{}", phone.url(), line.provider));
+            desk.settings = json!({ "accounts": [account] });
+            let text = format!("Hello by {secret}");
+            desk.cloud.connect.agent_says(&chat, "text/plain", &text).unwrap();
+            desk.hand_over().await;
+            let function = desk.function().await;
+            desk.poll_by(async |event| desk.invoke(&function, event).await).await;
+            let arrived = phone.texts().iter().any(|sent| !sent.from_phone && sent.text == text);
+            assert_eq!(arrived, arrives, "{} {secret} {:?}", line.label, phone.calls());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_long_text_by_vonage_comes_in_parts() {
     let phone = phone().await;
@@ -113,6 +148,7 @@ async fn a_long_text_by_vonage_comes_in_parts() {
         from: "+14155550123".to_owned(),
         to: "+12025550100".to_owned(),
         text: "word ".repeat(70),
+        choice: None,
     };
     let webhooks = phone.write(&writing).unwrap();
     assert_eq!(webhooks.len(), 3);

@@ -94,7 +94,7 @@ fn cells() -> Vec<Cell> {
                 cells.extend(wrong.map(|wrong| Cell { line, wrong, crash }));
             }
             if [without_keys, with_keys].contains(&label) {
-                for (operation, count) in [("BatchGetItem", 1), ("TransactWriteItems", 3), ("PutItem", 1)] {
+                for (operation, count) in [("BatchGetItem", 1), ("TransactWriteItems", 4)] {
                     for call in 0..count {
                         let wrong = TABLE_FAULTS.map(|fault| Wrong::Table(operation, call, fault));
                         cells.extend(wrong.map(|wrong| Cell { line, wrong, crash }));

@@ -47,7 +47,8 @@ fn aws() -> [Api; 2] {
 
 fn outbound(api: Api) -> Outbound<'static> {
     let Line { channel, ours: from, ours_id: from_id, customer: to, .. } = api.line();
-    Outbound { channel, from, from_id, to, text: WORDS, contact_id: "contact", key: KEY }
+    let (choices, status_url) = (None, None);
+    Outbound { channel, from, from_id, to, text: WORDS, choices, contact_id: "contact", key: KEY, status_url }
 }
 
 fn account(provider: &str, send_base_url: &str) -> Arc<Account> {

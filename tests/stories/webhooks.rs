@@ -201,6 +201,17 @@ async fn statuses_are_accepted_and_never_a_chat() {
     let mut status = sms("SM1", "");
     status.push(("MessageStatus", "delivered"));
     assert_accepted(&invoke(&function, &twilio("/sms/twilio", TOKEN, &status).http_api()).await, "a status");
+    let [item] = queue.items().try_into().expect("one item");
+    let body: Value = serde_json::from_str(item["MessageBody"].as_str().unwrap()).unwrap();
+    let expected = json!({ "message_id": "SM1", "state": "delivered", "accounts": ["us"] });
+    assert_eq!(body, json!({ "v": 1, "provider": "twilio", "status": expected }));
+    let ids = [&item["MessageGroupId"], &item["MessageDeduplicationId"]];
+    assert!(ids.iter().all(|id| id.as_str().is_some_and(|id| id.len() == 64)), "{ids:?}");
+    // That a text is on its way changes nothing.
+    queue.forget();
+    let mut sent = sms("SM1", "");
+    sent.push(("MessageStatus", "sent"));
+    assert_accepted(&invoke(&function, &twilio("/sms/twilio", TOKEN, &sent).http_api()).await, "on its way");
     assert_eq!(queue.calls().len(), 0);
 }
 
@@ -319,7 +330,8 @@ async fn the_integration_event_route() {
             "SourceId": "+14155550123", "DestinationId": "+12025550100", "Subtype": "connect:sms",
             "Event": { "Type": "MESSAGE", "ContentType": "text/plain", "Content": "Look\n[image]" },
             "NewSessionDetails": {
-                "SupportedMessagingContentTypes": ["text/plain", "text/markdown", "application/vnd.amazonaws.connect.message.interactive"],
+                "SupportedMessagingContentTypes": ["text/plain", "text/markdown", "application/vnd.amazonaws.connect.message.interactive",
+                                                   "application/vnd.amazonaws.connect.message.interactive.response"],
                 "ParticipantDetails": { "DisplayName": "+14155550123" },
                 "Attributes": { "channel": "mms", "provider": "twilio", "account": "us", "customerAddress": "+14155550123",
                                 "businessAddress": "+12025550100", "providerMessageId": "SM1" },

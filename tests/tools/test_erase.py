@@ -19,6 +19,8 @@ MINE = [
     item(f"contact#{EARLIER_CHAT}", customer=ADDRESS, conversation=GROUP),
     item(f"told#{EARLIER_CHAT}", by="x"),
     item(f"window#{GROUP}", at="1"),
+    item(f"menu#{GROUP}", contact=CHAT, menu="{}"),
+    item("choices#" + "e" * 32, contact=EARLIER_CHAT, menu="{}"),
     item(f"reply#{ITEM}", contact=CHAT, state="sent"),
     item("status#" + "c" * 64, contact=CHAT, text="See you"),
     item("parts#" + "d" * 64, parts='{"from":"+14155550123","text":"Hel"}'),
@@ -54,14 +56,14 @@ def key_of(items):
 def test_it_only_says_what_it_would_erase(filled, capsys):
     before = keys(filled)
     erase.main([ADDRESS])
-    assert "Would erase (YES=1 does it): 8 items of the table, 2 dead letters" in capsys.readouterr().out
+    assert "Would erase (YES=1 does it): 10 items of the table, 2 dead letters" in capsys.readouterr().out
     assert keys(filled) == before and len(filled.bodies("Inbound")) == 2
 
 
 def test_one_customer_and_nobody_else_is_erased(filled, capsys):
     erase.main([ADDRESS, "--yes"])
     said = capsys.readouterr().out
-    assert "Erased: 8 items of the table, 2 dead letters" in said and "Kept: 1 opt-outs" in said
+    assert "Erased: 10 items of the table, 2 dead letters" in said and "Kept: 1 opt-outs" in said
     assert CHAT in said and EARLIER_CHAT in said and OTHER_CHAT not in said
     assert keys(filled) == key_of([OPT_OUT, *OTHERS])
     assert NEIGHBOUR in filled.bodies("Inbound")[0]

@@ -9,7 +9,7 @@ mod route;
 
 use aws_config::SdkConfig;
 use http::{
-    HeaderValue, Method, Response,
+    HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use lambda_runtime::LambdaEvent;
@@ -23,15 +23,17 @@ use shared::{
     },
     config::{self, HandOn},
     deadline::Deadline,
-    deliver::Conversations,
+    deliver::{Applied, Conversations},
     gateway::{self, Call, Event, Handler, Head, Request},
     inbound::Inbound,
+    inbound_status::InboundStatus,
     queue::sqs::InboundQueue,
     settings::Settings,
     sms::{
         contract::Answer,
         event,
         providers::ProviderId,
+        status::State,
         webhook::{Arrival, Rejection, Webhook},
     },
     telemetry::Report,
@@ -115,8 +117,8 @@ impl ReceiveMessage {
             },
             outcome => outcome?,
         };
-        let inbound = to_inbound(&events, report);
-        self.forward(&inbound, deadline, report).await?;
+        let (messages, statuses) = to_items(&events, report);
+        self.forward(&messages, &statuses, deadline, report).await?;
         let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
         for event in &events {
             if let event::Event::SubscriptionConfirmation { topic_arn, token } = event {
@@ -145,18 +147,32 @@ impl ReceiveMessage {
     }
 
     /// Nothing is answered 2xx before this succeeds.
-    async fn forward(&self, messages: &[Inbound], deadline: Deadline, report: &mut Report) -> Result<()> {
+    async fn forward(
+        &self,
+        messages: &[Inbound],
+        statuses: &[InboundStatus],
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        let not_delivered = |error: Error| {
+            if error.kind() == Kind::Unverified {
+                return error;
+            }
+            let text = "The message could not be delivered; send it again";
+            Error::new(Kind::NotStored, text).caused_by(error)
+        };
         match &self.sink {
-            Sink::Queue(queue) => queue.send(messages, deadline).await,
+            Sink::Queue(queue) => queue.send(messages, statuses, deadline).await,
             Sink::Direct(conversations) => {
                 for message in messages {
-                    conversations.deliver(message, deadline, report).await.map_err(|error| {
-                        if error.kind() == Kind::Unverified {
-                            return error;
-                        }
-                        let text = "The message could not be delivered; send it again";
-                        Error::new(Kind::NotStored, text).caused_by(error)
-                    })?;
+                    conversations.deliver(message, deadline, report).await.map_err(not_delivered)?;
+                }
+                for status in statuses {
+                    let applied = conversations.apply(status, false, deadline, report).await.map_err(not_delivered)?;
+                    if applied == Applied::Unknown {
+                        report.note("a status of no text that is on record");
+                        report.count("StatusUnknown", 1);
+                    }
                 }
                 Ok(())
             }
@@ -186,12 +202,14 @@ impl ReceiveMessage {
     }
 }
 
-/// The queue items of a webhook's messages.
-fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
-    let mut inbound = Vec::new();
+/// The queue items of a webhook's messages and statuses.
+fn to_items(events: &[OfAccount], report: &mut Report) -> (Vec<Inbound>, Vec<InboundStatus>) {
+    let mut messages = Vec::new();
+    let mut statuses = Vec::new();
     for (account, event) in events {
         match event {
-            event::Event::Message(message) => inbound.push(Inbound::new(account, (**message).clone())),
+            event::Event::Message(message) => messages.push(Inbound::new(account, (**message).clone())),
+            event::Event::Status(status) => statuses.push(InboundStatus::new(account, (**status).clone())),
             event::Event::Ignored { reason } => {
                 report.count("WebhookIgnored", 1);
                 report.note(reason.as_str());
@@ -199,8 +217,18 @@ fn to_inbound(events: &[OfAccount], report: &mut Report) -> Vec<Inbound> {
             event::Event::SubscriptionConfirmation { .. } | event::Event::Challenge(_) => {}
         }
     }
-    report.count("MessageReceived", inbound.len() as u64);
-    inbound
+    let said = messages.iter().filter(|inbound| inbound.message.act.is_none()).count();
+    report.count("MessageReceived", said as u64);
+    // That a text is on its way changes nothing, and each has several of these. But what was signed for one webhook only is
+    // used up by it.
+    let says_nothing = |item: &InboundStatus| item.status.state == State::Sent && item.once.is_none();
+    let count = statuses.len();
+    statuses.retain(|item| !says_nothing(item));
+    if statuses.len() < count {
+        report.count("WebhookIgnored", (count - statuses.len()) as u64);
+        report.note("a text is on its way");
+    }
+    (messages, statuses)
 }
 
 /// A secret, or an account, that the settings at hand don't know.
@@ -236,22 +264,21 @@ impl Handler for ReceiveMessage {
 
 fn refusal(provider: Option<ProviderId>, error: &Error) -> Response<String> {
     let kind = error.kind();
-    // Whatever failed on our side or AWS's, the provider shall come back with it.
-    let retry = kind.status().is_server_error();
+    let challenge = provider.and_then(|provider| provider.facts().challenge).filter(|_| kind == Kind::Unverified);
+    let status = if challenge.is_some() { StatusCode::UNAUTHORIZED } else { kind.webhook_status() };
     let body = json!({ "success": false, "error": { "code": kind.code(), "message": error.message() } });
     let mut response = Response::new(body.to_string());
-    *response.status_mut() = if retry { http::StatusCode::SERVICE_UNAVAILABLE } else { kind.status() };
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if retry {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from(GATE.as_secs()));
     }
     if kind == Kind::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST, GET"));
     }
-    if let (Kind::Unverified, Some(challenge)) = (kind, provider.and_then(|provider| provider.facts().challenge)) {
+    if let Some(challenge) = challenge {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        *response.status_mut() = http::StatusCode::UNAUTHORIZED;
     }
     response
 }

@@ -79,7 +79,7 @@ pub(crate) async fn serve(
         }
         match &record.message_id {
             Some(id) => failures.push(json!({ "itemIdentifier": id })),
-            None => return Err("the message could not be handed on".into()),
+            None => return Err("the message could not be forwarded".into()),
         }
     }
     Ok(json!({ "batchItemFailures": failures }))

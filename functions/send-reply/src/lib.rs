@@ -100,8 +100,8 @@ impl Work for SendReply {
             }
             Err(_) => Told::Nobody,
         };
-        // Nobody can mend what the customer wishes, so it is enough that the chat knows.
-        if reason == "opted_out" && told != Told::Nobody {
+        // An opt-out and a closed window are no faults to mend, so the note in the chat is enough.
+        if matches!(reason, "opted_out" | "window_closed") && told != Told::Nobody {
             return Ok(false);
         }
         self.queues.dead_letter(item, None, reason, deadline).await?;

@@ -13,5 +13,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn start() -> shared::Result<SendReply> {
-    Ok(SendReply::new(config::SendReply::from_env()?, &aws::sdk_config().await?))
+    let config = config::SendReply::from_env()?;
+    if config.public_base_url.is_none() {
+        tracing::warn!("PUBLIC_BASE_URL is not set: no provider is asked what becomes of the texts that it takes");
+    }
+    Ok(SendReply::new(config, &aws::sdk_config().await?))
 }

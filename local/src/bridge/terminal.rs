@@ -47,7 +47,7 @@ impl Terminal {
         self.print(&format!("         {}", self.coloured(text, YELLOW)));
     }
 
-    /// A function's log line of a queue item, where something was done with it.
+    /// A function's log line of a queue item, where the item was processed.
     pub(crate) fn item(self, line: &Value) {
         let text = |name: &str| line.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let number = |name: &str| line.get(name).and_then(Value::as_u64);

@@ -61,6 +61,13 @@ impl Provider for Bandwidth {
         SendRequest::of(&body, ["from", "to", "text"], Channel::Sms)
     }
 
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        let text = |field| call.account.text(field).unwrap_or_default();
+        call.at(&format!("/api/v2/users/{}/media", text("account_id")))?;
+        authorised(call.is_basic(text("api_username"), text("api_password")))?;
+        Ok(json!([]))
+    }
+
     fn message_id(&self) -> String {
         let id = Uuid::new_v4().simple().to_string();
         format!("1762070468292{}", id.get(..16).unwrap_or_default())

@@ -65,8 +65,16 @@ impl Provider for Bird {
             business: channel.to_owned(),
             to: field("/receiver/contacts/0/identifierValue")?,
             text: field("/body/text/text")?,
+            choices: Vec::new(),
             channel: Channel::Sms,
         })
+    }
+
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        let text = |field| call.account.text(field).unwrap_or_default();
+        call.at(&format!("/workspaces/{}/channels/{}", text("workspace_id"), text("channel_id")))?;
+        authorised(is_access_key(call))?;
+        Ok(json!({ "id": text("channel_id"), "status": "active" }))
     }
 
     fn message_id(&self) -> String {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::Account,
-    text::{Channel, e164},
+    text::{Channel, Choice, e164},
 };
 
 /// The content type of a form.
@@ -43,8 +43,19 @@ pub(super) trait Provider: Sync {
     /// Signs any body that this provider may post.
     fn sign(&self, post: Post<'_>) -> Result<Signature, String>;
 
+    /// Whether a call brings no text, but what happens in a chat: it is taken, and shown nowhere.
+    fn is_signal(&self, _call: &Call<'_>) -> bool {
+        false
+    }
+
     /// What a call of the send API asks for, or the status that it is refused with. Credentials are checked here.
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16>;
+
+    /// The answer to a call that only reads, as `make doctor` makes them: whether these are the account's credentials, and
+    /// where the provider posts its webhooks.
+    fn look(&self, _: &Call<'_>, _webhook: &str) -> Result<Value, u16> {
+        Err(405)
+    }
 
     /// A message id in this provider's form.
     fn message_id(&self) -> String;
@@ -65,6 +76,8 @@ pub(super) struct CustomerText<'a> {
     /// The account's.
     pub(super) to: String,
     pub(super) text: &'a str,
+    /// What the customer tapped, if it is no text. Providers without buttons take it for its text.
+    pub(super) choice: Option<&'a Choice>,
     /// Where the webhook goes to.
     pub(super) url: &'a str,
     pub(super) now: Timestamp,
@@ -161,6 +174,7 @@ pub(super) struct SendRequest {
     pub(super) business: String,
     pub(super) to: String,
     pub(super) text: String,
+    pub(super) choices: Vec<Choice>,
     pub(super) channel: Channel,
 }
 
@@ -169,7 +183,7 @@ impl SendRequest {
     pub(super) fn of(body: &Value, [from, to, text]: [&str; 3], channel: Channel) -> Result<Self, u16> {
         let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(400_u16);
         let from = field(from)?;
-        Ok(Self { business: e164(&from), from, to: field(to)?, text: field(text)?, channel })
+        Ok(Self { business: e164(&from), from, to: field(to)?, text: field(text)?, choices: Vec::new(), channel })
     }
 
     /// A request that says from whom, to whom and what.

@@ -34,6 +34,11 @@ pub(super) fn form(text: &CustomerText<'_>, account_id: &str, id: &str) -> Strin
         fields.insert("ProfileName", profile_name(&text.from));
         fields.insert("WaId", digits(&text.from).to_owned());
     }
+    if let Some(choice) = text.choice {
+        fields.insert("ButtonPayload", choice.id.clone());
+        fields.insert("ButtonText", choice.title.clone());
+        fields.insert("MessageType", "button".to_owned());
+    }
     form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish()
 }
 
@@ -53,6 +58,18 @@ pub(super) fn read(call: &Call<'_>) -> Result<SendRequest, u16> {
     let body = call.form();
     let is_whatsapp = body.get("To").and_then(Value::as_str).is_some_and(|to| to.starts_with("whatsapp:"));
     SendRequest::of(&body, ["From", "To", "Body"], if is_whatsapp { Channel::Whatsapp } else { Channel::Sms })
+}
+
+/// What an account (`….json`) and its numbers (`…/IncomingPhoneNumbers.json`) look like. `path` is the account's.
+pub(super) fn look(call: &Call<'_>, path: &str, webhook: &str) -> Result<Value, u16> {
+    match call.path.strip_prefix(path) {
+        Some(".json") => Ok(json!({ "status": "active" })),
+        Some("/IncomingPhoneNumbers.json") => {
+            let number = json!({ "phone_number": "+12025550100", "sms_url": webhook, "sms_method": "POST" });
+            Ok(json!({ "incoming_phone_numbers": [number] }))
+        }
+        _ => Err(404),
+    }
 }
 
 pub(super) fn taken(request: &SendRequest, id: &str) -> Answer {

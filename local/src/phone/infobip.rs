@@ -58,11 +58,19 @@ impl Provider for Infobip {
             from,
             to: field("/messages/0/destinations/0/to")?,
             text: field("/messages/0/content/text")?,
+            choices: Vec::new(),
             channel: Channel::Sms,
         })
     }
 
     /// A number of 18 digits.
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        call.at("/account/1/balance")?;
+        let key = call.account.text("api_key");
+        authorised(key.is_some_and(|key| call.authorization() == format!("App {key}")))?;
+        Ok(json!({ "balance": 3.14, "currency": "EUR" }))
+    }
+
     fn message_id(&self) -> String {
         format!("{:018}", Timestamp::now().as_nanosecond() % 1_000_000_000_000_000_000)
     }

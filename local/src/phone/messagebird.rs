@@ -73,8 +73,15 @@ impl Provider for Messagebird {
             from,
             to: field("/recipients/0")?,
             text: field("/body")?,
+            choices: Vec::new(),
             channel: Channel::Sms,
         })
+    }
+
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        call.at("/balance")?;
+        authorised(is_access_key(call))?;
+        Ok(json!({ "payment": "prepaid", "type": "euros", "amount": 3.14 }))
     }
 
     fn message_id(&self) -> String {

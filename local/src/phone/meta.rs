@@ -1,6 +1,6 @@
 //! Meta's WhatsApp Cloud API.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     contract::{Answer, Call, CustomerText, Post, Provider, SendRequest, Signature, authorised, meaning},
@@ -42,6 +42,15 @@ impl Provider for Meta {
         }
         authorised(call.is_bearer("access_token"))?;
         whatsapp::read(&call.json(), id)
+    }
+
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        let id = call.path.rsplit('/').next().unwrap_or_default();
+        if call.path.split('/').count() != 3 || !call.account.list("phone_number_ids").contains(&id) {
+            return Err(404);
+        }
+        authorised(call.is_bearer("access_token"))?;
+        Ok(json!({ "id": id, "verified_name": "Local" }))
     }
 
     fn message_id(&self) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -71,6 +71,13 @@ impl Provider for Plivo {
         let is_whatsapp = body.get("type").is_some_and(|kind| kind == "whatsapp");
         let channel = if is_whatsapp { Channel::Whatsapp } else { Channel::Sms };
         SendRequest::of(&body, ["src", "dst", "text"], channel)
+    }
+
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        let id = call.account.text("auth_id").unwrap_or_default();
+        call.at(&format!("/v1/Account/{id}/"))?;
+        authorised(call.is_basic(id, call.account.current("auth_tokens").unwrap_or_default()))?;
+        Ok(json!({ "auth_id": id, "cash_credits": "3.14" }))
     }
 
     fn message_id(&self) -> String {

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::{
     contract::{Answer, Call, Provider, SendRequest},
+    sign::Connected,
     text::Text,
 };
 use crate::{
@@ -56,7 +57,10 @@ async fn api(
     let call =
         Call { account: &connected.account, method: &parts.method, path: &path, headers: &parts.headers, body: &body };
     let provider = connected.provider;
-    let answer = fault.takes_effect().then(|| answer(&service, provider, &call));
+    let answer = fault.takes_effect().then(|| match parts.method {
+        Method::GET => look(&service, &connected, &call),
+        _ => answer(&service, provider, &call),
+    });
     let answer = match (fault.effect(), answer) {
         (Effect::Pass, Some(answer)) => answer,
         (Effect::Error(error), _) => refused(provider, &call, error.status),
@@ -70,15 +74,28 @@ async fn api(
     respond(answer)
 }
 
+/// Tells of the account.
+fn look(service: &Service, connected: &Connected, call: &Call<'_>) -> Answer {
+    let webhook = service.phone().webhook(connected);
+    match connected.provider.look(call, &webhook) {
+        Ok(body) => Answer::json(200, body),
+        Err(status) => refused(connected.provider, call, status),
+    }
+}
+
 /// Keeps the text, where the call asks for one.
 fn answer(service: &Service, provider: &dyn Provider, call: &Call<'_>) -> Answer {
+    if call.method == Method::POST && provider.is_signal(call) {
+        return Answer::json(200, json!({}));
+    }
     let request = if call.method == Method::POST { provider.read(call) } else { Err(405) };
     match request.and_then(SendRequest::complete) {
         Ok(request) => {
             let id = provider.message_id();
             let answer = provider.taken(&request, &id);
-            let SendRequest { business, to, text, channel, .. } = request;
-            service.phone().keep(Text::received(id, &call.account.name, channel, [&business, &to], text));
+            let SendRequest { business, to, text, choices, channel, .. } = request;
+            let received = Text::received(id, &call.account.name, channel, [&business, &to], text);
+            service.phone().keep(Text { choices, ..received });
             answer
         }
         Err(status) => refused(provider, call, status),

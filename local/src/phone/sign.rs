@@ -69,6 +69,7 @@ impl Connected {
             from: e164(&writing.from),
             to: e164(&writing.to),
             text: &writing.text,
+            choice: writing.choice.as_ref(),
             url: &url,
             now,
         };
@@ -87,7 +88,7 @@ impl Connected {
         format!("/sms/{}/{}", self.provider.name(), self.account.name)
     }
 
-    fn url(&self, base: &str) -> String {
+    pub(super) fn url(&self, base: &str) -> String {
         format!("{}{}", base.trim_end_matches('/'), self.path())
     }
 }

@@ -1,8 +1,10 @@
 //! SignalWire, by its API that is compatible with Twilio's.
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    account::Account,
     contract::{Answer, Call, CustomerText, FORM, Post, Provider, SendRequest, Signature, authorised},
     cxml,
     text::Channel,
@@ -38,10 +40,14 @@ impl Provider for Signalwire {
     }
 
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16> {
-        let project = call.account.text("project_id").unwrap_or_default();
-        call.at(&format!("/api/laml/2010-04-01/Accounts/{project}/Messages.json"))?;
-        authorised(call.account.text("api_token").is_some_and(|token| call.is_basic(project, token)))?;
+        call.at(&format!("{}/Messages.json", path(call.account)))?;
+        authorised(is_known(call))?;
         cxml::read(call)
+    }
+
+    fn look(&self, call: &Call<'_>, webhook: &str) -> Result<Value, u16> {
+        authorised(is_known(call))?;
+        cxml::look(call, &path(call.account), webhook)
     }
 
     fn message_id(&self) -> String {
@@ -55,4 +61,13 @@ impl Provider for Signalwire {
     fn refused(&self, _: &Call<'_>, status: u16) -> Answer {
         cxml::refused(status)
     }
+}
+
+fn path(account: &Account) -> String {
+    format!("/api/laml/2010-04-01/Accounts/{}", account.text("project_id").unwrap_or_default())
+}
+
+fn is_known(call: &Call<'_>) -> bool {
+    let project = call.account.text("project_id").unwrap_or_default();
+    call.account.text("api_token").is_some_and(|token| call.is_basic(project, token))
 }

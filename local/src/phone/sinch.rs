@@ -60,6 +60,12 @@ impl Provider for Sinch {
         SendRequest::of(&body, ["from", "to", "body"], Channel::Sms)
     }
 
+    fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
+        call.at(&format!("/xms/v1/{}/batches", call.account.text("service_plan_id").unwrap_or_default()))?;
+        authorised(call.is_bearer("api_token"))?;
+        Ok(json!({ "page": 0, "page_size": 0, "count": 0, "batches": [] }))
+    }
+
     fn message_id(&self) -> String {
         Uuid::new_v4().simple().to_string().to_uppercase().chars().take(26).collect()
     }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -60,6 +60,15 @@ impl Provider for Telnyx {
         SendRequest::of(&call.json(), ["from", "to", "text"], Channel::Sms)
     }
 
+    fn look(&self, call: &Call<'_>, webhook: &str) -> Result<Value, u16> {
+        authorised(call.is_bearer("api_key"))?;
+        match call.path {
+            "/v2/balance" => Ok(json!({ "data": { "record_type": "balance", "balance": "3.14", "currency": "USD" } })),
+            "/v2/messaging_profiles" => Ok(json!({ "data": [{ "name": "Local", "webhook_url": webhook }] })),
+            _ => Err(404),
+        }
+    }
+
     fn message_id(&self) -> String {
         Uuid::new_v4().to_string()
     }
@@ -88,10 +97,8 @@ impl Provider for Telnyx {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::KeyPair as _;
-    use serde_json::Value;
-
     use super::*;
+    use aws_lc_rs::signature::KeyPair as _;
 
     #[test]
     fn the_settings_hold_the_public_half_of_the_key() {

@@ -14,6 +14,22 @@ pub enum Channel {
     Whatsapp,
 }
 
+/// A button, or a line of a list, that came with a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// What the provider names it by.
+    pub id: String,
+    /// What stands on it.
+    pub title: String,
+    /// What stands below that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// It is a line of a list.
+    #[serde(default)]
+    pub in_list: bool,
+}
+
 /// What someone writes on the phone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +44,9 @@ pub struct Writing {
     pub to: String,
     /// The text.
     pub text: String,
+    /// What is tapped instead, where the text came with choices: the text is its title.
+    #[serde(default)]
+    pub choice: Option<Choice>,
 }
 
 /// A text that came to the phone or went from it.
@@ -47,6 +66,9 @@ pub struct Text {
     pub business: String,
     /// The text.
     pub text: String,
+    /// What can be tapped below it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
     /// How many SMS it takes (3GPP TS 23.038: 160 or 153 septets, 70 or 67 UCS-2 units); 1 on WhatsApp.
     pub segments: usize,
     /// What the bridge answered to a webhook; `None`: nothing yet; 0: nothing, and nothing will come.
@@ -79,6 +101,7 @@ impl Text {
             business: String::new(),
             segments: segments(channel, &text),
             text,
+            choices: Vec::new(),
             status: None,
             time: format!("{:.3}", Timestamp::now()),
             changed: 0,

@@ -49,6 +49,11 @@ impl Phone {
         Some(&self.bridge.as_ref()?.functions)
     }
 
+    /// Where an account's webhooks are posted.
+    pub(super) fn webhook(&self, account: &Connected) -> String {
+        account.url(self.bridge.as_ref().map_or("", |bridge| &bridge.public_base_url))
+    }
+
     /// The webhooks of a text, and how it travels.
     pub(crate) fn write(&self, writing: &Writing) -> Result<(Channel, Vec<Signed>), String> {
         let bridge = self.bridge.as_ref().ok_or("the stand-in was not told of a bridge")?;

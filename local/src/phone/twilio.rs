@@ -1,8 +1,10 @@
 //! Twilio.
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    account::Account,
     contract::{Answer, Call, CustomerText, FORM, Post, Provider, SendRequest, Signature, authorised},
     cxml,
     text::Channel,
@@ -38,14 +40,14 @@ impl Provider for Twilio {
     }
 
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16> {
-        let account = call.account;
-        let sid = account.text("account_sid").unwrap_or_default();
-        call.at(&format!("/2010-04-01/Accounts/{sid}/Messages.json"))?;
-        let api_key = (account.text("api_key_sid"), account.text("api_key_secret"));
-        let is_known = account.list("auth_tokens").iter().any(|token| call.is_basic(sid, token))
-            || matches!(api_key, (Some(key), Some(secret)) if call.is_basic(key, secret));
-        authorised(is_known)?;
+        call.at(&format!("{}/Messages.json", path(call.account)))?;
+        authorised(is_known(call))?;
         cxml::read(call)
+    }
+
+    fn look(&self, call: &Call<'_>, webhook: &str) -> Result<Value, u16> {
+        authorised(is_known(call))?;
+        cxml::look(call, &path(call.account), webhook)
     }
 
     fn message_id(&self) -> String {
@@ -59,4 +61,17 @@ impl Provider for Twilio {
     fn refused(&self, _: &Call<'_>, status: u16) -> Answer {
         cxml::refused(status)
     }
+}
+
+fn path(account: &Account) -> String {
+    format!("/2010-04-01/Accounts/{}", account.text("account_sid").unwrap_or_default())
+}
+
+/// An Auth Token of the account, or its API key.
+fn is_known(call: &Call<'_>) -> bool {
+    let account = call.account;
+    let sid = account.text("account_sid").unwrap_or_default();
+    let api_key = (account.text("api_key_sid"), account.text("api_key_secret"));
+    account.list("auth_tokens").iter().any(|token| call.is_basic(sid, token))
+        || matches!(api_key, (Some(key), Some(secret)) if call.is_basic(key, secret))
 }

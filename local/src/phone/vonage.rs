@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::hmac::HMAC_SHA512;
+use axum::http::Method;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
@@ -83,6 +84,16 @@ impl Provider for Vonage {
         SendRequest::of(&body, ["from", "to", "text"], Channel::Sms)
     }
 
+    fn look(&self, call: &Call<'_>, webhook: &str) -> Result<Value, u16> {
+        let text = |field| call.account.text(field).unwrap_or_default();
+        authorised(call.is_basic(text("api_key"), text("api_secret")))?;
+        match call.path {
+            "/account/get-balance" => Ok(json!({ "value": 3.14, "autoReload": false })),
+            "/account/numbers" => Ok(json!({ "numbers": [{ "msisdn": "12025550100", "moHttpUrl": webhook }] })),
+            _ => Err(404),
+        }
+    }
+
     fn message_id(&self) -> String {
         format!("{:016X}", Uuid::new_v4().as_u128() >> 64)
     }
@@ -95,9 +106,10 @@ impl Provider for Vonage {
         Answer::json(200, json!({ "message-count": parts.to_string(), "messages": messages }))
     }
 
-    /// It answers 200, whatever went wrong in a request that it could read.
-    fn refused(&self, _: &Call<'_>, status: u16) -> Answer {
+    /// A send is answered 200, whatever went wrong in a request that it could read.
+    fn refused(&self, call: &Call<'_>, status: u16) -> Answer {
         let (code, text) = match status {
+            status if call.method == Method::GET => return Answer::json(status, json!({ "error": meaning(status) })),
             400 => ("2", "Missing parameters"),
             401 => ("4", "Invalid credentials"),
             429 => ("1", "Throughput Rate Exceeded - please wait [ 1000 ] and retry"),

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::{
     contract::{Answer, Call, CustomerText, Post, Provider, SendRequest, Signature, authorised, meaning},
     keys::{der, sha256},
-    text::{Channel, digits, profile_name, segments},
+    text::{Channel, Choice, digits, profile_name, segments},
+    whatsapp,
 };
 
 pub(super) struct VonageMessages;
@@ -45,6 +46,12 @@ impl Provider for VonageMessages {
         };
         if let Some(body) = body.as_object_mut() {
             body.insert(name.to_owned(), more);
+            if let Some(choice) = text.choice {
+                body.remove("text");
+                body.insert("message_type".to_owned(), json!("reply"));
+                let Choice { id, title, description, .. } = choice;
+                body.insert("reply".to_owned(), json!({ "id": id, "title": title, "description": description }));
+            }
         }
         Ok(vec![body.to_string()])
     }
@@ -73,6 +80,15 @@ impl Provider for VonageMessages {
         authorised(is_token(call))?;
         let body = call.json();
         let is_whatsapp = body.get("channel").is_some_and(|channel| channel == "whatsapp");
+        if body.get("message_type").is_some_and(|kind| kind == "custom") && is_whatsapp {
+            let (text, choices) = whatsapp::interactive(body.pointer("/custom/interactive").unwrap_or(&Value::Null))?;
+            let mut worded = body;
+            if let Some(body) = worded.as_object_mut() {
+                body.insert("text".to_owned(), json!(text));
+            }
+            let request = SendRequest::of(&worded, ["from", "to", "text"], Channel::Whatsapp)?;
+            return Ok(SendRequest { choices, ..request });
+        }
         SendRequest::of(&body, ["from", "to", "text"], if is_whatsapp { Channel::Whatsapp } else { Channel::Sms })
     }
 

@@ -27,10 +27,13 @@ impl Provider for Webhook {
     }
 
     fn bodies(&self, text: &CustomerText<'_>) -> Result<Vec<String>, String> {
-        let data = json!({
+        let mut data = json!({
             "id": self.message_id(), "from": text.from, "to": text.to, "text": text.text,
             "received_at": format!("{:.3}", text.now),
         });
+        if let (Some(choice), Some(data)) = (text.choice, data.as_object_mut()) {
+            data.insert("choice_id".to_owned(), json!(choice.id));
+        }
         Ok(vec![json!({ "type": "message", "data": data }).to_string()])
     }
 
@@ -43,12 +46,19 @@ impl Provider for Webhook {
         Ok(Signature { headers, body: post.body })
     }
 
+    fn is_signal(&self, call: &Call<'_>) -> bool {
+        let kind = call.json();
+        is_signed(call) && matches!(kind["type"].as_str(), Some("typing" | "end"))
+    }
+
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16> {
         authorised(is_signed(call))?;
         let body = call.json();
         let data =
             body.get("data").filter(|_| body.get("type").is_some_and(|kind| kind == "message")).ok_or(400_u16)?;
-        SendRequest::of(data, ["from", "to", "text"], Channel::Sms)
+        let request = SendRequest::of(data, ["from", "to", "text"], Channel::Sms)?;
+        let choices = data.get("choices").map(|choices| serde_json::from_value(choices.clone()));
+        Ok(SendRequest { choices: choices.transpose().map_err(|_| 400_u16)?.unwrap_or_default(), ..request })
     }
 
     fn message_id(&self) -> String {

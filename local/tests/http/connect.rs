@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::{Config, Limits, Operation, Rate};
+use local::{Config, Instance, Limits, Operation, Rate};
 use serde_json::{Value, json};
 
 use crate::client::{Client, TOPIC, text, with};
@@ -226,8 +226,7 @@ async fn stop_contact() {
 #[tokio::test]
 async fn unknown_instances_and_flows() {
     let client = Client::start_with(Config {
-        instance_ids: vec!["i".to_owned()],
-        contact_flow_ids: vec!["f".to_owned()],
+        instance: Instance { ids: vec!["i".to_owned()], flow_ids: vec!["f".to_owned()], ..Instance::default() },
         ..Config::default()
     })
     .await;

@@ -102,5 +102,5 @@ async fn what_does_not_compile_says_so_at_once() {
     assert!(message.contains("start-chat does not compile: error[E0308]: mismatched types --> functions"), "{message}");
     // The next one need not wait, and what compiles is served.
     assert_eq!(asked("/chat").send().await.unwrap().status(), 503);
-    assert_eq!(asked("/sms/telnyx").send().await.unwrap().status(), 200);
+    assert_eq!(asked("/sms/twilio").send().await.unwrap().status(), 200);
 }

@@ -20,7 +20,7 @@ async fn other_hosts_and_other_pages_are_refused() {
         (Method::POST, "/_local/reset", &*host, Some(&*own), true),
         (Method::POST, "/_local/reset", &*host, Some(page), false),
         (Method::POST, "/_local/reset", &*host, Some("null"), false),
-        (Method::POST, "/_phone/telnyx/v2/messages", &*host, Some(page), false),
+        (Method::POST, "/_phone/meta/v25.0/1/messages", &*host, Some(page), false),
         // A widget is at any origin.
         (Method::POST, "/participant/connection", &*host, Some(page), true),
         (Method::PUT, "/contact/chat", &*host, Some(page), true),

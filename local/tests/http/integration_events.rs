@@ -1,6 +1,6 @@
 //! SendChatIntegrationEvent.
 
-use local::{Config, Fault, Operation};
+use local::{Config, Fault, Instance, Operation};
 use serde_json::{Value, json};
 
 use crate::client::{Client, TOPIC, text};
@@ -23,7 +23,11 @@ fn event(members: Value) -> Value {
 
 #[tokio::test]
 async fn one_open_chat_a_customer() {
-    let client = Client::start_with(Config { instance_ids: vec!["i".to_owned()], ..Config::default() }).await;
+    let client = Client::start_with(Config {
+        instance: Instance { ids: vec!["i".to_owned()], ..Instance::default() },
+        ..Config::default()
+    })
+    .await;
     let mut stream = client.stand_in.stream();
     let first = client
         .post(

@@ -55,7 +55,6 @@ fn calls(client: &Client, text: &str) -> Vec<(&'static str, RequestBuilder, Requ
     };
     let twilio = call(client, "twilio", TWILIO).body(form.clone());
     let signalwire = call(client, "signalwire", SIGNALWIRE).body(form.clone());
-    let telnyx = call(client, "telnyx", "/v2/messages").json(&json!({ "from": from, "to": to, "text": text }));
     let whatsapp = json!({ "messaging_product": "whatsapp", "recipient_type": "individual", "to": "14155550123",
                            "type": "text", "text": { "body": text, "preview_url": false } });
     let meta = call(client, "meta", "/v25.0/106540352242922/messages").json(&whatsapp);
@@ -76,7 +75,6 @@ fn calls(client: &Client, text: &str) -> Vec<(&'static str, RequestBuilder, Requ
     vec![
         ("twilio", basic(&twilio, SID, "12345678901234567890123456789012"), basic(&twilio, SID, "other")),
         ("signalwire", basic(&signalwire, PROJECT, "PTtest_1234567890abcdef"), basic(&signalwire, PROJECT, "other")),
-        ("telnyx", clone(&telnyx).bearer_auth("KEYtest_1234567890abcdef"), clone(&telnyx).bearer_auth("other")),
         ("vonage", vonage("test_1234567890"), vonage("other")),
         ("meta", clone(&meta).bearer_auth("EAAtest1234567890abcdef"), clone(&meta).bearer_auth("other")),
         ("aws-sns", signed(&aws), clone(&aws)),
@@ -108,8 +106,13 @@ async fn a_text_by_each_send_api_reaches_the_phone() {
         assert_eq!(status, if matches!(account, "twilio" | "signalwire") { 201 } else { 200 }, "{account}");
     }
     let calls = client.stand_in.calls_to(Operation::SendText);
-    assert_eq!(calls.len(), 14);
+    assert_eq!(calls.len(), 12);
     assert_eq!(calls[1].status, Some(201));
+}
+
+/// A call that only reads.
+fn look(client: &Client, path: &str) -> reqwest::RequestBuilder {
+    reqwest::Client::new().get(format!("{}/_phone/{path}", client.stand_in.url()))
 }
 
 /// Signed as Vonage wants it in tests/stories: here, what is not.
@@ -120,11 +123,14 @@ async fn what_is_no_order_is_refused() {
     let forged = "eyJhbGciOiJub25lIn0.eyJhcHBsaWNhdGlvbl9pZCI6ImFhYWFhYWFhIn0.";
     for (request, status) in [
         (call(&client, "vonage-messages", "/v1/messages").json(&vonage).bearer_auth(forged), 401),
-        (call(&client, "telnyx", "/v1/messages").bearer_auth("KEYtest_1234567890abcdef"), 404),
-        (call(&client, "telnyx", "/v2/messages").bearer_auth("KEYtest_1234567890abcdef"), 400),
+        (call(&client, "meta", "/v25.0/106540352242922/texts").bearer_auth("EAAtest1234567890abcdef"), 404),
+        (call(&client, "meta", "/v25.0/106540352242922/messages").bearer_auth("EAAtest1234567890abcdef"), 400),
         (call(&client, "meta", "/v25.0/999/messages").bearer_auth("EAAtest1234567890abcdef"), 404),
         (call(&client, "nobody", "/v2/messages"), 404),
-        (reqwest::Client::new().get(format!("{}/_phone/telnyx/v2/messages", client.stand_in.url())), 405),
+        (look(&client, "vonage/account/numbers"), 401),
+        (look(&client, "vonage/account/numbers").basic_auth("abcd1234", Some("test_1234567890")), 200),
+        // It has no such call.
+        (look(&client, "webhook/"), 405),
     ] {
         assert_eq!(answer(request).await.0, status);
     }
@@ -210,7 +216,7 @@ async fn texts_are_posted_to_the_bridge() {
         ("channel", "whatsapp"),
     ] {
         let mut wrong = writing.clone();
-        wrong["account"] = json!("telnyx");
+        wrong["account"] = json!("signalwire");
         wrong[field] = json!(value);
         let (status, answer) = control(&client, "POST", "phone/send", wrong).await;
         assert_eq!((status, answer["error"].is_string()), (422, true), "{field}");
@@ -222,7 +228,7 @@ async fn texts_are_posted_to_the_bridge() {
 #[tokio::test]
 async fn a_bridge_that_is_not_there_is_said() {
     let client = start().await;
-    let writing = json!({ "account": "telnyx", "from": "+14155550123", "to": "+12025550100", "text": "Hi" });
+    let writing = json!({ "account": "twilio", "from": "+14155550123", "to": "+12025550100", "text": "Hi" });
     let (status, answer) = control(&client, "POST", "phone/send", writing.clone()).await;
     assert_eq!(status, 422);
     let error = answer["error"].as_str().unwrap();

@@ -11,7 +11,7 @@ use aws_sdk_connect::{
     error::ProvideErrorMetadata,
     operation::start_chat_contact::StartChatContactOutput,
     types::{
-        ChatEvent, ChatEventType, ChatMessage, ChatStreamingConfiguration, ConnectionType,
+        ChatEventType, ChatMessage, ChatStreamingConfiguration, ConnectionType,
         DisconnectOnCustomerExitParticipantType, NewSessionDetails, ParticipantConfiguration, ParticipantDetails,
         PersistentChat, RehydrationType, ResponseMode, SegmentAttributeValue,
     },
@@ -19,37 +19,56 @@ use aws_sdk_connect::{
 
 use crate::{
     aws::{failure::classify, fresh_connections},
-    chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, TEXT_PLAIN, Websocket},
+    chat::{Chat, ConnectionCredentials, SegmentValue, StartedChat, TEXT_PLAIN, TYPING, Websocket},
     deadline::Deadline,
     error::{Error, Kind, Result},
     retry::{self, Tries},
     telemetry::Report,
 };
 
-/// A customer's message for `SendChatIntegrationEvent`. Not `Debug`.
-pub struct MessageEvent {
+/// An event for `SendChatIntegrationEvent`. Not `Debug`.
+pub struct ChatEvent {
     /// The customer's address.
     pub source_id: String,
     /// Our address, or the ARN that Connect knows it by.
     pub destination_id: String,
     /// `connect:sms` or `connect:WhatsApp`.
     pub subtype: &'static str,
-    /// The text.
-    pub text: String,
-    /// The customer's name, if a chat is started.
+    /// What happens.
+    pub what: EventContent,
+}
+
+/// What happens in a chat. Not `Debug`: it holds what a customer wrote.
+pub enum EventContent {
+    /// `MESSAGE`: the customer wrote this.
+    Message {
+        /// The text.
+        text: String,
+        /// What a chat has that is started for it.
+        session: NewSession,
+    },
+    /// `EVENT`: the customer is typing.
+    Typing,
+    /// `DISCONNECT`: the customer leaves.
+    Disconnect,
+}
+
+/// A chat that may be started.
+pub struct NewSession {
+    /// The customer's name.
     pub display_name: String,
-    /// The contact attributes, if a chat is started.
+    /// The contact attributes.
     pub attributes: BTreeMap<String, String>,
-    /// The content types, if a chat is started.
+    /// The content types.
     pub content_types: Vec<String>,
-    /// Where messages are streamed to, if a chat is started.
+    /// Where messages are streamed to.
     pub streaming_endpoint_arn: Option<String>,
 }
 
 /// What became of an event.
 pub enum EventOutcome {
-    /// It is in this chat (`InitialContactId`).
-    Taken(String),
+    /// It is in this chat (`InitialContactId`), which a message always names.
+    Taken(Option<String>),
     /// This account may not send events: AWS restricts the operation.
     Denied(Error),
 }
@@ -112,42 +131,24 @@ impl Connect {
         .await
     }
 
-    /// `SendChatIntegrationEvent` of type `MESSAGE`: Connect finds the customer's open chat, or starts one. It has no
-    /// client token, so it is called once; [`Kind::OutcomeUnknown`] says that it may have had its effect.
-    pub async fn send_message_event(
-        &self,
-        event: &MessageEvent,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<EventOutcome> {
-        let participant =
-            ParticipantDetails::builder().display_name(&event.display_name).build().map_err(Error::internal)?;
-        let streaming = match &event.streaming_endpoint_arn {
-            Some(arn) => Some(
-                ChatStreamingConfiguration::builder().streaming_endpoint_arn(arn).build().map_err(Error::internal)?,
-            ),
-            None => None,
-        };
-        let session = NewSessionDetails::builder()
-            .participant_details(participant)
-            .set_attributes(Some(event.attributes.clone().into_iter().collect()))
-            .set_supported_messaging_content_types(Some(event.content_types.clone()))
-            .set_streaming_configuration(streaming)
-            .build();
-        let message = ChatEvent::builder()
-            .r#type(ChatEventType::Message)
-            .content_type(TEXT_PLAIN)
-            .content(&event.text)
-            .build()
-            .map_err(Error::internal)?;
+    /// `SendChatIntegrationEvent`: Connect finds the customer's open chat, or, for a message, starts one. It has no client
+    /// token, so it is called once; [`Kind::OutcomeUnknown`] says that it may have had its effect.
+    pub async fn send_event(&self, event: &ChatEvent, deadline: Deadline, report: &mut Report) -> Result<EventOutcome> {
         let request = self
             .events
             .send_chat_integration_event()
             .source_id(&event.source_id)
             .destination_id(&event.destination_id)
-            .subtype(event.subtype)
-            .event(message)
-            .new_session_details(session);
+            .subtype(event.subtype);
+        let content = |kind| aws_sdk_connect::types::ChatEvent::builder().r#type(kind);
+        let (content, session) = match &event.what {
+            EventContent::Message { text, session } => {
+                (content(ChatEventType::Message).content_type(TEXT_PLAIN).content(text), Some(new_session(session)?))
+            }
+            EventContent::Typing => (content(ChatEventType::Event).content_type(TYPING), None),
+            EventContent::Disconnect => (content(ChatEventType::Disconnect), None),
+        };
+        let request = request.event(content.build().map_err(Error::internal)?).set_new_session_details(session);
         let call = Timed::new(report);
         let outcome = tokio::time::timeout(deadline.remaining().min(EVENT_TIMEOUT), Box::pin(request.send())).await;
         drop(call);
@@ -167,10 +168,14 @@ impl Connect {
                 };
             }
         };
-        output.initial_contact_id.map(EventOutcome::Taken).ok_or_else(|| {
-            Error::new(Kind::ConnectRejected, "Amazon Connect took the message for no chat")
-                .caused_by("SendChatIntegrationEvent answered without InitialContactId")
-        })
+        let is_message = matches!(event.what, EventContent::Message { .. });
+        match output.initial_contact_id {
+            None if is_message => {
+                let error = Error::new(Kind::ConnectRejected, "Amazon Connect took the message for no chat");
+                Err(error.caused_by("SendChatIntegrationEvent answered without InitialContactId"))
+            }
+            contact_id => Ok(EventOutcome::Taken(contact_id)),
+        }
     }
 
     fn start_chat_contact(
@@ -229,6 +234,23 @@ impl Connect {
             .set_connection_types(list(&chat.connection_types, |kind| ConnectionType::from(kind.as_str())))
             .set_chat_streaming_configuration(streaming))
     }
+}
+
+fn new_session(session: &NewSession) -> Result<NewSessionDetails> {
+    let participant =
+        ParticipantDetails::builder().display_name(&session.display_name).build().map_err(Error::internal)?;
+    let streaming = match &session.streaming_endpoint_arn {
+        Some(arn) => {
+            Some(ChatStreamingConfiguration::builder().streaming_endpoint_arn(arn).build().map_err(Error::internal)?)
+        }
+        None => None,
+    };
+    Ok(NewSessionDetails::builder()
+        .participant_details(participant)
+        .set_attributes(Some(session.attributes.clone().into_iter().collect()))
+        .set_supported_messaging_content_types(Some(session.content_types.clone()))
+        .set_streaming_configuration(streaming)
+        .build())
 }
 
 /// An empty list is left out.

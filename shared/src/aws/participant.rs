@@ -16,8 +16,9 @@ use crate::{
         failure::{Failure, classify},
         session::{Connection, Conversation},
     },
-    chat::TEXT_PLAIN,
+    chat::{Content, TEXT_PLAIN, TYPING},
     deadline::Deadline,
+    digest::hash,
     error::{Error, Kind, Result},
     retry::{self, Tries},
     secret::Secret,
@@ -109,7 +110,8 @@ impl Participants {
         .await
     }
 
-    /// `DisconnectParticipant`. Tried twice at most within `deadline`, with the same `client_token`: anyone may ask for it.
+    /// `DisconnectParticipant`. Tried twice at most within `deadline`, with the same `client_token`: anyone may ask for it. Once
+    /// where a queue tries again.
     pub async fn disconnect(
         &self,
         connection_token: &Secret,
@@ -119,7 +121,8 @@ impl Participants {
     ) -> Result<Left> {
         let request =
             self.client.disconnect_participant().connection_token(connection_token.expose()).client_token(client_token);
-        retry::up_to(Tries::TWO, deadline, async || {
+        let tries = if self.tries == Tries::ONE { Tries::ONE } else { Tries::TWO };
+        retry::up_to(tries, deadline, async || {
             let call = Timed::new(report);
             let outcome = Box::pin(request.clone().send()).await;
             drop(call);
@@ -132,8 +135,51 @@ impl Participants {
         .await
     }
 
-    /// Says a text in the customer's chat. A connection token that is refused may only be old, whatever its record says:
-    /// a new one tells, and is put into `conversation`, which the caller may keep.
+    /// The customer leaves the chat, which ends it. A connection token that is refused may only be old: a new one tells.
+    pub async fn leave(
+        &self,
+        conversation: &mut Conversation,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Left> {
+        let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Left::Before) };
+        if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over())
+            && self.disconnect(&connection.token, client_token, deadline, report).await? == Left::Now
+        {
+            return Ok(Left::Now);
+        }
+        match self.refresh(participant_token.expose(), deadline, report).await {
+            Ok(connection) => self.disconnect(&connection.token, client_token, deadline, report).await,
+            Err(error) if error.kind() == Kind::ChatEnded => Ok(Left::Before),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `SendEvent`: the customer is typing. Tried once, by the connection that is there.
+    pub async fn send_typing(
+        &self,
+        connection: &Connection,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        retry::up_to(Tries::ONE, deadline, async || {
+            let call = Timed::new(report);
+            let request = self
+                .client
+                .send_event()
+                .connection_token(connection.token.expose())
+                .content_type(TYPING)
+                .client_token(client_token);
+            let outcome = Box::pin(request.send()).await;
+            drop(call);
+            outcome.map(drop).map_err(|error| refused("SendEvent", &error))
+        })
+        .await
+    }
+
+    /// Says a text in the customer's chat, as [`Self::say_as`].
     pub async fn say(
         &self,
         conversation: &mut Conversation,
@@ -142,18 +188,58 @@ impl Participants {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Said> {
+        let content = Content { content_type: TEXT_PLAIN.to_owned(), content: text.to_owned() };
+        self.say_as(conversation, &content, client_token, deadline, report).await
+    }
+
+    /// Says something in the customer's chat. A connection token that is refused may only be old, whatever its record says:
+    /// a new one tells, and is put into `conversation`, which the caller may keep.
+    pub async fn say_as(
+        &self,
+        conversation: &mut Conversation,
+        content: &Content,
+        client_token: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Said> {
         let said =
             self.in_chat(conversation, deadline, report, async |connection: &Connection, report: &mut Report| {
-                self.send_message(connection, text, client_token, deadline, report).await
+                self.send_message(connection, content, client_token, deadline, report).await
             });
         Ok(if said.await?.is_some() { Said::Yes } else { Said::No })
     }
 
-    /// `SendMessage` of a plain text. The same `client_token` is said once, however often it is sent.
+    /// `SendEvent`: what became of an agent's message. Tried once by the connection that is there: a receipt is not worth
+    /// more, and shares its quota with messages.
+    pub async fn send_receipt(
+        &self,
+        connection: &Connection,
+        content_type: &str,
+        message_id: &str,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        retry::up_to(Tries::ONE, deadline, async || {
+            let call = Timed::new(report);
+            let request = self
+                .client
+                .send_event()
+                .connection_token(connection.token.expose())
+                .content_type(content_type)
+                .content(serde_json::json!({ "messageId": message_id }).to_string())
+                .client_token(hash(&["receipt", content_type, message_id]));
+            let outcome = Box::pin(request.send()).await;
+            drop(call);
+            outcome.map(drop).map_err(|error| refused("SendEvent", &error))
+        })
+        .await
+    }
+
+    /// `SendMessage`. The same `client_token` is said once, however often it is sent.
     pub async fn send_message(
         &self,
         connection: &Connection,
-        text: &str,
+        content: &Content,
         client_token: &str,
         deadline: Deadline,
         report: &mut Report,
@@ -164,8 +250,8 @@ impl Participants {
                 .client
                 .send_message()
                 .connection_token(connection.token.expose())
-                .content_type(TEXT_PLAIN)
-                .content(text)
+                .content_type(&content.content_type)
+                .content(&content.content)
                 .client_token(client_token);
             let outcome = Box::pin(request.send()).await;
             drop(call);

@@ -21,6 +21,29 @@ pub struct Conversation {
     /// The network of the customer's last message: one number may be texted by SMS and by WhatsApp, and replies go back the
     /// way that the last message came.
     pub channel: Option<Channel>,
+    /// The `SourceId` of the open chat, where `integration-event` started it.
+    pub event_source: Option<String>,
+    /// The groups of all ids that the customer is known by, where there are several ([`crate::store::identities`]).
+    pub known_as: Vec<String>,
+    /// The menu of this chat that was last answered ([`crate::choices::Menu::id`]): it takes no second answer by text.
+    pub answered: Option<String>,
+    /// Since when the customer has opted out, where that is on record for some of these ids only. Not part of the record.
+    pub opt_out_to_copy: Option<i64>,
+}
+
+impl Conversation {
+    /// Whether the chat is open, as far as it is known.
+    pub fn is_open(&self) -> bool {
+        self.participant_token.is_some() || self.event_source.is_some()
+    }
+
+    /// The chat has ended: the customer's next message starts another one.
+    pub fn close(&mut self) {
+        self.participant_token = None;
+        self.connection = None;
+        self.opening = None;
+        self.event_source = None;
+    }
 }
 
 /// A chat that was started, and to which the customer is not yet connected.

@@ -26,7 +26,7 @@ pub enum Collected {
 
 /// What is to be done about parts that wait.
 pub enum Flush {
-    /// Nothing: the message is complete, or done with.
+    /// Nothing: the message is complete, or was delivered.
     Nothing,
     /// Come back then.
     NotYet(Duration),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    chat::{ATTRIBUTES_BYTES, CONTENT_BYTES, DISPLAY_NAME_CHARS, INTERACTIVE, TEXT_PLAIN, cut_to},
+    chat::{
+        ATTRIBUTES_BYTES, CONTENT_BYTES, DISPLAY_NAME_CHARS, INTERACTIVE, INTERACTIVE_RESPONSE, TEXT_PLAIN, cut_to,
+    },
     inbound::Inbound,
     notes::customers_words,
     sms::{
@@ -13,9 +15,9 @@ use crate::{
     },
 };
 
-/// What a chat with a phone can show: the rest is turned into text on its way out.
+/// What a chat with a phone can show, and what can be chosen there: the rest is turned into text on its way out.
 pub(super) fn content_types() -> Vec<String> {
-    [TEXT_PLAIN, "text/markdown", INTERACTIVE].map(str::to_owned).to_vec()
+    [TEXT_PLAIN, "text/markdown", INTERACTIVE, INTERACTIVE_RESPONSE].map(str::to_owned).to_vec()
 }
 
 /// Profile name, else the number's own, else the customer's address.

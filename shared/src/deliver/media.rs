@@ -23,6 +23,7 @@ use crate::{
     deadline::{Deadline, now},
     deliver::{
         Conversations,
+        choice::InWords,
         contact::{agent_text, agent_words, media_line},
     },
     error::{Error, Kind, Result},
@@ -194,13 +195,12 @@ impl Conversations {
 
     /// What of the message is said before its media; none: nothing, or it was said before.
     pub(super) fn words(&self, inbound: &Inbound, media: Option<&MediaProgress>) -> Option<String> {
-        if media.is_some() {
-            None
-        } else if self.media_apart(inbound).is_empty() {
-            Some(agent_text(inbound))
-        } else {
-            agent_words(inbound)
-        }
+        if media.is_some() { None } else { self.in_words(inbound)(inbound) }
+    }
+
+    /// With its media in words, or without them where they come after it.
+    pub(super) fn in_words(&self, inbound: &Inbound) -> InWords {
+        if self.media_apart(inbound).is_empty() { |inbound| Some(agent_text(inbound)) } else { agent_words }
     }
 
     /// A chat ended between the words of a message and its media, which start the next one. Its start's token is spent.
@@ -239,6 +239,8 @@ impl Conversations {
         let mut progress = known.unwrap_or_default().into_chat(&contact_id);
         if !is_known {
             self.store.words_said(inbound, &progress, is_changed.then_some(&*conversation), deadline).await?;
+            // Written once: the customer may opt in while the media are brought.
+            conversation.opt_out_to_copy = None;
         }
         let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
         while let Some(medium) = apart.get(progress.at) {

@@ -8,10 +8,14 @@
 //! Messages of one customer come one after the other: the FIFO queue sees to that ([`Conversations::deliver_in_turn`]),
 //! or a lease ([`Conversations::deliver`]).
 
+mod act;
+mod choice;
 mod concat;
 mod contact;
 mod event;
 mod media;
+mod opt_out;
+mod status;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,9 +24,11 @@ use std::{
 };
 
 use aws_config::SdkConfig;
+use choice::Saying;
 use concat::PARTS_WAIT;
 pub use concat::{Collected, Flush};
-use contact::{attributes, content_types, cut, display_name};
+use contact::{attributes, content_types, display_name};
+pub use status::Applied;
 use tokio::time::Instant;
 
 use crate::{
@@ -32,14 +38,15 @@ use crate::{
         session::{Conversation, Opening},
     },
     chat::{Chat, Content, Persistent, TEXT_PLAIN},
-    config::{self, ConnectRoute, Delivery},
+    config::{self, ConnectRoute, Delivery, Receipts},
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
     queue::{batch::Receipt, pace::Starts},
+    secret::Secret,
     sms::message::{Channel, OptOut},
     store::{
-        conversations::{Delivered, Store},
+        conversations::{Delivered, Known, Store},
         media::MediaProgress,
     },
     telemetry::Report,
@@ -47,9 +54,6 @@ use crate::{
 
 /// How often one delivery starts a chat that turns out to have ended.
 const STARTS: u32 = 2;
-
-/// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
-const BOT_CHARS: usize = 1024;
 
 /// Brings customers' messages to Connect.
 pub struct Conversations {
@@ -106,13 +110,18 @@ impl Conversations {
         self
     }
 
+    /// What the agent is told of what became of replies.
+    pub fn receipts(&self) -> Receipts {
+        self.config.receipts
+    }
+
     /// What is remembered.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Delivers one message where nobody keeps a customer's messages apart: it waits for its turn. Parts of long messages
-    /// are delivered as they come, since nothing would come back for those that wait.
+    /// Delivers one message where no FIFO queue keeps a customer's messages in order: it waits for the conversation's lease.
+    /// Parts of long messages are delivered as they come, since there is no flush item without a queue.
     pub async fn deliver(&self, inbound: &Inbound, deadline: Deadline, report: &mut Report) -> Result<()> {
         let lease = self.store.lease(inbound, deadline).await?;
         let receipt = Receipt { item: "direct", again: None, age: Duration::ZERO };
@@ -135,19 +144,22 @@ impl Conversations {
         report: &mut Report,
     ) -> Result<()> {
         if let Some(once) = &inbound.once
-            && !self.store.first_use(inbound, once, deadline).await?
+            && !self.store.first_use(&inbound.deduplication_id(), once, deadline).await?
         {
             return Err(Error::new(Kind::Unverified, "What was signed for one message came with another"));
         }
+        if let Some(act) = inbound.message.act {
+            return self.act(inbound, act, receipt, deadline, report).await;
+        }
         // HELP, which the provider has answered, is a message like any other.
-        if let Some(wish @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out {
-            return self.opt_out(inbound, wish, deadline, report).await;
+        if let Some(request @ (OptOut::Stop | OptOut::Start)) = inbound.message.opt_out {
+            return self.opt_out(inbound, request, deadline, report).await;
         }
         // The event API knows SMS and WhatsApp only.
         if self.config.route == ConnectRoute::IntegrationEvent && inbound.message.channel != Channel::Rcs {
-            let event = self.event(inbound);
+            let (mut event, joined) = self.event(inbound, deadline).await?;
             if !self.is_denied(&event.destination_id) {
-                match self.send_event(inbound, &event, receipt, deadline, report).await? {
+                match self.send_event(inbound, &mut event, joined, receipt, deadline, report).await? {
                     None => return Ok(()),
                     Some(denied) => {
                         report.note("integration events are denied: the chat route is taken");
@@ -161,62 +173,77 @@ impl Conversations {
                 }
             }
         }
-        self.chat(inbound, deadline, report).await
+        self.chat(inbound, receipt, deadline, report).await
     }
 
     // The chat route.
 
-    async fn chat(&self, inbound: &Inbound, deadline: Deadline, report: &mut Report) -> Result<()> {
-        let known = self.store.open(inbound, deadline).await?;
+    async fn chat(
+        &self,
+        inbound: &Inbound,
+        receipt: Receipt<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<()> {
+        let mut known = self.store.open(inbound, deadline).await?;
         match known.delivery {
             Delivered::Yes => return Self::duplicate(report),
             Delivered::Perhaps => return Err(perhaps()),
             Delivered::No => (),
         }
-        let mut conversation = known.conversation;
-        let mut media = known.media;
-        let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
-        if let Some(opening) = conversation.opening.clone() {
+        let connection = known.conversation.connection.as_ref().map(|connection| connection.token.clone());
+        if let Some(opening) = known.conversation.opening.clone() {
             report.note("the chat had been started");
-            let is_connected = self.connect(inbound, &mut conversation, deadline, report).await?;
+            let is_opted_out = known.is_opted_out;
+            let (conversation, media) = (&mut known.conversation, &mut known.media);
+            let is_connected = self.connect(inbound, conversation, deadline, report).await?;
             if is_connected && opening.message == inbound.deduplication_id() {
-                let is_opted_out = known.is_opted_out;
-                let started = self.started(inbound, &mut conversation, is_opted_out, &mut media, deadline, report);
+                let started = self.started(inbound, conversation, is_opted_out, media, deadline, report);
                 if started.await? == Said::Yes {
                     return Ok(());
                 }
-                self.chat_died(inbound, &mut conversation, deadline, report).await?;
+                self.chat_died(inbound, conversation, deadline, report).await?;
             }
         }
-        if conversation.participant_token.is_some() {
-            let token = inbound.client_token(&["message"]);
-            let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let mut said = Said::Yes;
-            if let Some(text) = self.words(inbound, media.as_ref()) {
-                let outcome = self.participants.say(&mut conversation, &text, &token, deadline, report).await;
-                said = outcome.inspect_err(|error| {
-                    if error.kind() == Kind::ConnectRejected && text.chars().count() > BOT_CHARS {
-                        report
-                            .note("Connect refused a text of more than 1,024 characters, the most that its bots take");
-                    }
-                })?;
-            }
-            if said == Said::Yes {
-                let is_new =
-                    conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
-                let is_changed = is_new || !is_same_channel;
-                said = self.finish(inbound, &mut conversation, is_changed, &mut media, deadline, report).await?;
-            }
-            match said {
+        if known.conversation.participant_token.is_some() {
+            match self.go_on(inbound, &mut known, connection.as_ref(), receipt, deadline, report).await? {
                 Said::Yes => {
-                    report.contact_id = conversation.contact_id;
+                    report.contact_id = known.conversation.contact_id;
                     report.count("MessageDelivered", 1);
                     return Ok(());
                 }
                 Said::No => report.note("the chat had ended"),
             }
         }
-        self.start(inbound, conversation, known.is_opted_out, media, deadline, report).await
+        self.start(inbound, known.conversation, known.is_opted_out, known.media, deadline, report).await
+    }
+
+    /// Brings the message into the open chat. `connection` is the token on record.
+    async fn go_on(
+        &self,
+        inbound: &Inbound,
+        known: &mut Known,
+        connection: Option<&Secret>,
+        receipt: Receipt<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Said> {
+        let conversation = &mut known.conversation;
+        let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
+        let saying = if known.media.is_some() {
+            Saying::default()
+        } else {
+            let (contact_id, answered) = (conversation.contact_id.as_deref(), conversation.answered.as_deref());
+            Saying::of(inbound, &known.menus, contact_id, answered, receipt, self.in_words(inbound))
+        };
+        if self.say(inbound, conversation, &saying, deadline, report).await? == Said::No {
+            return Ok(Said::No);
+        }
+        let is_new = conversation.connection.as_ref().map(|connection| &connection.token) != connection;
+        let is_answer = saying.menu_id.is_some();
+        conversation.answered = saying.menu_id.or(conversation.answered.take());
+        let is_changed = is_new || !is_same_channel || known.is_to_join || is_answer;
+        self.finish(inbound, conversation, is_changed, &mut known.media, deadline, report).await
     }
 
     /// A new chat, whose first message this is.
@@ -272,6 +299,8 @@ impl Conversations {
                 participant_token: Some(started.participant_token.into()),
                 connection: None,
                 channel: Some(inbound.message.channel),
+                event_source: None,
+                answered: None,
                 ..conversation
             };
             self.store.save(inbound, &conversation, deadline).await?;
@@ -322,7 +351,7 @@ impl Conversations {
             }
             // Nobody will be in that chat: the customer's next message starts another one.
             Err(error) if matches!(error.kind(), Kind::ChatEnded | Kind::ConnectRejected) => {
-                report.note("nobody can be connected to the chat that was started");
+                report.note("the chat that was started takes no connection");
                 conversation.contact_id = conversation.opening.take().and_then(|opening| opening.last_contact_id);
                 conversation.participant_token = None;
                 conversation.generation += 1;
@@ -355,49 +384,6 @@ impl Conversations {
             report.count("MessageDelivered", 1);
         }
         Ok(said)
-    }
-
-    // Opt-outs.
-
-    /// The message without its wish, where that is START and the customer has not opted out: then it is like any other.
-    pub async fn ordinary(&self, inbound: &Inbound, deadline: Deadline) -> Result<Option<Inbound>> {
-        if inbound.message.opt_out != Some(OptOut::Start) || self.store.is_opted_out(inbound, deadline).await? {
-            return Ok(None);
-        }
-        let mut ordinary = inbound.clone();
-        ordinary.message.opt_out = None;
-        Ok(Some(ordinary))
-    }
-
-    /// Records what the customer wishes, and tells the agent of an open chat. No chat is started for it.
-    ///
-    /// It does not wait for the customer's earlier messages, so nothing of their conversation is written here.
-    async fn opt_out(&self, inbound: &Inbound, wish: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
-        let known = self.store.open(inbound, deadline).await?;
-        if known.delivery == Delivered::Yes {
-            return Self::duplicate(report);
-        }
-        // Recorded before the note, which may fail.
-        let mark = if wish == OptOut::Start {
-            self.store.opt_in(inbound, deadline).await?;
-            report.note("opted in");
-            report.count("OptedIn", 1);
-            "[opted in]"
-        } else {
-            self.store.opt_out(inbound, deadline).await?;
-            report.note("opted out");
-            report.count("OptedOut", 1);
-            "[opted out]"
-        };
-        let mut conversation = known.conversation;
-        let text = cut(format!("{mark} {}", inbound.message.text.trim()).trim().to_owned());
-        let token = inbound.client_token(&["message"]);
-        if conversation.opening.is_none()
-            && let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await?
-        {
-            report.contact_id = conversation.contact_id;
-        }
-        self.store.delivered(inbound, None, deadline).await
     }
 
     fn duplicate(report: &mut Report) -> Result<()> {

@@ -32,7 +32,7 @@ const RESERVE: Duration = Duration::from_secs(2);
 pub struct Receipt<'a> {
     /// The item's id: the same whenever the queue delivers it again.
     pub item: &'a str,
-    /// Why it was put aside, where its owner has sent it round again from the dead-letter queue.
+    /// Why it was dead-lettered before, where its owner has redriven it.
     pub again: Option<&'a str>,
     /// How long ago it was put into the queue.
     pub age: Duration,
@@ -148,7 +148,7 @@ pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsB
     Ok(answer)
 }
 
-/// One group's items, in order, as far as they succeed. Returns the ids of those that are not done with.
+/// One group's items, in order, until one fails. Returns the ids of those that stay in the queue.
 async fn run_group<W: Work>(
     work: &W,
     mut left: VecDeque<&SqsMessage>,
@@ -249,7 +249,7 @@ async fn decide<W: Work>(
     let kind = error.kind();
     let patience = work.patience();
     let age = age(item).unwrap_or_default();
-    // What was not tried costs no call before somebody is to be told of it.
+    // An item that was not tried costs no call until its delay notice is due.
     let is_young = patience.notice.into_iter().chain([patience.end]).all(|time| age < time);
     let uncounted = match kind {
         Kind::StartsPaced | Kind::StoreUnavailable => true,

@@ -19,7 +19,7 @@ pub enum Next {
 pub struct Patience {
     /// Then an item is given up.
     pub end: Duration,
-    /// When somebody is told that it is delayed.
+    /// Age at which the delay notice is due.
     pub notice: Option<Duration>,
 }
 
@@ -58,6 +58,7 @@ pub fn permanent(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::SendRefused => Some("send_refused"),
         Kind::OptedOut => Some("opted_out"),
+        Kind::WindowClosed => Some("window_closed"),
         Kind::OutcomeUnknown => Some("may_have_been_delivered"),
         Kind::ConnectRejected => Some("connect_rejected"),
         Kind::StoreRejected => Some("store_rejected"),
@@ -224,6 +225,7 @@ mod tests {
             (Kind::Unverified, 1, "unverified"),
             (Kind::SendRefused, 1, "send_refused"),
             (Kind::OptedOut, 1, "opted_out"),
+            (Kind::WindowClosed, 1, "window_closed"),
             (Kind::ConnectMisconfigured, 8, "connect_misconfigured"),
             (Kind::SettingsUnavailable, 8, "settings_unavailable"),
             (Kind::SendMisconfigured, 6, "send_misconfigured"),

@@ -29,7 +29,7 @@ pub(super) fn not_stored() -> Error {
     Error::new(Kind::NotStored, "The message could not be stored; send it again")
 }
 
-/// One item on its way into the queue. Not `Debug`: it holds what somebody wrote.
+/// One item on its way into the queue. Not `Debug`: it holds message text.
 #[derive(Clone)]
 pub struct Entry {
     /// `MessageGroupId`.

@@ -69,7 +69,7 @@ pub struct Gates(HashMap<String, Gate>);
 struct Gate {
     /// Shut until then.
     until: Duration,
-    /// How long it was shut last, where nobody asked for a time.
+    /// How long it was shut last without a `Retry-After`.
     shut_for: Duration,
     /// Until when a probe may be under way.
     probe_until: Option<Duration>,
@@ -113,7 +113,7 @@ impl Gate {
         Entry::Shut(wait + later.min(LONGEST_UNASKED))
     }
 
-    /// The next wait that nobody asked for. Calls that were under way together count once.
+    /// The next wait without a `Retry-After`. Calls that were under way together count once.
     fn grow(&mut self, now: Duration) -> Duration {
         if now >= self.until {
             self.shut_for = self.shut_for.mul_f64(1.2).clamp(FIRST, LONGEST_UNASKED);

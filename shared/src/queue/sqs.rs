@@ -1,4 +1,4 @@
-//! Amazon SQS: the inbound queue, and what both queues' functions do with items that come back or are put aside.
+//! Amazon SQS: the inbound queue, and what both queues' functions do with items that are retried or dead-lettered.
 
 use std::{
     collections::HashMap,
@@ -19,6 +19,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
+    inbound_status::InboundStatus,
     queue::fifo::{BATCH_ITEMS, Entry, FifoQueue, failed, not_stored},
     retry,
 };
@@ -32,11 +33,12 @@ impl InboundQueue {
         Self(FifoQueue::new(config, url))
     }
 
-    /// Stores the messages, in order ([`FifoQueue::send`]). What was stored and is sent again within five minutes, here or by
+    /// Stores the messages, in order ([`FifoQueue::send`]), and the statuses. What was stored and is sent again within five minutes, here or by
     /// the provider, is dropped by the queue. An error that may pass comes before one that will not: the provider sends all
     /// of them again then.
-    pub async fn send(&self, messages: &[Inbound], deadline: Deadline) -> Result<()> {
-        let entries = messages.iter().map(entry).collect::<Result<Vec<_>>>()?;
+    pub async fn send(&self, messages: &[Inbound], statuses: &[InboundStatus], deadline: Deadline) -> Result<()> {
+        let entries = messages.iter().map(entry).chain(statuses.iter().map(status_entry));
+        let entries = entries.collect::<Result<Vec<_>>>()?;
         let failed = self.0.send(&entries, deadline).await.into_iter().filter_map(Result::err);
         failed.max_by_key(|error| error.kind() == Kind::NotStored).map_or(Ok(()), Err)
     }
@@ -47,6 +49,15 @@ fn entry(message: &Inbound) -> Result<Entry> {
         group_id: message.queue_group_id(),
         deduplication_id: message.deduplication_id(),
         body: message.to_item()?,
+        attributes: Vec::new(),
+    })
+}
+
+fn status_entry(status: &InboundStatus) -> Result<Entry> {
+    Ok(Entry {
+        group_id: status.group_id(),
+        deduplication_id: status.deduplication_id(),
+        body: status.to_item()?,
         attributes: Vec::new(),
     })
 }

@@ -9,12 +9,12 @@ use crate::{
         batch::Done,
         gate::{Entry, PROBE_TIMEOUT},
     },
-    reply::{LEASED, Outcome, RECORD, Replies, Reply, is_over, key, opted_out, shut, streamed::AgentsFile},
+    reply::{LEASED, Outcome, RECORD, Replies, Reply, is_final, key, opted_out, shut, streamed::AgentsFile, text},
     sender::Sent,
     settings::Account,
     sms::{
         media::{File, not_carried},
-        send::Outbound,
+        send::{self, Outbound},
     },
     store::replies::{NextPart, Part, ReplyLease},
     telemetry::Report,
@@ -33,6 +33,7 @@ impl Replies {
     ) -> Outcome {
         let owner = lease.owner().to_owned();
         let mut part = reply.part;
+        let mut last = None;
         while let Some(file) = reply.files.get(part.number) {
             if part != reply.part
                 && let Entry::Shut(wait) = self.enter(account)
@@ -42,27 +43,36 @@ impl Replies {
             }
             let sent = self.send_one(reply, file, part, account, is_probe, deadline, report).await;
             is_probe = false;
-            if let Err(error) = sent {
-                if !is_over(&error) {
-                    self.store.postpone_reply(lease, part, deadline).await?;
+            let taken = match sent {
+                Ok(taken) => reply.taken(part, &text::names(std::slice::from_ref(file)), account, taken),
+                Err(error) => {
+                    self.remember(reply, &error, account, deadline).await?;
+                    if !is_final(&error) {
+                        self.store.postpone_reply(lease, part, deadline).await?;
+                    }
+                    return Err(reply.ended(error, part, Some(&owner)));
                 }
-                return Err(reply.ended(error, part, Some(&owner)));
-            }
+            };
             report.count("FileSent", 1);
             part = Part { number: part.number + 1, at: 0 };
             if part.number >= reply.files.len() {
+                last = Some(taken);
                 break;
             }
-            match self.store.next_part(&lease, part, deadline).await? {
+            match self.store.next_part(&lease, part, &taken, deadline).await? {
                 NextPart::Yes => (),
-                NextPart::OptedOut => return Err(reply.ended(opted_out(), part, Some(&owner))),
+                NextPart::OptedOut => {
+                    let mut ended = reply.ended(opted_out(), part, Some(&owner));
+                    ended.left.taken = Some(taken);
+                    return Err(ended);
+                }
                 NextPart::Changed => {
                     report.note("the lease was taken away");
                     return Ok(Done::NotYet(LEASED));
                 }
             }
         }
-        self.store.reply_sent(lease, part, deadline).await?;
+        self.store.reply_sent(lease, part, None, last.as_ref(), deadline).await?;
         report.count("ReplyDelivered", 1);
         Ok(Done::Yes)
     }
@@ -78,19 +88,22 @@ impl Replies {
         is_probe: bool,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<send::Taken> {
         let url = self.url_of(reply, file, deadline, report).await?;
         let content_type = essence(&file.content_type);
         let key = key(reply.id, part.number);
         let addressee = &reply.addressee;
+        let status_url = self.status_url(account);
         let outbound = Outbound {
             channel: addressee.channel,
             from: &addressee.business,
             from_id: addressee.business_id.as_deref(),
             to: &addressee.customer,
             text: "",
+            choices: None,
             contact_id: reply.id.contact_id,
             key: &key,
+            status_url: status_url.as_deref(),
         };
         let time = deadline.remaining().saturating_sub(RECORD);
         let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
@@ -98,7 +111,7 @@ impl Replies {
         let Sent { outcome, answer } =
             self.sender.send_file(account, &outbound, &sent, Deadline::after(time), report).await;
         self.gates().leave(&account.name, answer, (self.clock)());
-        outcome.map(drop)
+        outcome
     }
 
     /// Where a file can be fetched for five minutes: by the customer's own participant.

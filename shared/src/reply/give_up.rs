@@ -4,10 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
-    aws::participant::Said,
-    chat::{CONTENT_BYTES, cut_to},
     deadline::Deadline,
-    digest::hash,
     error::{Error, Kind, Result},
     queue::batch::{Failed, Receipt},
     reply::{
@@ -15,20 +12,11 @@ use crate::{
         streamed::{Content, Streamed},
         text,
     },
-    store::replies::{Notice, ReplyId},
+    sms::status::Meaning,
+    store::replies::{Ending, Notice, ReplyId},
     telemetry::Report,
+    tell::{Note, Told, noted, tell},
 };
-
-/// Who knows that a reply was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// The agent, in the chat.
-    Agent,
-    /// Whoever reads the chat, of an earlier one.
-    Before,
-    /// Nobody in the chat could be told.
-    Nobody,
-}
 
 impl Replies {
     /// The reply will not be sent: it is so recorded, and the agent is told, once.
@@ -57,11 +45,17 @@ impl Replies {
                 Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
                 Ok(Content::Files(files)) => text::names(files.get(left.part.number..).unwrap_or_default()),
                 Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
-                Ok(Content::Ended | Content::Nothing(_)) => return Ok(Told::Nobody),
+                Ok(Content::Ended | Content::Typing | Content::Nothing(_)) => return Ok(Told::Nobody),
                 Err(_) => "a message that could not be read".to_owned(),
             },
         };
-        if !self.store.give_reply_up(id, left.by.as_deref(), left.part, receipt.item, reason, deadline).await? {
+        let ending = Ending {
+            part: left.part,
+            item: receipt.item,
+            reason,
+            taken: left.taken.as_ref().map(|taken| (group_id.as_str(), taken)),
+        };
+        if !self.store.give_reply_up(id, left.by.as_deref(), &ending, deadline).await? {
             return Err(Error::new(Kind::StoreUnavailable, "The reply was changed by a concurrent invocation"));
         }
         report.count("ReplyNotDelivered", 1);
@@ -82,8 +76,7 @@ impl Replies {
         self.tell(item, Notice::Delayed, &group_id, &text, deadline, report).await.map(drop)
     }
 
-    /// Says a note in the chat, once per reply. What a bot or the flow says is told of once per chat: a bot takes what it is
-    /// told for the customer's answer, and answers that, without end.
+    /// Says a note in the chat: see [`tell`].
     async fn tell(
         &self,
         item: &Streamed,
@@ -93,38 +86,8 @@ impl Replies {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Told> {
-        let id = name(item);
-        let (mut conversation, _) = self.store.customer(group_id, deadline).await?;
-        if conversation.contact_id.as_deref() != Some(id.contact_id) {
-            report.note("the agent was not told: the chat has ended");
-            return Ok(Told::Nobody);
-        }
-        if item.is_automatic && self.store.was_told(id, notice, deadline).await? {
-            report.note("the chat was told of an earlier one");
-            return Ok(Told::Before);
-        }
-        let purpose = match notice {
-            Notice::NotDelivered => "not delivered",
-            Notice::Delayed => "delayed",
-        };
-        let token = hash(&[purpose, id.contact_id, id.item_id]);
-        let said = self.participants.say(&mut conversation, text, &token, deadline, report).await;
-        let (told, note) = match said {
-            Ok(Said::Yes) => {
-                if item.is_automatic {
-                    self.store.told(id, notice, deadline).await?;
-                }
-                (Told::Agent, "the agent was told")
-            }
-            Ok(Said::No) => (Told::Nobody, "the agent was not told: the chat has ended"),
-            // No later try would be taken either, and the owner must know.
-            Err(error) if error.kind() == Kind::ConnectRejected => {
-                (Told::Nobody, "the agent was not told: Connect refuses it")
-            }
-            Err(error) => return Err(error),
-        };
-        report.note(note);
-        Ok(told)
+        let note = Note { id: name(item), is_automatic: item.is_automatic, notice, group_id, text };
+        tell(&self.store, &self.participants, &note, deadline, report).await
     }
 
     /// How far a reply is whose delivery did not live to tell.
@@ -135,21 +98,17 @@ impl Replies {
             by: known.by,
             words: None,
             why: None,
+            taken: None,
             group_id: known.addressee.map(|addressee| addressee.group_id),
         })
     }
-}
-
-/// What an agent reads, within what Connect takes.
-fn noted(mark: &str, words: String, why: &str) -> String {
-    let why = format!("\n({why})");
-    format!("{mark}{}{why}", cut_to(words, CONTENT_BYTES.end() - mark.len() - why.len()))
 }
 
 /// What an agent reads of a reason.
 fn why(reason: &str) -> &'static str {
     match reason {
         "opted_out" => "the customer has opted out of messages",
+        "window_closed" => Meaning::WindowClosed.words(),
         "may_have_been_delivered" => {
             "the provider did not answer: the customer may have received the first part of this"
         }

@@ -1,43 +1,116 @@
-//! Interactive messages as text to read and answer by hand.
+//! Interactive messages: what there is to read, and what there is to choose.
 //!
 //! Source of the templates: Amazon Connect's administrator guide, "Add interactive messages to chat" (list picker, time
-//! picker, panel, quick reply, carousel), and how amazon-connect-chat-interface renders them: titles and subtitles are
-//! Markdown, an element of type `hyperlink` opens its URL and answers nothing, a choice answers with its title.
-//! `replyMessage` is for the time after the choice. Of other templates (views, WhatsApp's, Apple's) and of what is no
-//! JSON, the texts are shown in their order.
+//! picker, panel, quick reply, carousel, WhatsApp's list and reply buttons), and how amazon-connect-chat-interface renders
+//! and answers them: titles and subtitles are Markdown, an element of type `hyperlink` opens its URL and answers nothing.
+//! `replyMessage` is for the time after the choice. Of other templates (views, Apple's) and of what is no JSON, the texts are
+//! shown in their order.
+//!
+//! What a choice answers (`createInteractiveMessagePayload` there):
+//!
+//! | chosen in | content type | content |
+//! |---|---|---|
+//! | a list picker, a panel, a quick reply, WhatsApp's templates | `text/plain` | the title |
+//! | a time picker | `text/plain` | the slot's `date` |
+//! | a card of a carousel | `text/plain` | `{"templateIdentifier":…,"listTitle":…,"selectionText":…}` |
+//! | an element with an `actionDetail`, but in a carousel | `….interactive.response` | `{"version":"1.0","data":{"actionName":…},"action":…}` |
 //!
 //! Only GSM-7 characters are added, so that a template in English is sent as GSM-7.
 
-use jiff::{
-    SignedDuration,
-    civil::DateTime,
-    fmt::{strtime, temporal::Pieces},
-    tz::Offset,
-};
+mod readable;
+mod slot;
+
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    mend,
+    choices::{Answer, Choice, Prompt, REPLY},
+    json,
     reply::{link::with_url, markdown},
 };
+use readable::readable;
+use slot::{offset_of_minutes, time_slot};
 
-/// The last line, where there is a choice. A bot matches the title of a choice; few understand its number.
-const REPLY: &str = "Reply with your choice.";
+/// The values of `actionDetail` that ask for another page of a list.
+const ACTIONS: [&str; 2] = ["SHOW_MORE", "PREVIOUS_OPTIONS"];
 
-const MINUTES_OF_DAY: f64 = 1440.0;
+/// An interactive message that can be put into words.
+pub(super) struct Interactive {
+    lines: Vec<Line>,
+    choices: Vec<Choice>,
+    whatsapp: Option<Value>,
+}
+
+enum Line {
+    Text(String),
+    /// A choice, as it is shown in a list.
+    Choice(String),
+}
+
+impl Interactive {
+    /// Reads a message; `None` where there is nothing to read.
+    pub(super) fn read(content: &str) -> Option<Self> {
+        let message: Value = json::parse(content.as_bytes()).unwrap_or_default();
+        let body = body(&message);
+        let kind = message.get("templateType").and_then(Value::as_str).unwrap_or_default();
+        let mut reader = Reader { lines: Vec::new(), choices: Vec::new(), kind, body, card: None };
+        match kind {
+            "ListPicker" | "Panel" | "QuickReply" => reader.picker(body),
+            "TimePicker" => reader.time_picker(body),
+            "Carousel" => reader.carousel(body),
+            "WhatsAppInteractiveList" | "WhatsAppInteractiveReplyButton" => reader.whatsapp(body),
+            _ => {}
+        }
+        let Reader { lines, choices, .. } = reader;
+        if lines.is_empty() {
+            let text = readable(content)?;
+            return Some(Self { lines: vec![Line::Text(text)], choices: Vec::new(), whatsapp: None });
+        }
+        let whatsapp = kind.starts_with("WhatsApp").then(|| body.clone());
+        Some(Self { lines, choices, whatsapp })
+    }
+
+    /// As numbered text.
+    pub(super) fn text(&self) -> String {
+        let mut number = 0;
+        let mut lines: Vec<_> = self.lines.iter().map(|line| line.numbered(&mut number)).collect();
+        if number > 0 {
+            lines.push(REPLY.to_owned());
+        }
+        lines.join("\n")
+    }
+
+    /// As a message with choices, by this name.
+    pub(super) fn into_prompt(self, id: String) -> Prompt {
+        let mut body: Vec<String> = Vec::new();
+        for line in self.lines {
+            let Line::Text(line) = line else { continue };
+            // The blank lines around a card stand around its choices too.
+            if !line.is_empty() || body.last().is_some_and(|last| !last.is_empty()) {
+                body.push(line);
+            }
+        }
+        let body = body.join("\n").trim().to_owned();
+        let body = if body.is_empty() { REPLY.to_owned() } else { body };
+        Prompt { id, body, choices: self.choices, whatsapp: self.whatsapp }
+    }
+}
+
+impl Line {
+    fn numbered(&self, number: &mut usize) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Choice(text) => {
+                *number += 1;
+                format!("{number}. {text}")
+            }
+        }
+    }
+}
 
 /// The text of an interactive message; `None` where there is nothing to read.
 pub(super) fn text_of(content: &str) -> Option<String> {
-    let message: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
-    let mut lines = Lines::default();
-    let body = body(&message);
-    match message.get("templateType").and_then(Value::as_str) {
-        Some("ListPicker" | "Panel" | "QuickReply") => lines.picker(body),
-        Some("TimePicker") => lines.time_picker(body),
-        Some("Carousel") => lines.carousel(body),
-        _ => {}
-    }
-    lines.finish().or_else(|| readable(content))
+    Interactive::read(content).map(|message| message.text())
 }
 
 /// What was chosen, of the message that a client answers an interactive one with; `None` where it can't be told.
@@ -45,7 +118,7 @@ pub(super) fn text_of(content: &str) -> Option<String> {
 /// Source: amazon-connect-chat-interface, a choice in a carousel (`listTitle`, `selectionText`) and action buttons
 /// (`action`).
 pub(super) fn response_text_of(content: &str) -> Option<String> {
-    let response: Value = serde_json::from_str(&mend::json(content.as_bytes())).unwrap_or_default();
+    let response: Value = json::parse(content.as_bytes()).unwrap_or_default();
     let chosen = [Some(&response), response.get("data")].into_iter().flatten().find_map(|choice| {
         let (title, selection) = (title(choice, "listTitle")?, title(choice, "selectionText")?);
         let colon = if title.ends_with(':') { "" } else { " -" };
@@ -60,51 +133,129 @@ fn body(message: &Value) -> &Value {
     data.get("content").filter(|content| content.is_object()).unwrap_or(data)
 }
 
-/// The text being made.
-#[derive(Default)]
-struct Lines {
-    lines: Vec<String>,
-    /// Choices so far: they are numbered through all cards of a carousel, so that a number stands for one of them.
-    choices: usize,
+/// The message being read. Choices are numbered through all cards of a carousel, so that a number stands for one of them.
+struct Reader<'a> {
+    lines: Vec<Line>,
+    choices: Vec<Choice>,
+    /// The template's type.
+    kind: &'a str,
+    /// What it shows.
+    body: &'a Value,
+    card: Option<Card<'a>>,
 }
 
-impl Lines {
-    fn finish(mut self) -> Option<String> {
-        if self.choices > 0 {
-            self.lines.push(REPLY.to_owned());
-        }
-        (!self.lines.is_empty()).then(|| self.lines.join("\n"))
-    }
+/// A card of a carousel.
+#[derive(Clone, Copy)]
+struct Card<'a> {
+    id: Option<&'a str>,
+    title: Option<&'a str>,
+}
 
-    fn picker(&mut self, body: &Value) {
+/// What a choice in a carousel answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Selection<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_identifier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_title: Option<&'a str>,
+    selection_text: &'a str,
+}
+
+/// What a button for another page of a list answers.
+#[derive(Serialize)]
+struct Response<'a> {
+    version: &'static str,
+    data: ActionData<'a>,
+    action: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ActionData<'a> {
+    action_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pre_index: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_index: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_id: Option<&'a Value>,
+    template_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference_id: Option<&'a Value>,
+}
+
+impl<'a> Reader<'a> {
+    fn picker(&mut self, body: &'a Value) {
         self.heading(body);
         for element in list(body, "elements") {
             self.element(element);
         }
     }
 
-    fn carousel(&mut self, body: &Value) {
+    fn carousel(&mut self, body: &'a Value) {
         self.heading(body);
         for card in list(body, "elements") {
             if !self.lines.is_empty() {
-                self.lines.push(String::new());
+                self.lines.push(Line::Text(String::new()));
             }
-            self.picker(self::body(card));
+            let content = self::body(card);
+            let id = [card, content].into_iter().find_map(|part| part.get("templateIdentifier")?.as_str());
+            self.card = Some(Card { id, title: content.get("title").and_then(Value::as_str) });
+            self.picker(content);
         }
-        if self.choices > 0 {
-            self.lines.push(String::new());
+        self.card = None;
+        if !self.choices.is_empty() {
+            self.lines.push(Line::Text(String::new()));
         }
     }
 
-    fn time_picker(&mut self, body: &Value) {
+    fn time_picker(&mut self, body: &'a Value) {
         self.heading(body);
-        self.lines.extend(body.get("location").and_then(|location| title(location, "title")));
+        self.lines.extend(body.get("location").and_then(|location| title(location, "title")).map(Line::Text));
         let offset = body.get("timeZoneOffset").and_then(number).and_then(offset_of_minutes);
         for slot in list(body, "timeslots") {
-            if let Some(date) = text(slot, "date") {
+            if let (Some(date), Some(written)) = (text(slot, "date"), slot.get("date").and_then(Value::as_str)) {
                 let minutes = slot.get("duration").and_then(number).unwrap_or_default();
-                self.choice(&time_slot(&date, minutes, offset).unwrap_or(date));
+                let shown = time_slot(&date, minutes, offset).unwrap_or(date);
+                self.choice(shown.clone(), shown, None, written, Answer::Text(written.to_owned()));
             }
+        }
+    }
+
+    /// WhatsApp's own templates. Their `title` is for those who don't see the rest of it.
+    fn whatsapp(&mut self, body: &'a Value) {
+        let part = |name: &str| body.get(name).unwrap_or(&Value::Null);
+        let header = part("header");
+        let medium = ["image", "video", "document"].into_iter().find_map(|kind| text(header.get(kind)?, "link"));
+        let header = markup(header, "text").or(medium.filter(|link| is_url(link)));
+        let own = [header, markup(part("body"), "text")];
+        let is_new = |title: &String| !own.iter().flatten().any(|text| text == title);
+        let title_line = markup(body, "title").filter(is_new);
+        self.lines.extend([title_line].into_iter().chain(own).flatten().map(Line::Text));
+        let action = part("action");
+        for section in list(action, "sections") {
+            let name = title(section, "title");
+            self.lines.extend(name.clone().map(Line::Text));
+            for row in list(section, "rows") {
+                self.reply(row, name.clone());
+            }
+        }
+        for button in list(action, "buttons") {
+            self.reply(button.get("reply").unwrap_or(&Value::Null), None);
+        }
+        self.lines.extend(markup(part("footer"), "text").map(Line::Text));
+    }
+
+    fn reply(&mut self, reply: &'a Value, section: Option<String>) {
+        let (Some(shown), Some(written)) = (title(reply, "title"), reply.get("title").and_then(Value::as_str)) else {
+            return;
+        };
+        let detail = title(reply, "description");
+        let line = [Some(shown.clone()), detail.clone()].into_iter().flatten().collect::<Vec<_>>().join(" - ");
+        self.choice(line, shown, detail, written, Answer::Text(written.to_owned()));
+        if let Some(choice) = self.choices.last_mut() {
+            choice.group = section;
         }
     }
 
@@ -116,26 +267,61 @@ impl Lines {
             (Some(url), description) => Some(with_url(&description.unwrap_or_default(), &url)),
             (None, description) => description.map(|description| format!("[image: {description}]")),
         };
-        self.lines.extend([heading, markup(body, "subtitle"), picture].into_iter().flatten());
+        self.lines.extend([heading, markup(body, "subtitle"), picture].into_iter().flatten().map(Line::Text));
     }
 
-    fn element(&mut self, element: &Value) {
-        let parts: Vec<String> = ["title", "subtitle"].iter().filter_map(|key| title(element, key)).collect();
+    fn element(&mut self, element: &'a Value) {
+        let shown = title(element, "title");
+        let detail = title(element, "subtitle");
+        let parts: Vec<String> = [&shown, &detail].into_iter().flatten().cloned().collect();
         let line = parts.join(" - ");
         let url = text(element, "url").unwrap_or_default();
         let line = with_url(&line, &url);
         let line = with_url(&line, &image(element).unwrap_or_default());
         let is_link = text(element, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("hyperlink"));
-        match line.as_str() {
-            "" => {}
-            line if is_link && !url.is_empty() => self.lines.push(format!("- {line}")),
-            line => self.choice(line),
+        if line.is_empty() {
+            return;
         }
+        if is_link && !url.is_empty() {
+            self.lines.push(Line::Text(format!("- {line}")));
+            return;
+        }
+        let Some(shown) = shown else {
+            // Without a title, what is shown is all that it can be called by.
+            let answer = self.answer(element, &line);
+            return self.choice(line.clone(), line.clone(), None, &line, answer);
+        };
+        let written = element.get("title").and_then(Value::as_str).unwrap_or(&shown).to_owned();
+        let detail = Some(with_url(&detail.unwrap_or_default(), &url)).filter(|detail| !detail.is_empty());
+        let answer = self.answer(element, &written);
+        self.choice(line, shown, detail, &written, answer);
     }
 
-    fn choice(&mut self, line: &str) {
-        self.choices += 1;
-        self.lines.push(format!("{}. {line}", self.choices));
+    /// What an element answers, by its title.
+    fn answer(&self, element: &Value, written: &str) -> Answer {
+        if let Some(card) = self.card {
+            let selection = Selection { template_identifier: card.id, list_title: card.title, selection_text: written };
+            return Answer::Text(serde_json::to_string(&selection).unwrap_or_default());
+        }
+        let action = element.get("actionDetail").and_then(Value::as_str).filter(|action| ACTIONS.contains(action));
+        let Some(action) = action else { return Answer::Text(written.to_owned()) };
+        let data = ActionData {
+            action_name: action,
+            pre_index: self.body.get("preIndex"),
+            next_index: self.body.get("nextIndex"),
+            list_id: self.body.get("listId"),
+            template_type: self.kind,
+            reference_id: self.body.get("referenceId"),
+        };
+        let response = Response { version: "1.0", data, action };
+        Answer::Action(serde_json::to_string(&response).unwrap_or_default())
+    }
+
+    fn choice(&mut self, line: String, shown: String, detail: Option<String>, written: &str, answer: Answer) {
+        self.lines.push(Line::Choice(line));
+        let group = self.card.and_then(|card| one_line(&markdown::text_of(card.title?)));
+        let written = Some(written.to_owned()).filter(|written| *written != shown);
+        self.choices.push(Choice { title: shown, written, detail, group, answer });
     }
 }
 
@@ -156,7 +342,11 @@ fn markup(value: &Value, key: &str) -> Option<String> {
 
 /// [`markup`], on one line.
 fn title(value: &Value, key: &str) -> Option<String> {
-    markup(value, key).map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+    one_line(&markup(value, key)?)
+}
+
+fn one_line(text: &str) -> Option<String> {
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty())
 }
 
 /// The picture's URL, if it is one that a phone can open.
@@ -171,134 +361,6 @@ fn is_url(text: &str) -> bool {
 /// A number, or a string of one.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-fn offset_of_minutes(minutes: f64) -> Option<Offset> {
-    // Out of range saturates, and is no offset then.
-    Offset::from_seconds((minutes * 60.0) as i32).ok()
-}
-
-/// A slot such as `Sat 31 Oct 2020, 17:00-18:00 (UTC+2)`, at `offset` or else in its own time zone; `None` where `date`
-/// is no ISO 8601 date and time. `minutes` is its length, if it has one.
-fn time_slot(date: &str, minutes: f64, offset: Option<Offset>) -> Option<String> {
-    let pieces = Pieces::parse(date).ok()?;
-    let local = DateTime::from_parts(pieces.date(), pieces.time()?);
-    let own = pieces.to_numeric_offset();
-    let offset = offset.filter(|_| own.is_some()).or(own);
-    let start = match (own, offset) {
-        (Some(own), Some(offset)) => offset.to_datetime(own.to_timestamp(local).ok()?),
-        _ => local,
-    };
-    let day = "%a %-d %b %Y, %H:%M";
-    let mut slot = strtime::format(day, start).ok()?;
-    // Of a day and more, the unit is not the one that the guide's example has.
-    let length = (1.0..MINUTES_OF_DAY).contains(&minutes).then(|| SignedDuration::from_mins(minutes as i64));
-    if let Some(end) = length.and_then(|length| start.checked_add(length).ok()) {
-        let (dash, form) = if end.date() == start.date() { ("-", "%H:%M") } else { (" - ", day) };
-        slot.push_str(dash);
-        slot.push_str(&strtime::format(form, end).ok()?);
-    }
-    if let Some(offset) = offset {
-        let minutes = offset.seconds() / 60;
-        let sign = if minutes < 0 { '-' } else { '+' };
-        let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);
-        slot.push_str(&match (hours, minutes) {
-            (0, 0) => " (UTC)".to_owned(),
-            (hours, 0) => format!(" (UTC{sign}{hours})"),
-            (hours, minutes) => format!(" (UTC{sign}{hours}:{minutes:02})"),
-        });
-    }
-    Some(slot)
-}
-
-/// The texts of any content in their order, one a line, as far as a person can read them; `None` where there are none.
-///
-/// It looks for strings only, so that cut and malformed JSON (a comma too many, in templates written by hand) is read as
-/// well, and without the order of keys being lost.
-fn readable(content: &str) -> Option<String> {
-    let content = content.trim();
-    let lines: Vec<String> = if content.starts_with(['{', '[']) {
-        strings(content)
-            .into_iter()
-            .filter(|(key, text)| is_for_people(key, text))
-            .map(|(_, text)| markdown::text_of(&text))
-            .collect()
-    } else {
-        // A JSON string, or no JSON.
-        vec![serde_json::from_str(content).unwrap_or_else(|_| content.to_owned()).trim().to_owned()]
-    };
-    let text = lines.join("\n");
-    (!text.trim().is_empty()).then_some(text)
-}
-
-/// The strings of something like JSON, each with its key; not those of a `replyMessage`.
-fn strings(json: &str) -> Vec<(String, String)> {
-    let mut strings = Vec::new();
-    let mut key = String::new();
-    let mut depth = 0_usize;
-    // The depth that a `replyMessage` stands at.
-    let mut skipped = None;
-    let mut rest = json;
-    while let Some(character) = rest.chars().next() {
-        rest = rest.get(character.len_utf8()..).unwrap_or_default();
-        match character {
-            '{' | '[' => depth += 1,
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                skipped = skipped.filter(|at| *at < depth);
-            }
-            '"' => {
-                let (text, after) = string(rest);
-                rest = after;
-                if after.trim_start().starts_with(':') {
-                    if text == "replyMessage" && skipped.is_none() {
-                        skipped = Some(depth);
-                    } else if skipped == Some(depth) {
-                        skipped = None;
-                    }
-                    key = text;
-                } else if skipped.is_none() {
-                    strings.push((key.clone(), text));
-                }
-            }
-            _ => {}
-        }
-    }
-    strings
-}
-
-/// The string that `json` begins with, after its quote, and what follows it.
-fn string(json: &str) -> (String, &str) {
-    let mut is_escaped = false;
-    let end = json.find(|character| {
-        let ends = character == '"' && !is_escaped;
-        is_escaped = character == '\\' && !is_escaped;
-        ends
-    });
-    let (literal, after) = json.split_at_checked(end.unwrap_or(json.len())).unwrap_or((json, ""));
-    // A line end in a string, or the end in the middle of an escape, makes it no JSON: it is shown as it stands.
-    let text = serde_json::from_str(&format!("\"{literal}\"")).unwrap_or_else(|_| literal.to_owned());
-    (text.replace('\0', "").replace("\r\n", "\n").replace('\r', "\n"), after.get(1..).unwrap_or_default())
-}
-
-/// Whether a string of a template that isn't known is text, and not one of its own names, ids or data.
-fn is_for_people(key: &str, text: &str) -> bool {
-    let is_name =
-        ["id", "ids", "identifier", "type", "arn", "token", "version", "format", "style"].iter().any(|name| {
-            let before = key.len().checked_sub(name.len()).and_then(|at| key.split_at_checked(at));
-            // `type`, `imageType`, `image_type`; not `paid`.
-            before.is_some_and(|(before, end)| {
-                end.eq_ignore_ascii_case(name)
-                    && (before.is_empty()
-                        || before.ends_with('_')
-                        || end.starts_with(|first: char| first.is_ascii_uppercase()))
-            })
-        });
-    let is_action = matches!(key, "action" | "actionName" | "actionDetail");
-    // Not every script has blanks between its words.
-    let is_data = text.len() > 100 && text.is_ascii() && !text.contains(char::is_whitespace) || key == "imageData";
-    let is_readable = |character: char| character.is_alphanumeric() || !character.is_ascii();
-    text.contains(is_readable) && (is_url(text) || !is_data && !is_action && !is_name)
 }
 
 #[cfg(test)]

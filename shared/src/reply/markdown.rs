@@ -337,7 +337,7 @@ impl<'a> Writer<'a> {
         self.skip(range);
     }
 
-    /// The source up to the end of `range` is done with, but for its line ends.
+    /// Marks the source up to the end of `range` as read, except its line ends.
     fn skip(&mut self, range: Range<usize>) {
         let text = self.source.get(range.clone()).unwrap_or_default();
         self.seen = self.seen.max(range.start + text.trim_end_matches('\n').len());

@@ -13,6 +13,9 @@ mod give_up;
 mod interactive;
 mod link;
 mod markdown;
+mod menu;
+mod parts;
+mod signals;
 pub mod streamed;
 pub mod text;
 
@@ -22,32 +25,37 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-pub use give_up::Told;
 
+pub use crate::tell::Told;
 use crate::{
     aws::{participant::Participants, settings::SettingsSource},
+    choices::Prompt,
     config,
-    deadline::Deadline,
+    deadline::{Deadline, now},
     digest::hash,
     error::{Error, Kind, Result},
     queue::{
         batch::{Done, Failed, Receipt},
         disposition::Patience,
-        gate::{Entry, Gates, PROBE_TIMEOUT},
+        gate::{Entry, Gates},
     },
-    reply::streamed::{AgentsFile, Content, Streamed},
-    sender::{Sender, Sent},
+    reply::{
+        menu::Shown,
+        streamed::{AgentsFile, Content, Streamed},
+    },
+    sender::Sender,
     settings::Account,
     sms::{
         media::FILE,
-        segments,
-        send::{Outbound, misconfigured},
+        send::{Taken, misconfigured},
     },
     store::{
         conversations::{Addressee, Store},
-        replies::{Begun, NextPart, Part, Progress, ReplyId, ReplyLease},
+        replies::{Begun, Part, Progress, ReplyId},
+        statuses::{TakenPart, WORDS_CHARS},
     },
     telemetry::Report,
+    url::BaseUrl,
 };
 
 /// When a reply comes back for whose first part there is no time.
@@ -64,6 +72,8 @@ pub struct Replies {
     store: Store,
     participants: Participants,
     settings: SettingsSource,
+    /// None: no provider is asked for statuses.
+    public_base_url: Option<BaseUrl>,
     sender: Sender,
     patience: Patience,
     gates: Mutex<Gates>,
@@ -86,6 +96,8 @@ pub struct Undelivered {
     words: Option<String>,
     /// Why, where the reason does not say it.
     why: Option<String>,
+    /// The part before, if nothing has recorded it yet.
+    taken: Option<TakenPart>,
     /// Whose chat it is.
     group_id: Option<String>,
 }
@@ -99,6 +111,10 @@ struct Reply<'a> {
     text: Option<&'a str>,
     /// What is sent in place of words.
     files: &'a [AgentsFile],
+    /// What there is to choose, if it is an interactive message.
+    prompt: Option<Prompt>,
+    /// A bot or the flow said it.
+    is_automatic: bool,
     addressee: Addressee,
     /// Who wrote its record.
     by: Option<String>,
@@ -114,6 +130,7 @@ impl Reply<'_> {
             part,
             words: self.words(part),
             why: (error.field() == Some(FILE)).then(|| error.message().to_owned()),
+            taken: None,
             group_id: Some(self.addressee.group_id.clone()),
         };
         Failed { left, ..error.into() }
@@ -125,6 +142,27 @@ impl Reply<'_> {
             Some(text) => Some(rest(text, part).to_owned()),
             None if self.files.is_empty() => None,
             None => Some(text::names(self.files.get(part.number..).unwrap_or_default())),
+        }
+    }
+
+    /// A part as the provider took it.
+    fn taken(&self, part: Part, body: &str, account: &Account, taken: Taken) -> TakenPart {
+        let ours = account.provider().facts().statuses_name_our_key.then(|| key(self.id, part.number));
+        let mut messages: Vec<_> = taken.message_ids.into_iter().map(|id| vec![id]).collect();
+        if let Some(ours) = ours {
+            match messages.first_mut() {
+                Some(ids) => ids.push(ours),
+                None => messages.push(vec![ours]),
+            }
+        }
+        TakenPart {
+            provider: account.provider(),
+            account: account.name.clone(),
+            channel: self.addressee.channel,
+            number: part.number,
+            messages,
+            words: body.chars().take(WORDS_CHARS).collect(),
+            is_automatic: self.is_automatic,
         }
     }
 
@@ -142,6 +180,7 @@ impl Replies {
             store: Store::new(sdk, config.conversations_table.as_deref()),
             participants: Participants::new(sdk).with_one_try(),
             settings: SettingsSource::new(config.settings, sdk),
+            public_base_url: config.public_base_url,
             sender: Sender::new(sdk),
             patience: config.patience,
             gates: Mutex::default(),
@@ -191,11 +230,8 @@ impl Replies {
                 report.note(why);
                 return Ok(Done::Yes);
             }
-            Content::Ended => {
-                let closed = self.store.close(&item.initial_contact_id, deadline).await?;
-                report.note(if closed { "conversation closed" } else { "no open conversation" });
-                return Ok(Done::Yes);
-            }
+            Content::Ended => return self.chat_ended(item, receipt, deadline, report).await,
+            Content::Typing => return self.agent_types(item, receipt, deadline, report).await,
             // Then what follows a part is the text's end, and its length tells where it begins.
             Content::Text(text) => Some(text.trim_end()),
             Content::Files(sent) if self.attachments => {
@@ -213,7 +249,8 @@ impl Replies {
         let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let reply = Reply { id: name(item), text, files, addressee, by: known.by, part };
+        let (id, prompt, is_automatic) = (name(item), item.prompt(), item.is_automatic);
+        let reply = Reply { id, text, files, prompt, is_automatic, addressee, by: known.by, part };
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
@@ -236,6 +273,7 @@ impl Replies {
     ) -> Outcome {
         let is_in_doubt = matches!(progress, Progress::Sending(_));
         if is_in_doubt && !account.provider().facts().supports_idempotency {
+            self.perhaps_shown(reply, &Shown::of(reply, account), deadline).await;
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
             return Err(reply.not_begun(error.caused_by("a delivery ended between the call and its record")));
         }
@@ -254,98 +292,43 @@ impl Replies {
             Entry::Shut(wait) => return Err(reply.not_begun(shut(wait))),
         };
         let group_id = &reply.addressee.group_id;
-        let begun = self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, reply.part, deadline).await?;
+        let channel = reply.addressee.channel;
+        let begun =
+            self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, channel, reply.part, deadline).await?;
         match begun {
             Begun::Yes(lease) => match reply.text {
                 Some(text) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
                 None => self.send_files(reply, account, lease, is_probe, deadline, report).await,
             },
             Begun::OptedOut => Err(reply.not_begun(opted_out())),
+            Begun::WindowClosed => {
+                let error = Error::new(Kind::WindowClosed, "WhatsApp's 24 hours are over");
+                Err(reply.not_begun(error.caused_by("the customer's last message is more than a day old")))
+            }
             Begun::Changed => Ok(Done::NotYet(LEASED)),
         }
     }
 
-    /// Hands the parts over, one after the other.
-    #[expect(clippy::too_many_arguments, reason = "all of them change from call to call")]
-    async fn send_parts(
-        &self,
-        reply: &Reply<'_>,
-        text: &str,
-        account: &Account,
-        lease: ReplyLease<'_>,
-        mut is_probe: bool,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Outcome {
-        let limit = account.credentials.limit(reply.addressee.channel);
-        let owner = lease.owner().to_owned();
-        let mut part = reply.part;
-        while let Some((body, after)) = segments::first(rest(text, part), limit) {
-            if deadline.remaining() < self.sender.shortest(account) + RECORD {
-                self.store.postpone_reply(lease, part, deadline).await?;
-                return Ok(Done::NotYet(Duration::ZERO));
+    /// What a refusal says of the customer holds for the next replies, too.
+    async fn remember(&self, reply: &Reply<'_>, error: &Error, account: &Account, deadline: Deadline) -> Result<()> {
+        let group_id = &reply.addressee.group_id;
+        let facts = account.provider().facts();
+        match error.kind() {
+            Kind::OptedOut if facts.opts_out_by_answer => {
+                self.learn(error, account, group_id, &key(reply.id, 0), deadline).await
             }
-            if part != reply.part
-                && let Entry::Shut(wait) = self.enter(account)
-            {
-                self.store.postpone_reply(lease, part, deadline).await?;
-                return Err(reply.ended(shut(wait), part, Some(&owner)));
+            Kind::OptedOut if facts.opt_outs_are_wishes => {
+                self.store.opt_out_since(std::slice::from_ref(group_id), now(), &key(reply.id, 0), deadline).await
             }
-            let sent = self.send_part(reply, body, part, account, is_probe, deadline, report).await;
-            is_probe = false;
-            if let Err(error) = sent {
-                if !is_over(&error) {
-                    self.store.postpone_reply(lease, part, deadline).await?;
-                }
-                return Err(reply.ended(error, part, Some(&owner)));
-            }
-            report.count("TextSent", 1);
-            part = Part { number: part.number + 1, at: text.len() - after.len() };
-            if after.is_empty() {
-                break;
-            }
-            match self.store.next_part(&lease, part, deadline).await? {
-                NextPart::Yes => (),
-                NextPart::OptedOut => return Err(reply.ended(opted_out(), part, Some(&owner))),
-                NextPart::Changed => {
-                    report.note("the lease was taken away");
-                    return Ok(Done::NotYet(LEASED));
-                }
-            }
+            Kind::WindowClosed => self.store.close_window(group_id, deadline).await,
+            _ => Ok(()),
         }
-        self.store.reply_sent(lease, part, deadline).await?;
-        report.count("ReplyDelivered", 1);
-        Ok(Done::Yes)
     }
 
-    /// Hands one part to the provider, and tells the account's gate what came of it.
-    #[expect(clippy::too_many_arguments, reason = "all of them change from call to call")]
-    async fn send_part(
-        &self,
-        reply: &Reply<'_>,
-        body: &str,
-        part: Part,
-        account: &Account,
-        is_probe: bool,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<()> {
-        let key = key(reply.id, part.number);
-        let addressee = &reply.addressee;
-        let outbound = Outbound {
-            channel: addressee.channel,
-            from: &addressee.business,
-            from_id: addressee.business_id.as_deref(),
-            to: &addressee.customer,
-            text: body,
-            contact_id: reply.id.contact_id,
-            key: &key,
-        };
-        let time = deadline.remaining().saturating_sub(RECORD);
-        let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
-        let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
-        self.gates().leave(&account.name, answer, (self.clock)());
-        outcome.map(drop)
+    /// Where the provider shall report to: the account's own route, so that its secret alone verifies it.
+    fn status_url(&self, account: &Account) -> Option<String> {
+        let base = self.public_base_url.as_ref()?.as_written();
+        Some(format!("{base}/sms/{}/{}", account.provider(), account.name))
     }
 
     fn enter(&self, account: &Account) -> Entry {
@@ -382,9 +365,9 @@ fn before(reply: &Reply<'_>, progress: &Progress, receipt: Receipt<'_>, report: 
     }
 }
 
-/// What can't be repeated is decided where it happens: nobody may try it again.
-fn is_over(error: &Error) -> bool {
-    matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut)
+/// Whether the outcome is final: the part is not tried again.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut | Kind::WindowClosed)
 }
 
 fn opted_out() -> Error {

@@ -17,19 +17,20 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
+    chat::TYPING,
+    choices::Prompt,
     digest::{hash, sha256_hex},
     error::{Error, Result},
-    mend,
+    json,
     reply::text,
 };
 
 const CHAT_ENDED: &str = "application/vnd.amazonaws.connect.event.chat.ended";
-const TYPING: &str = "application/vnd.amazonaws.connect.event.typing";
 
 /// Longer than any id of Connect's.
 const ID_BYTES: usize = 256;
 
-/// An item of a chat. Not `Debug`: it holds what somebody wrote.
+/// An item of a chat. Not `Debug`: it holds message text.
 pub struct Streamed {
     /// The item's id: SNS may bring it more than once.
     pub id: String,
@@ -74,6 +75,8 @@ pub enum Content {
     Unsendable,
     /// The chat has ended.
     Ended,
+    /// An agent is typing.
+    Typing,
     /// Nothing to send, and why.
     Nothing(&'static str),
 }
@@ -126,12 +129,11 @@ struct Metadata {
 impl Streamed {
     /// Reads a queue message. The error repeats nothing of it.
     pub fn read(message: &SqsMessage) -> Result<Self> {
-        let body = mend::json(message.body.as_deref().unwrap_or_default().as_bytes());
+        let body = message.body.as_deref().unwrap_or_default().as_bytes();
         // An item has no `Message`.
-        let (item, mut attributes): (Item, HashMap<String, String>) = match serde_json::from_str::<Notification>(&body)
-        {
+        let (item, mut attributes): (Item, HashMap<String, String>) = match json::parse::<Notification>(body) {
             Ok(notification) => (
-                serde_json::from_str(&mend::json(notification.message.as_bytes())).map_err(|_| wrong())?,
+                json::parse(notification.message.as_bytes()).map_err(|_| wrong())?,
                 notification
                     .message_attributes
                     .into_iter()
@@ -139,7 +141,7 @@ impl Streamed {
                     .collect(),
             ),
             Err(_) => (
-                serde_json::from_str(&body).map_err(|_| wrong())?,
+                json::parse(body).map_err(|_| wrong())?,
                 message
                     .message_attributes
                     .iter()
@@ -184,6 +186,15 @@ impl Streamed {
         hash(&[&self.initial_contact_id, id, kind, status])
     }
 
+    /// The message with choices that it is, if it is an interactive one.
+    pub fn prompt(&self) -> Option<Prompt> {
+        let Said::Message { content_type, content } = &self.said else { return None };
+        text::prompt(content_type, content, || {
+            let id = hash(&["menu", &self.initial_contact_id, &self.id]);
+            id.get(..32).unwrap_or(&id).to_owned()
+        })
+    }
+
     /// What to do about it.
     pub fn content(&self) -> Content {
         match &self.said {
@@ -194,7 +205,7 @@ impl Streamed {
             },
             Said::Attachments(files) => Content::Files(files.clone()),
             Said::Ended => Content::Ended,
-            Said::AgentTypes => Content::Nothing("an agent types"),
+            Said::AgentTypes => Content::Typing,
             Said::Nothing(why) => Content::Nothing(why),
         }
     }
@@ -327,6 +338,7 @@ mod tests {
                 }
                 Content::Unsendable => "unsendable".to_owned(),
                 Content::Ended => "ended".to_owned(),
+                Content::Typing => "typing".to_owned(),
                 Content::Nothing(why) => format!("nothing: {why}"),
             },
             Err(error) => {
@@ -389,7 +401,7 @@ mod tests {
                 "typing",
                 json!({ "Type": "EVENT", "ContentType": "application/vnd.amazonaws.connect.event.typing" }),
                 Some("ALL"),
-                "nothing: an agent types",
+                "typing",
             ),
             (
                 "the customer's typing",

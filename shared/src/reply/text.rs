@@ -2,7 +2,15 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::reply::{interactive, markdown, streamed::AgentsFile};
+use crate::{
+    chat::{INTERACTIVE, INTERACTIVE_RESPONSE},
+    choices::Prompt,
+    reply::{
+        interactive::{self, Interactive},
+        markdown,
+        streamed::AgentsFile,
+    },
+};
 
 /// Characters of a file name that are shown; of a longer one, its beginning and its end.
 const MOST_OF_NAME: usize = 80;
@@ -12,15 +20,30 @@ const MOST_OF_NAME: usize = 80;
 ///
 /// Source of the types: `SupportedMessagingContentTypes` of `StartChatContact`. Line ends become `\n`, NULs go.
 pub fn of_message(content_type: &str, content: &str) -> Option<String> {
-    let content = content.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    let content = cleaned(content);
+    match essence(content_type).as_str() {
         "text/plain" => Some(content),
         "text/markdown" => Some(markdown::text_of(&content)),
-        "application/vnd.amazonaws.connect.message.interactive" => interactive::text_of(&content),
-        "application/vnd.amazonaws.connect.message.interactive.response" => interactive::response_text_of(&content),
+        INTERACTIVE => interactive::text_of(&content),
+        INTERACTIVE_RESPONSE => interactive::response_text_of(&content),
         _ => None,
     }
+}
+
+/// The message with choices that a message is, by this name; `None` where it is no interactive one. It may have none.
+pub(super) fn prompt(content_type: &str, content: &str, id: impl FnOnce() -> String) -> Option<Prompt> {
+    if essence(content_type) != INTERACTIVE {
+        return None;
+    }
+    Interactive::read(&cleaned(content)).map(|message| message.into_prompt(id()))
+}
+
+fn cleaned(content: &str) -> String {
+    content.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "")
+}
+
+fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The names of attachments, each in brackets on a line of its own.

@@ -101,6 +101,7 @@ impl AwsSenders {
             .message_body(&call.text)
             // "Use for messages that are critical or time-sensitive", and not for advertising.
             .message_type(MessageType::Transactional)
+            .set_configuration_set_name(call.configuration_set.clone())
             .customize();
         let mut config = SmsConfig::new();
         // Setting either to none would override what the client has.
@@ -113,7 +114,7 @@ impl AwsSenders {
         // Boxed: the SDK's futures are kilobytes large.
         let outcome = match tokio::time::timeout(timeout, Box::pin(request.config_override(config).send())).await {
             Err(_) => Err(no_answer("timeout")),
-            Ok(Ok(output)) => Ok(Taken { message_id: output.message_id }),
+            Ok(Ok(output)) => Ok(Taken { message_ids: output.message_id.into_iter().collect() }),
             Ok(Err(error)) => read_failure(&error, conflict),
         };
         outcome.map_err(|(not_taken, status)| not_taken.into_error("SendTextMessage", status))
@@ -144,7 +145,7 @@ impl AwsSenders {
         }
         let outcome = match tokio::time::timeout(timeout, Box::pin(request.config_override(config).send())).await {
             Err(_) => Err(no_answer("timeout")),
-            Ok(Ok(output)) => Ok(Taken { message_id: output.message_id }),
+            Ok(Ok(output)) => Ok(Taken { message_ids: output.message_id.into_iter().collect() }),
             Ok(Err(error)) => read_failure(&error, |_| None),
         };
         outcome.map_err(|(not_taken, status)| not_taken.into_error("SendWhatsAppMessage", status))
@@ -202,7 +203,7 @@ where
     }
 }
 
-/// Why there is no answer: either nothing was sent, or nobody knows.
+/// Why there is no answer: nothing was sent, or the outcome is unknown.
 fn read_silence<E: StdError + 'static>(error: &SdkError<E, HttpResponse>) -> NotTaken {
     if matches!(error, SdkError::ConstructionFailure(_)) {
         return NotTaken::new(Reason::Misconfigured, "the request could not be made");

@@ -38,7 +38,7 @@ impl Sender {
     ) -> Sent {
         let refused = |error| Sent { outcome: Err(error), answer: Answer::Answered };
         let upload = match account.credentials.send_file(outbound, file) {
-            Ok(SendFile::Call(call)) => return self.call(account, call, deadline, report).await,
+            Ok(SendFile::Call(call)) => return self.call(account, Ok(call), deadline, report).await,
             Ok(SendFile::Upload(upload)) => upload,
             Err(error) => return refused(error),
         };
@@ -51,7 +51,7 @@ impl Sender {
             Err(error) => return Sent { answer: answer(&error, took, timeout), outcome: Err(error) },
         };
         match account.credentials.send_file(outbound, &File { id: Some(&id), ..*file }) {
-            Ok(SendFile::Call(call)) => self.call(account, call, deadline, report).await,
+            Ok(SendFile::Call(call)) => self.call(account, Ok(call), deadline, report).await,
             Ok(SendFile::Upload(_)) => refused(Error::internal("a file that was uploaded is to be uploaded")),
             Err(error) => refused(error),
         }

@@ -22,7 +22,10 @@ use crate::{
     queue::gate::Answer,
     sender::aws::AwsSenders,
     settings::Account,
-    sms::send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken},
+    sms::{
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken},
+        signal::Signal,
+    },
     telemetry::Report,
 };
 
@@ -101,14 +104,26 @@ impl Sender {
         deadline: Deadline,
         report: &mut Report,
     ) -> Sent {
-        match account.credentials.request(outbound) {
-            Ok(call) => self.call(account, call, deadline, report).await,
-            Err(error) => Sent { outcome: Err(error), answer: Answer::Answered },
-        }
+        self.call(account, account.credentials.request(outbound), deadline, report).await
     }
 
-    async fn call(&self, account: &Account, call: ApiCall, deadline: Deadline, report: &mut Report) -> Sent {
+    /// Tells the account's provider what happens in a chat, once.
+    pub async fn signal(
+        &self,
+        account: &Account,
+        signal: &Signal<'_>,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Sent {
+        self.call(account, account.credentials.signal(signal), deadline, report).await
+    }
+
+    async fn call(&self, account: &Account, call: Result<ApiCall>, deadline: Deadline, report: &mut Report) -> Sent {
         let timeout = self.timeout(account).min(deadline.remaining());
+        let call = match call {
+            Ok(call) => call,
+            Err(error) => return Sent { outcome: Err(error), answer: Answer::Answered },
+        };
         let started = Instant::now();
         let outcome = match call {
             ApiCall::Http(request) => self.post(account, &request, timeout).await,

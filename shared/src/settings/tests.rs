@@ -91,7 +91,7 @@ fn candidates_are_the_paths_account_or_all_of_the_provider() {
     for (provider, name) in [
         (ProviderId::Twilio, Some("sw")),
         (ProviderId::Twilio, Some("US")),
-        (ProviderId::Telnyx, None),
+        (ProviderId::Vonage, None),
         (ProviderId::Meta, Some("us")),
     ] {
         assert_eq!(names(provider, name).unwrap_err().kind(), Kind::NotFound);
@@ -218,12 +218,11 @@ fn what_has_no_effect_is_a_warning() {
 /// "Send credentials may be absent: then that account receives only."
 #[test]
 fn an_account_that_cannot_send_receives() {
-    let key = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
     for (account_fields, expected) in [
         (json!({"provider": "twilio", "auth_tokens": [TOKEN], "api_key_secret": ""}), "api_key_secret is empty"),
         (json!({"provider": "twilio", "auth_tokens": [TOKEN], "api_key_sid": "SK1"}), "is missing, so the other"),
         (json!({"provider": "signalwire", "signing_keys": [TOKEN], "api_token": ""}), "api_token is empty"),
-        (json!({"provider": "telnyx", "public_keys": [key], "api_key": " "}), "api_key is empty"),
+        (json!({"provider": "vonage", "signature_secrets": [TOKEN], "api_key": " "}), "api_key is empty"),
         (json!({"provider": "vonage", "signature_secrets": [TOKEN], "api_secret": TOKEN}), "api_key is missing"),
         (
             json!({"provider": "vonage-messages", "signature_secrets": [TOKEN], "private_key": TOKEN}),
@@ -286,7 +285,7 @@ fn a_renamed_account_is_found_by_provider_and_address() {
         (ProviderId::Twilio, "usa", "+13035550100", None),
         (ProviderId::Twilio, "old", "+13035550100", None),
         (ProviderId::Meta, "new", "+13035550100", Some("old")),
-        (ProviderId::Telnyx, "us", "+12025550100", None),
+        (ProviderId::Vonage, "us", "+12025550100", None),
     ] {
         assert_eq!(found(provider, name, address).as_deref(), expected, "{provider} {name} {address}");
     }

@@ -8,13 +8,15 @@ use std::{borrow::Cow, fmt};
 use http::StatusCode;
 
 use crate::{
+    choices::Prompt,
     error::Result,
     sms::{
         event::Event,
         media::{self, File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message},
         segments::Limit,
-        send::{ApiCall, NotTaken, Outbound, Taken},
+        send::{ApiCall, Native, NotTaken, Outbound, Taken, misconfigured},
+        signal::Signal,
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -24,15 +26,25 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Verifies that one of the account's secrets signed the webhook.
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection>;
 
-    /// Reads a verified webhook: messages, opt-outs, handshakes. What is authentic but says nothing to an agent is
+    /// Reads a verified webhook: messages, opt-outs, statuses of our texts, handshakes. What is authentic but says nothing to an agent is
     /// [`Event::Ignored`].
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>>;
 
     /// The longest text that one request may carry.
     fn limit(&self, channel: Channel) -> Limit;
 
+    /// The channel's own form of choices. `None`: it has none, or these don't fit into it, so they are numbered in the text.
+    fn choices(&self, _channel: Channel, _prompt: &Prompt) -> Option<Native> {
+        None
+    }
+
     /// The call that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall>;
+
+    /// The call that tells what happens beside words, where [`Facts::takes_signals`].
+    fn signal(&self, _signal: &Signal<'_>) -> Result<ApiCall> {
+        Err(misconfigured("the provider takes texts only"))
+    }
 
     /// What the answer to [`ApiCall::Http`] means.
     fn read_answer(&self, status: StatusCode, body: &[u8]) -> Result<Taken, NotTaken>;
@@ -85,8 +97,17 @@ pub struct Facts {
     /// The send API sends a text once, however often it gets the same [`Outbound::key`]. Elsewhere a text whose outcome is
     /// unknown is not sent again.
     pub supports_idempotency: bool,
+    /// A send that is refused because the customer has opted out tells a wish, which is recorded as one.
+    pub opt_outs_are_wishes: bool,
+    /// Statuses may name a text by [`Outbound::key`], too.
+    pub statuses_name_our_key: bool,
     /// `send_base_url` stands for the provider's host. Not where the account names the whole URL.
     pub takes_send_base_url: bool,
+    /// It is told when an agent types, and when a chat ends.
+    pub takes_signals: bool,
+    /// An answer that the customer has opted out is recorded, and stands until the customer opts in: who answers so keeps no
+    /// list that would know.
+    pub opts_out_by_answer: bool,
 }
 
 impl Facts {
@@ -102,7 +123,11 @@ impl Facts {
             max_body: 1024 * 1024,
             media_links_open: false,
             supports_idempotency: false,
+            opt_outs_are_wishes: true,
+            statuses_name_our_key: false,
             takes_send_base_url: true,
+            takes_signals: false,
+            opts_out_by_answer: false,
         }
     }
 }
@@ -123,7 +148,9 @@ impl Answer {
     pub fn to(facts: &Facts, events: &[Event]) -> Self {
         let challenge = events.iter().find_map(|event| match event {
             Event::Challenge(text) => Some(text.clone()),
-            Event::Message(_) | Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } => None,
+            Event::Message(_) | Event::Status(_) | Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } => {
+                None
+            }
         });
         let (content_type, body) = match challenge {
             Some(text) => ("text/plain", Cow::Owned(text)),

@@ -132,7 +132,9 @@ pub(super) fn create_message(
         Channel::Rcs => format!("rcs:{address}"),
         Channel::Sms | Channel::Mms | Channel::Own(_) => address.to_owned(),
     };
-    let fields = [("To", &*address(outbound.to)), ("From", &*address(outbound.from)), content];
+    let (to, from) = (address(outbound.to), address(outbound.from));
+    let mut fields = vec![("To", to.as_str()), ("From", from.as_str()), content];
+    fields.extend(outbound.status_url.map(|url| ("StatusCallback", url)));
     Ok(HttpRequest::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))
 }
 
@@ -200,6 +202,8 @@ pub(super) fn read_answer(status: StatusCode, body: &[u8]) -> Result<Taken, NotT
     NotTaken::read(status, code_at(body, "/code"), |code| match code {
         // "Attempt to send to unsubscribed recipient".
         "21610" => Some(Reason::OptedOut),
+        // "Failed to send freeform message because you are outside the allowed window".
+        "63016" => Some(Reason::WindowClosed),
         // "Too Many Requests"; WhatsApp's "Rate limit exceeded" for a sender, and "Channel … throughput".
         "20429" | "63018" => Some(Reason::Throttled),
         // A queue of this sender is full ("Message queue full", "SMS queue is full").

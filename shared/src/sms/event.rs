@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{secret::Secret, sms::message::Message};
+use crate::{
+    secret::Secret,
+    sms::{message::Message, status::Status},
+};
 
 macro_rules! ignored {
     ($($name:ident => $word:literal, $meaning:literal;)*) => {
@@ -28,9 +31,8 @@ macro_rules! ignored {
 }
 
 ignored! {
-    Status => "status", "how a reply of ours fared: sent, delivered, read, failed";
+    Status => "status", "a report on a reply of ours that names no text, or no state that we know";
     Reaction => "reaction", "an emoji set on a message";
-    End => "end", "the customer left a channel of the owner's own: not supported yet";
     Typing => "typing", "the customer is writing, or has opened the conversation";
     System => "system message", "a notice of the provider: a changed number, for one";
     Group => "group message", "a message of a group, to which no reply could be private";
@@ -51,6 +53,8 @@ ignored! {
 pub enum Event {
     /// A customer wrote.
     Message(Box<Message>),
+    /// What became of a text of ours.
+    Status(Box<Status>),
     /// Authentic, and nothing for an agent. Answered as accepted.
     Ignored {
         /// For the log and a metric.
@@ -77,7 +81,7 @@ impl Event {
     pub fn message(&self) -> Option<&Message> {
         match self {
             Self::Message(message) => Some(message),
-            Self::Ignored { .. } | Self::SubscriptionConfirmation { .. } | Self::Challenge(_) => None,
+            Self::Status(_) | Self::Ignored { .. } | Self::SubscriptionConfirmation { .. } | Self::Challenge(_) => None,
         }
     }
 }
@@ -92,6 +96,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message(message) => message.fmt(f),
+            Self::Status(status) => status.fmt(f),
             Self::Ignored { reason } => write!(f, "Ignored({})", reason.as_str()),
             Self::SubscriptionConfirmation { topic_arn, .. } => write!(f, "SubscriptionConfirmation({topic_arn})"),
             Self::Challenge(_) => f.write_str("Challenge"),

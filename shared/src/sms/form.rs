@@ -13,7 +13,7 @@ pub(crate) const PARAMETERS: usize = 250;
 const NAME_BYTES: usize = 64;
 
 /// Whether a provider would name a parameter so: letters, digits, `-`, `_` and `.`, beginning with a letter or `_`. Where names and
-/// values are signed without what separates them, others are a sign that somebody has moved the borders.
+/// values are signed without a separator, any other name may be part of a shifted value.
 pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= NAME_BYTES
         && name.starts_with(|first: char| first.is_alphabetic() || first == '_')

@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::{secret::Secret, sms::webhook::Rejection};
+use crate::{json, secret::Secret, sms::webhook::Rejection};
 
 /// Providers' tokens have about 500 characters.
 pub(super) const LENGTH: usize = 4096;
@@ -93,9 +93,12 @@ fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
 }
 
 /// A derived type alone would be content with a list of the values.
-fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Rejection> {
-    serde_json::from_slice::<Map<String, Value>>(json).map_err(|_| Rejection::Malformed)?;
-    serde_json::from_slice(json).map_err(|_| Rejection::Malformed)
+fn read_object<T: DeserializeOwned>(text: &[u8]) -> Result<T, Rejection> {
+    if !json::is_bounded(text) {
+        return Err(Rejection::Malformed);
+    }
+    serde_json::from_slice::<Map<String, Value>>(text).map_err(|_| Rejection::Malformed)?;
+    serde_json::from_slice(text).map_err(|_| Rejection::Malformed)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::mend;
+use crate::json;
 
 type Object = Map<String, Value>;
 
@@ -102,7 +102,7 @@ pub fn form(answers: &Object) -> String {
 /// The answers of a form, which come as an object or as its text.
 pub fn answers(value: &Value) -> Option<Object> {
     match value {
-        Value::String(text) => serde_json::from_str(&mend::json(text.as_bytes())).ok(),
+        Value::String(text) => json::parse(text.as_bytes()).ok(),
         Value::Object(answers) => Some(answers.clone()),
         _ => None,
     }

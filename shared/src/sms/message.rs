@@ -4,11 +4,13 @@ use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use super::channel::{Channel, FromKind};
 use crate::{
     error::{Error, Result},
     mend,
+    sms::lines,
 };
 
 /// What the customer wants of our sending.
@@ -21,6 +23,26 @@ pub enum OptOut {
     Start,
     /// The carrier's help text, which the provider has sent.
     Help,
+}
+
+/// What a customer does beside writing, where a channel tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// The customer is writing.
+    Typing,
+    /// The customer leaves: the chat ends.
+    End,
+}
+
+impl Act {
+    /// The word of the normal form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Typing => "typing",
+            Self::End => "end",
+        }
+    }
 }
 
 /// A picture, a recording, a file. One of `url` and `id` is there, or neither where all that is known is that it came. Who
@@ -158,6 +180,9 @@ pub struct Message {
     /// STOP, START or HELP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opt_out: Option<OptOut>,
+    /// No words: what the customer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
     /// The provider's id of our account or number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -230,6 +255,7 @@ impl Message {
             encoding: None,
             keyword: None,
             opt_out: None,
+            act: None,
             account: None,
             messaging_service: None,
             in_reply_to: None,
@@ -255,6 +281,19 @@ impl Message {
         } else {
             self.text.push('\n');
             self.text.push_str(line);
+        }
+    }
+
+    /// Says that there is content in which nothing can be read, where that is so.
+    pub(super) fn describe_unread(&mut self, content: &Value) {
+        let is_nothing = match content {
+            Value::Null => true,
+            Value::String(text) => text.trim().is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+        };
+        if self.is_blank() && !is_nothing {
+            self.describe(&lines::unsupported(Some(content)));
         }
     }
 
@@ -323,6 +362,7 @@ impl fmt::Debug for Message {
             .field("media", &self.media.len())
             .field("received_at", &self.received_at)
             .field("opt_out", &self.opt_out)
+            .field("act", &self.act)
             .field("account", &self.account)
             .finish_non_exhaustive()
     }
@@ -370,6 +410,25 @@ mod tests {
         assert_eq!((message.text.as_str(), message.described), ("[contact] Ada", true));
         let back: Message = serde_json::from_value(serde_json::to_value(&message).unwrap()).unwrap();
         assert_eq!(back, message);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told() {
+        for (content, text) in [
+            (json!(null), ""),
+            (json!(" "), ""),
+            (json!([]), ""),
+            (json!(5), "[unsupported message]"),
+            (json!({"card": {"title": "Sale"}}), "[unsupported message] Sale"),
+            (json!(["a"]), "[unsupported message] a"),
+        ] {
+            let mut message = Message::new("twilio", Channel::Sms, "SM1", "+14155550100", "+12025550100");
+            message.describe_unread(&content);
+            assert_eq!((message.text.as_str(), message.described), (text, !text.is_empty()), "{content}");
+            message.text = "Hi".into();
+            message.describe_unread(&content);
+            assert_eq!(message.text, "Hi", "{content}");
+        }
     }
 
     #[test]

@@ -36,9 +36,14 @@ pub(crate) fn recognise(message: &mut Message, words: &[String]) {
 /// What texts are compared by that people type: after NFKC and case folding, in any script (owners list words such as
 /// ARRÊT), without blanks and punctuation around, and with one blank between words.
 pub fn comparable(text: &str) -> String {
-    let folded: String = text.nfkc().default_case_fold().nfkc().collect();
+    let folded = folded(text);
     let words = folded.split(is_blank).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     words.trim_matches(|character| is_blank(character) || is_punctuation(character)).to_owned()
+}
+
+/// A text after NFKC and case folding.
+pub fn folded(text: &str) -> String {
+    text.nfkc().default_case_fold().nfkc().collect()
 }
 
 /// White space, and what takes no place.

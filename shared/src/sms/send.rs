@@ -45,10 +45,23 @@ pub struct Outbound<'a> {
     pub to: &'a str,
     /// The words: not blank, and within [`super::contract::Provider::limit`].
     pub text: &'a str,
+    /// The choices that go in place of the text, or beside it: what [`super::contract::Provider::choices`] made of them.
+    pub choices: Option<&'a Value>,
     /// Connect's id of the chat that it is said in.
     pub contact_id: &'a str,
     /// The same whenever this text is sent again, and of no other: 64 hexadecimal digits.
     pub key: &'a str,
+    /// Where the provider shall report what becomes of it, if it must be asked to.
+    pub status_url: Option<&'a str>,
+}
+
+/// The channel's own form of choices.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Native {
+    /// It takes the text's place: the customer sees no numbers.
+    Instead(Value),
+    /// It goes with the numbered text.
+    Beside(Value),
 }
 
 /// The call that sends a text.
@@ -71,6 +84,8 @@ pub struct AwsSms {
     pub to: String,
     /// The words.
     pub text: String,
+    /// The configuration set, whose event destinations report what becomes of it.
+    pub configuration_set: Option<String>,
 }
 
 /// What `SendWhatsAppMessage` takes. Not `Debug`.
@@ -86,14 +101,15 @@ pub struct AwsSocial {
 /// A text that the provider took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// The provider's id of the message, if it gave one: what its own console and its later webhooks name it by.
-    pub message_id: Option<String>,
+    /// The provider's ids of it, if it gave any: what its own console and its later webhooks name it by. Only Vonage's SMS
+    /// API has one for each part of a long text.
+    pub message_ids: Vec<String>,
 }
 
 impl Taken {
     /// With the id at a place in a JSON body (RFC 6901).
     pub(super) fn at(body: &[u8], pointer: &str) -> Self {
-        Self { message_id: code_at(body, pointer) }
+        Self { message_ids: code_at(body, pointer).into_iter().collect() }
     }
 }
 
@@ -109,6 +125,13 @@ pub struct HttpRequest {
     pub content_type: &'static str,
     /// The body.
     pub body: String,
+}
+
+/// Adds a member to the JSON body of a request.
+pub(super) fn add(body: &mut Value, name: &str, value: Value) {
+    if let Some(object) = body.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
 }
 
 impl HttpRequest {
@@ -187,6 +210,8 @@ pub enum Reason {
     Refused,
     /// The customer has told the provider that no texts are wanted.
     OptedOut,
+    /// WhatsApp's 24 hours since the customer's last message are over.
+    WindowClosed,
     /// Credentials, rights or the account: its owner can mend it.
     Misconfigured,
 }
@@ -241,6 +266,7 @@ impl NotTaken {
             Reason::Unavailable => Error::new(Kind::ProviderUnavailable, "The provider is not available"),
             Reason::Unknown => Error::new(Kind::OutcomeUnknown, "The provider may or may not have taken the text"),
             Reason::Refused => Error::new(Kind::SendRefused, "The provider refuses the text"),
+            Reason::WindowClosed => Error::new(Kind::WindowClosed, "WhatsApp's 24 hours are over"),
             Reason::OptedOut => Error::new(Kind::OptedOut, "The customer has opted out"),
             Reason::Misconfigured => Error::new(Kind::SendMisconfigured, "The account at the provider can't send"),
         };
@@ -256,7 +282,17 @@ pub(super) fn without_plus(address: &str) -> &str {
 /// A code at a place in a JSON body (RFC 6901), be it a text or a number.
 pub(crate) fn code_at(body: &[u8], pointer: &str) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    match body.pointer(pointer)? {
+    scalar_at(&body, pointer)
+}
+
+/// The same, in JSON that was read.
+pub(super) fn scalar_at(body: &Value, pointer: &str) -> Option<String> {
+    scalar(body.pointer(pointer)?)
+}
+
+/// A code, be it a text or a number.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
         Value::String(code) => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
         _ => None,

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 pub use super::rejection::Rejection;
 use crate::{
     error::{Error, Kind, Result},
-    mend,
+    json,
     sms::{certificate::Certificate, message::plus, number::Number},
     url::BaseUrl,
 };
@@ -194,7 +194,7 @@ impl<'a> Proved<'a> {
 
     /// The body as JSON of a known form, mended. The error repeats nothing of it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(&mend::json(&self.webhook.body))
+        json::parse(&self.webhook.body)
             .map_err(|_| Error::new(Kind::Validation, "The body is not the JSON that this provider sends"))
     }
 }

@@ -14,13 +14,14 @@ use crate::{
         message::{Channel, FromKind, Location, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{Outbound, without_plus},
+        whatsapp_status,
     },
 };
 
 /// Meta's own limit: <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages>.
 pub(super) const LIMIT: Limit = Limit::Characters(4096);
 
-/// One account's part, which AWS End User Messaging Social hands on as it is.
+/// One account's part, which AWS End User Messaging Social forwards unchanged.
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(borrow)]
@@ -90,10 +91,11 @@ fn read_change(change: &RawValue, provider: &'static str, events: &mut Vec<Resul
         Ok(value) => value,
         Err(error) => return events.push(Err(error)),
     };
-    for (part, reason) in [(value.statuses, Ignored::Status), (value.errors, Ignored::Errors)] {
-        if part.is_some_and(|list| list.get() != "[]") {
-            events.push(Ok(Event::ignored(reason)));
-        }
+    if let Some(statuses) = value.statuses {
+        whatsapp_status::read(statuses, events);
+    }
+    if value.errors.is_some_and(|list| list.get() != "[]") {
+        events.push(Ok(Event::ignored(Ignored::Errors)));
     }
     let Some(messages) = value.messages else { return };
     match read::<Vec<&RawValue>>(messages.get(), "messages") {
@@ -299,7 +301,7 @@ fn filled<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
 }
 
 /// An id or a number of a phone, which are texts, though they look like numbers and may be sent as such.
-fn id(value: Option<&Value>) -> Option<String> {
+pub(super) fn id(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
@@ -308,7 +310,7 @@ fn id(value: Option<&Value>) -> Option<String> {
 }
 
 /// Seconds, as text; some senders write milliseconds, and some a number.
-fn time(value: &Value) -> Option<Timestamp> {
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     const FIRST_MILLISECONDS: i64 = 100_000_000_000;
     let number = match value {
         Value::String(text) => text.trim().parse().ok()?,
@@ -338,8 +340,11 @@ fn location(object: &Object) -> Option<Location> {
 }
 
 /// The message object, which AWS End User Messaging Social takes too.
-pub(super) fn text_message(outbound: &Outbound<'_>) -> Value {
-    message(outbound, "text", json!({ "body": outbound.text, "preview_url": false }))
+pub(super) fn message(outbound: &Outbound<'_>) -> Value {
+    match outbound.choices {
+        Some(choices) => addressed(outbound, "interactive", choices.clone()),
+        None => addressed(outbound, "text", json!({ "body": outbound.text, "preview_url": false })),
+    }
 }
 
 /// The same that sends a file, which was uploaded.
@@ -347,7 +352,7 @@ pub(super) fn text_message(outbound: &Outbound<'_>) -> Value {
 pub(super) fn file_message(outbound: &Outbound<'_>, file: &File<'_>, id: &str) -> Value {
     let kind = kind_of(file.content_type);
     let medium = if kind == "document" { json!({ "id": id, "filename": file.name }) } else { json!({ "id": id }) };
-    message(outbound, kind, medium)
+    addressed(outbound, kind, medium)
 }
 
 /// What kind of message carries a file of this type: whatever is no picture, video or recording as WhatsApp plays it is a
@@ -361,7 +366,7 @@ pub(super) fn kind_of(content_type: &str) -> &'static str {
     }
 }
 
-fn message(outbound: &Outbound<'_>, kind: &str, content: Value) -> Value {
+fn addressed(outbound: &Outbound<'_>, kind: &str, content: Value) -> Value {
     let recipient = if FromKind::of(outbound.to) == Some(FromKind::Bsuid) { "recipient" } else { "to" };
     json!({
         "messaging_product": "whatsapp", "recipient_type": "individual", recipient: without_plus(outbound.to),

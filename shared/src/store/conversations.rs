@@ -2,22 +2,27 @@
 //!
 //! | key | what | kept |
 //! |---|---|---|
-//! | `customer#<group id>` | the customer's last chat: contact, tokens, generation | 30 days |
+//! | `customer#<group id>` | the customer's last chat: contact, tokens, generation; one for each id ([`identities`]) | 30 days |
 //! | `contact#<InitialContactId>` | whose chat it is, for the agents' messages | 30 days |
 //! | `message#<deduplication id>` | delivered, (`integration-event`) about to be, or how far its media are | 30 days |
 //! | `optout#<group id>` | the customer wants no messages | for ever |
 //! | `optin#<group id>` | the customer wanted messages again, and when | 30 days |
-//! | `lease#<group id>` | one direct delivery at a time | for one invocation |
+//! | `lease#<group id>` | one direct delivery at a time: [`super::lease`] | for one invocation |
+//! | `menu#<group id>` | the last message with choices: [`super::menus`] | 15 days |
+//! | `choices#<menu id>` | one whose choices have ids | 30 days |
 //! | `parts#<hash>` | parts of a long message | 14 days |
 //! | `reply#<item id>` | how far an agent's reply is: [`super::replies`] | 30 days |
 //! | `told#<InitialContactId>`, `delayed#…` | its bot was told that it is not heard, or late | 30 days |
+//! | `sent#<hash>` | which reply a provider's message belongs to: [`super::statuses`] | 4 days; WhatsApp and RCS 30 |
+//! | `window#<group id>` | when the customer wrote last by WhatsApp: `store/window.rs` | 30 days |
+//! | `status#<item id>` | how far a reply's texts are | 30 days |
 //! | `tries#<queue item id>` | how often it failed, by code: [`super::tries`] | 14 days |
 //! | `once#<hash>` | what a provider signed for one message only | 30 days |
 //!
 //! Group and deduplication ids are hashes ([`Inbound::group_id`]). A chat lasts 7 days at most (`ChatDurationInMinutes`),
 //! so its record outlives it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use jiff::Timestamp;
@@ -32,25 +37,30 @@ use crate::{
     inbound::Inbound,
     secret::Secret,
     sms::{message::Channel, providers::ProviderId},
-    store::media::MediaProgress,
-    store::table::{Condition, Item, Table, Write},
+    store::{
+        identities,
+        media::MediaProgress,
+        menus::{self, Menus},
+        table::{Condition, Item, Table, Write},
+        window,
+    },
 };
 
 const DAY: i64 = 24 * 60 * 60;
-/// Section 7 of the design: "Delivered message ids are remembered 30 days".
+/// Delivered message ids are kept for 30 days, longer than any provider retries.
 pub(super) const REMEMBERED: i64 = 30 * DAY;
 /// As long as the queues keep an item: the others of its parts may wait there for as long.
 const PARTS_KEPT: i64 = 14 * DAY;
 
-/// How long a direct delivery that found another one under way waits before it looks again, at most.
-const LEASE_WAIT: Duration = Duration::from_millis(150);
-
 /// Longer than an earlier opt-out may wait in the queue.
-const WISHES_KEPT: i64 = 30 * DAY;
+const OPT_INS_KEPT: i64 = 30 * DAY;
 
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
 pub(super) const WORDS_SAID: &str = "words said";
+
+/// An opt-out that no word of the customer's ends.
+const ONLY_OPT_IN: &str = "only_opt_in";
 
 /// Conversations, delivered messages and opt-outs.
 pub struct Store {
@@ -61,10 +71,14 @@ pub struct Store {
 pub struct Known {
     /// The customer's last chat.
     pub conversation: Conversation,
-    /// Whether this message is done with.
+    /// Whether this message was delivered already.
     pub delivery: Delivered,
-    /// Whether the customer wants no messages.
+    /// Whether the customer has opted out.
     pub is_opted_out: bool,
+    /// The message names the customer by ids that are not joined yet: the conversation is to be written.
+    pub is_to_join: bool,
+    /// What the message may answer.
+    pub menus: Menus,
     /// Its words were said, and this is how far its media are.
     pub media: Option<MediaProgress>,
 }
@@ -113,12 +127,6 @@ pub struct Parts {
     pub handed_on: bool,
 }
 
-/// The right to deliver for one customer.
-pub struct Lease {
-    key: String,
-    owner: String,
-}
-
 impl Store {
     /// In this table; in memory where there is none, which only a single process can do with: a warning says so.
     pub fn new(config: &SdkConfig, table: Option<&str>) -> Self {
@@ -141,10 +149,12 @@ impl Store {
 
     /// What is known of the customer and of the message: one call.
     pub async fn open(&self, inbound: &Inbound, deadline: Deadline) -> Result<Known> {
-        let group_id = inbound.group_id();
-        let keys = [customer_key(&group_id), message_key(inbound), opt_out_key(&group_id)];
+        let groups = inbound.group_ids();
+        let keys: Vec<_> = std::iter::once(message_key(inbound))
+            .chain(identities::keys(&groups))
+            .chain(menus::keys(&inbound.group_id(), inbound))
+            .collect();
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
-        let conversation = found.next().flatten().map(|item| read_conversation(&item)).unwrap_or_default();
         let message = found.next().flatten();
         let delivery = match message.as_ref().and_then(|item| item.get("state")) {
             Some(INTENT) => Delivered::Perhaps,
@@ -152,7 +162,8 @@ impl Store {
             Some(_) => Delivered::Yes,
         };
         let media = message.as_ref().and_then(|item| serde_json::from_str(item.get("media")?).ok());
-        Ok(Known { conversation, delivery, is_opted_out: found.next().flatten().is_some(), media })
+        let identities::Found { conversation, is_opted_out, is_to_join } = identities::read(&groups, &mut found);
+        Ok(Known { conversation, delivery, is_opted_out, media, is_to_join, menus: menus::read(found) })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -164,8 +175,9 @@ impl Store {
     ) -> Result<()> {
         let done = Item::default().text("state", DELIVERED).until(now() + REMEMBERED);
         let mut writes = vec![Write::put(message_key(inbound), done)];
+        writes.extend(window::opened_by(inbound));
         if let Some(conversation) = conversation {
-            writes.push(put_conversation(&inbound.group_id(), conversation));
+            writes.extend(identities::put(&inbound.group_id(), conversation));
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
         }
         self.table.write(&writes, deadline).await.map(drop)
@@ -174,7 +186,7 @@ impl Store {
     /// Records what is new of the conversation before anything is done on the strength of it: one call. A chat that was just
     /// started is on record for its replies, too: the flow may speak before the customer's message counts as delivered.
     pub async fn save(&self, inbound: &Inbound, conversation: &Conversation, deadline: Deadline) -> Result<()> {
-        let mut writes = vec![put_conversation(&inbound.group_id(), conversation)];
+        let mut writes = identities::put(&inbound.group_id(), conversation);
         if conversation.opening.is_some() {
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
         }
@@ -214,39 +226,55 @@ impl Store {
         self.table.write(&[Write::delete(message_key(inbound)).only_if(intent)], deadline).await.map(drop)
     }
 
-    /// The customer wants no messages, until [`Self::opt_in`]. What was wished later stands. Two calls.
-    pub async fn opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        let group_id = inbound.group_id();
-        if self.is_wished_later(&opt_in_key(&group_id), inbound, deadline).await? {
-            return Ok(());
-        }
-        let wish = wish(inbound);
-        self.table.write(&[Write::put(opt_out_key(&group_id), wish)], deadline).await.map(drop)
+    /// Records that the customer, who is also known by the ids of `known_as`, has opted out, until [`Self::opt_in`]. A later
+    /// request stands. Two calls.
+    pub async fn opt_out(&self, inbound: &Inbound, known_as: &[String], deadline: Deadline) -> Result<()> {
+        let groups = identities::joined(&inbound.group_ids(), known_as);
+        self.opt_out_since(&groups, requested_at(inbound), &inbound.deduplication_id(), deadline).await
     }
 
-    /// The customer wants messages again. What was wished later stands. Two calls.
-    pub async fn opt_in(&self, inbound: &Inbound, deadline: Deadline) -> Result<()> {
-        let group_id = inbound.group_id();
-        if self.is_wished_later(&opt_out_key(&group_id), inbound, deadline).await? {
+    /// The same, where not the customer but a status says so. `by` names the status.
+    pub async fn opt_out_since(&self, groups: &[String], since: i64, by: &str, deadline: Deadline) -> Result<()> {
+        if self.is_later(groups.iter().map(|group| opt_in_key(group)), since, deadline).await? {
             return Ok(());
         }
-        let writes = [
-            Write::delete(opt_out_key(&group_id)),
-            Write::put(opt_in_key(&group_id), wish(inbound).until(now() + WISHES_KEPT)),
-        ];
+        let writes: Vec<_> =
+            groups.iter().map(|group| Write::put(opt_out_key(group), opt_out_item(since, by))).collect();
         self.table.write(&writes, deadline).await.map(drop)
     }
 
-    /// Whether the customer wants no messages: one call.
-    pub async fn is_opted_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
-        let found = self.table.read(&[opt_out_key(&inbound.group_id())], deadline).await?;
-        Ok(found.into_iter().flatten().next().is_some())
+    /// Records an opt-out that the send API answered. Only an opt-in by the provider ends it.
+    pub async fn opt_out_by_answer(&self, groups: &[String], by: &str, deadline: Deadline) -> Result<()> {
+        let item = opt_out_item(now(), by).text(ONLY_OPT_IN, "true");
+        let writes: Vec<_> = groups.iter().map(|group| Write::put(opt_out_key(group), item.clone())).collect();
+        self.table.write(&writes, deadline).await.map(drop)
     }
 
-    async fn is_wished_later(&self, other: &str, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
-        let found = self.table.read(&[other.to_owned()], deadline).await?.pop().flatten();
-        let since = found.and_then(|item| item.get_number("since"));
-        Ok(since.is_some_and(|since| since > wished_at(inbound)))
+    /// Ends the opt-out. A later request stands. Two calls.
+    pub async fn opt_in(&self, inbound: &Inbound, known_as: &[String], deadline: Deadline) -> Result<()> {
+        let groups = identities::joined(&inbound.group_ids(), known_as);
+        let since = requested_at(inbound);
+        if self.is_later(groups.iter().map(|group| opt_out_key(group)), since, deadline).await? {
+            return Ok(());
+        }
+        let item = opt_out_item(since, &inbound.deduplication_id()).until(now() + OPT_INS_KEPT);
+        let writes = groups
+            .iter()
+            .flat_map(|group| [Write::delete(opt_out_key(group)), Write::put(opt_in_key(group), item.clone())]);
+        self.table.write(&writes.collect::<Vec<_>>(), deadline).await.map(drop)
+    }
+
+    /// Whether there is an opt-out that this START ends: one call.
+    pub async fn ends_opt_out(&self, inbound: &Inbound, deadline: Deadline) -> Result<bool> {
+        let keys: Vec<_> = inbound.group_ids().iter().map(|group| opt_out_key(group)).collect();
+        let is_word = !inbound.message.text.trim().is_empty();
+        let mut found = self.table.read(&keys, deadline).await?.into_iter().flatten();
+        Ok(found.any(|item| !is_word || item.get(ONLY_OPT_IN).is_none()))
+    }
+
+    async fn is_later(&self, others: impl Iterator<Item = String>, than: i64, deadline: Deadline) -> Result<bool> {
+        let found = self.table.read(&others.collect::<Vec<_>>(), deadline).await?;
+        Ok(found.into_iter().flatten().filter_map(|item| item.get_number("since")).any(|since| since > than))
     }
 
     /// Whose chat this is, by `InitialContactId`: one call. A chat is on record once its first message is delivered, which
@@ -265,43 +293,15 @@ impl Store {
     }
 
     /// Whether this message is the first, or the same, that came with what the provider signed for one message only.
-    pub async fn first_use(&self, inbound: &Inbound, once: &str, deadline: Deadline) -> Result<bool> {
+    /// `message` is its deduplication id.
+    pub async fn first_use(&self, message: &str, once: &str, deadline: Deadline) -> Result<bool> {
         let key = format!("once#{once}");
-        let message = inbound.deduplication_id();
-        let item = Item::default().text("message", &message).until(now() + REMEMBERED);
+        let item = Item::default().text("message", message).until(now() + REMEMBERED);
         if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
             return Ok(true);
         }
         let known = self.table.read(&[key], deadline).await?.pop().flatten();
-        Ok(known.is_some_and(|item| item.get("message") == Some(&message)))
-    }
-
-    /// Waits for the right to deliver for this customer. It ends with the deadline, whatever becomes of its holder.
-    pub async fn lease(&self, inbound: &Inbound, deadline: Deadline) -> Result<Lease> {
-        let key = format!("lease#{}", inbound.group_id());
-        let owner = Uuid::new_v4().simple().to_string();
-        loop {
-            let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
-            let item = Item::default().text("by", &owner).until(now() + left + 2);
-            if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
-                return Ok(Lease { key, owner });
-            }
-            let known = self.table.read(std::slice::from_ref(&key), deadline).await?.pop().flatten();
-            if known.is_some_and(|item| item.get("by") == Some(&owner)) {
-                return Ok(Lease { key, owner });
-            }
-            let wait = LEASE_WAIT.mul_f64(0.3 + 0.7 * fastrand::f64());
-            if deadline.remaining() <= wait {
-                return Err(Error::new(Kind::NotStored, "Another message of this customer is being delivered"));
-            }
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Gives it back.
-    pub async fn release(&self, lease: Lease, deadline: Deadline) -> Result<()> {
-        let mine = Condition::Text("by", lease.owner);
-        self.table.write(&[Write::delete(lease.key).only_if(mine)], deadline).await.map(drop)
+        Ok(known.is_some_and(|item| item.get("message") == Some(message)))
     }
 
     /// The parts that have come, and their version.
@@ -313,7 +313,7 @@ impl Store {
         Ok(Some((parts, item.get_number("version").unwrap_or_default())))
     }
 
-    /// Replaces them. `false`: somebody else has, meanwhile.
+    /// Replaces them. `false`: they were changed by a concurrent invocation.
     pub async fn put_parts(&self, key: &str, parts: &Parts, replaced: Option<i64>, deadline: Deadline) -> Result<bool> {
         let text = serde_json::to_string(parts).map_err(Error::internal)?;
         let version = replaced.map_or(1, |version| version + 1);
@@ -323,7 +323,7 @@ impl Store {
     }
 }
 
-fn customer_key(group_id: &str) -> String {
+pub(super) fn customer_key(group_id: &str) -> String {
     format!("customer#{group_id}")
 }
 
@@ -335,12 +335,12 @@ fn opt_in_key(group_id: &str) -> String {
     format!("optin#{group_id}")
 }
 
-fn wish(inbound: &Inbound) -> Item {
-    Item::default().number("since", wished_at(inbound)).text("message", inbound.deduplication_id())
+fn opt_out_item(since: i64, by: &str) -> Item {
+    Item::default().number("since", since).text("message", by)
 }
 
-/// When the customer wished it, by the provider's clock if that tells.
-fn wished_at(inbound: &Inbound) -> i64 {
+/// When the customer asked for it, by the provider's clock where it is known.
+pub(super) fn requested_at(inbound: &Inbound) -> i64 {
     let received_at = inbound.message.received_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
     received_at.map_or_else(now, Timestamp::as_second)
 }
@@ -369,7 +369,7 @@ pub(super) fn read_addressee(item: &Item) -> Option<Addressee> {
     })
 }
 
-fn read_conversation(item: &Item) -> Conversation {
+pub(super) fn read_conversation(item: &Item) -> Conversation {
     Conversation {
         contact_id: item.get("contact").map(str::to_owned),
         participant_token: item.get("participant").map(Secret::new),
@@ -383,17 +383,26 @@ fn read_conversation(item: &Item) -> Conversation {
             last_contact_id: item.get("last_contact").map(str::to_owned),
         }),
         channel: item.get("channel").and_then(word),
+        event_source: item.get("event_source").map(str::to_owned),
+        known_as: item.get("known_as").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        answered: item.get("answered").map(str::to_owned),
+        opt_out_to_copy: None,
     }
 }
 
-pub(super) fn put_conversation(group_id: &str, conversation: &Conversation) -> Write {
+/// One record of a conversation: [`identities::put`] writes all.
+pub(super) fn put_record(group_id: &str, conversation: &Conversation) -> Write {
     let connection = conversation.connection.as_ref();
+    let known_as = conversation.known_as.join(" ");
     let mut item = Item::default()
         .maybe("contact", conversation.contact_id.as_deref())
         .maybe("participant", conversation.participant_token.as_ref().map(Secret::expose))
         .maybe("connection", connection.map(|connection| connection.token.expose()))
         .maybe("channel", conversation.channel.map(Channel::as_str))
         .maybe("plain", conversation.plain.then_some("true"))
+        .maybe("event_source", conversation.event_source.as_deref())
+        .maybe("known_as", Some(known_as.as_str()).filter(|ids| !ids.is_empty()))
+        .maybe("answered", conversation.answered.as_deref())
         .maybe("opened_by", conversation.opening.as_ref().map(|opening| opening.message.as_str()))
         .maybe("last_contact", conversation.opening.as_ref().and_then(|opening| opening.last_contact_id.as_deref()))
         .number("generation", conversation.generation)

@@ -8,8 +8,10 @@ use crate::{
     error::{Error, Result},
     inbound::Inbound,
     store::{
-        conversations::{REMEMBERED, Store, WORDS_SAID, message_key, put_contact, put_conversation},
+        conversations::{REMEMBERED, Store, WORDS_SAID, message_key, put_contact},
+        identities,
         table::{Item, Write},
+        window,
     },
 };
 
@@ -61,8 +63,9 @@ impl Store {
         let media = serde_json::to_string(media).map_err(Error::internal)?;
         let said = Item::default().text("state", WORDS_SAID).text("media", media).until(now() + REMEMBERED);
         let mut writes = vec![Write::put(message_key(inbound), said)];
+        writes.extend(window::opened_by(inbound));
         if let Some(conversation) = conversation {
-            writes.push(put_conversation(&inbound.group_id(), conversation));
+            writes.extend(identities::put(&inbound.group_id(), conversation));
             writes.extend(conversation.contact_id.as_deref().map(|contact| put_contact(inbound, contact)));
         }
         self.table.write(&writes, deadline).await.map(drop)

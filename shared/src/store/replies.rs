@@ -1,23 +1,29 @@
 //! What is remembered of replies, beside the conversations in the same table: how far each one is.
 //!
 //! A reply's record is written before each part is sent and after, in one call: "part 2 was taken, part 3 is about to be
-//! sent". Whoever finds "about to be sent" with nobody at it knows that the part may have been sent, or not.
+//! sent". A record that says "about to be sent" and has no live lease means that the outcome of the
+//! part is unknown.
 //!
-//! The order of replies is the FIFO queue's affair; nothing of it is kept here. The lease in a record is for items that
-//! come twice, or from a queue that is none.
+//! The FIFO queue keeps the order of replies; the table does not. The lease in a record is for items that arrive twice, or
+//! without a FIFO queue.
 
 use uuid::Uuid;
 
 use crate::{
     deadline::{Deadline, now},
     error::Result,
+    sms::message::Channel,
     store::{
-        conversations::{Addressee, Store, contact_key, opt_out_key, put_conversation, read_addressee},
+        conversations::{Addressee, Store, contact_key, opt_out_key, read_addressee},
+        identities,
+        menus::{self, SentMenu},
+        statuses::TakenPart,
         table::{Condition, Item, Write},
+        window,
     },
 };
 
-/// As long as delivered messages are: section 7 of the design.
+/// As long as delivered messages.
 const REMEMBERED: i64 = 30 * 24 * 60 * 60;
 
 const SENDING: &str = "sending";
@@ -35,7 +41,7 @@ pub struct ReplyId<'a> {
 }
 
 impl ReplyId<'_> {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         format!("reply#{}", self.item_id)
     }
 }
@@ -59,7 +65,7 @@ pub enum Progress {
     Waiting(Part),
     /// The parts before this one were taken; this one may have been: whoever was at it is gone.
     Sending(Part),
-    /// Somebody is at it; the parts before this one were taken.
+    /// Leased by a live sender; the parts before this one were taken.
     Busy(Part),
     /// All parts were taken.
     Sent,
@@ -122,6 +128,8 @@ pub enum Begun<'a> {
     Yes(ReplyLease<'a>),
     /// The customer wants no texts.
     OptedOut,
+    /// The customer wrote too long ago for WhatsApp.
+    WindowClosed,
     /// It was changed by a concurrent invocation.
     Changed,
 }
@@ -164,13 +172,14 @@ impl Store {
         Ok(ReplyRecord { addressee, progress, by })
     }
 
-    /// Takes the right to send a reply from this part on, unless the customer has opted out: one call, or two if it is not to
-    /// be had.
+    /// Takes the right to send a reply from this part on, unless the customer has opted out, or WhatsApp's 24 hours, where the
+    /// channel has them, are over: one call, or two if it is not to be had.
     pub async fn begin_reply<'a>(
         &self,
         id: ReplyId<'a>,
         by: Option<&str>,
         group_id: &str,
+        channel: Channel,
         part: Part,
         deadline: Deadline,
     ) -> Result<Begun<'a>> {
@@ -181,29 +190,43 @@ impl Store {
             owner: Uuid::new_v4().simple().to_string(),
             until: now() + left + 2,
         };
-        let writes = [
+        let mut writes = vec![
             Write::put(id.key(), lease.sending(part)).only_if(as_written(by)),
             Write::check(opt_out_key(group_id), Condition::Free),
         ];
+        writes.extend((channel == Channel::Whatsapp).then(|| window::is_open(group_id)));
         if self.table.write(&writes, deadline).await? {
             return Ok(Begun::Yes(lease));
         }
-        let mut found = self.table.read(&[id.key(), opt_out_key(group_id)], deadline).await?.into_iter();
+        let keys = [id.key(), opt_out_key(group_id), window::window_key(group_id)];
+        let mut found = self.table.read(&keys, deadline).await?.into_iter();
         // An earlier try's answer was lost.
         if found.next().flatten().is_some_and(|record| record.get("by") == Some(&lease.owner)) {
             return Ok(Begun::Yes(lease));
         }
-        Ok(if found.next().flatten().is_some() { Begun::OptedOut } else { Begun::Changed })
+        if found.next().flatten().is_some() {
+            return Ok(Begun::OptedOut);
+        }
+        let is_closed =
+            channel == Channel::Whatsapp && found.next().flatten().is_some_and(|it| window::says_closed(&it));
+        Ok(if is_closed { Begun::WindowClosed } else { Begun::Changed })
     }
 
     /// The part before this one was taken, and this one is about to be sent, unless the customer has opted out meanwhile:
     /// one call, or two if it may not be.
-    pub async fn next_part(&self, lease: &ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<NextPart> {
+    pub async fn next_part(
+        &self,
+        lease: &ReplyLease<'_>,
+        part: Part,
+        taken: &TakenPart,
+        deadline: Deadline,
+    ) -> Result<NextPart> {
         let opt_out = opt_out_key(&lease.group_id);
-        let writes = [
+        let mut writes = vec![
             Write::put(lease.id.key(), lease.sending(part)).only_if(as_written(Some(&lease.owner))),
             Write::check(opt_out.clone(), Condition::Free),
         ];
+        writes.extend(taken.writes(lease.id, &lease.group_id));
         if self.table.write(&writes, deadline).await? {
             return Ok(NextPart::Yes);
         }
@@ -211,17 +234,26 @@ impl Store {
         Ok(if opted_out { NextPart::OptedOut } else { NextPart::Changed })
     }
 
-    /// All parts were taken: one call.
-    pub async fn reply_sent(&self, lease: ReplyLease<'_>, end: Part, deadline: Deadline) -> Result<()> {
+    /// All parts were taken, and with them the customer has this menu: one call.
+    pub async fn reply_sent(
+        &self,
+        lease: ReplyLease<'_>,
+        end: Part,
+        menu: Option<SentMenu<'_>>,
+        taken: Option<&TakenPart>,
+        deadline: Deadline,
+    ) -> Result<()> {
         // Whoever takes its sender for dead must not write over this.
         let sent = progress(SENT, end, &format!("{} sent", lease.owner));
-        self.record(lease.id, &sent, Some(&lease.owner), deadline).await.map(drop)
+        let mut more = menu.map(|menu| menus::writes(&lease.group_id, menu)).transpose()?.unwrap_or_default();
+        more.extend(taken.map(|taken| taken.writes(lease.id, &lease.group_id)).unwrap_or_default());
+        self.record(lease.id, &sent, Some(&lease.owner), more, deadline).await.map(drop)
     }
 
     /// This part was surely not taken, and is to be sent later: one call.
     pub async fn postpone_reply(&self, lease: ReplyLease<'_>, part: Part, deadline: Deadline) -> Result<()> {
         let waiting = progress(WAITING, part, &lease.owner);
-        self.record(lease.id, &waiting, Some(&lease.owner), deadline).await.map(drop)
+        self.record(lease.id, &waiting, Some(&lease.owner), Vec::new(), deadline).await.map(drop)
     }
 
     /// It can't be sent, from this part on: one call. `false`: its record is no longer `by`'s.
@@ -229,19 +261,25 @@ impl Store {
         &self,
         id: ReplyId<'_>,
         by: Option<&str>,
-        part: Part,
-        item: &str,
-        reason: &str,
+        ending: &Ending<'_>,
         deadline: Deadline,
     ) -> Result<bool> {
-        let record = progress(GIVEN_UP, part, item).text("reason", reason);
-        self.record(id, &record, by, deadline).await
+        let record = progress(GIVEN_UP, ending.part, ending.item).text("reason", ending.reason);
+        let more = ending.taken.map(|(group_id, taken)| taken.writes(id, group_id)).unwrap_or_default();
+        self.record(id, &record, by, more, deadline).await
     }
 
-    /// Writes a reply's record; `false`: it is no longer `by`'s.
-    async fn record(&self, id: ReplyId<'_>, record: &Item, by: Option<&str>, deadline: Deadline) -> Result<bool> {
-        let write = Write::put(id.key(), record.clone()).only_if(as_written(by));
-        if self.table.write(&[write], deadline).await? {
+    /// Writes a reply's record, and more with it; `false`: it is no longer `by`'s.
+    async fn record(
+        &self,
+        id: ReplyId<'_>,
+        record: &Item,
+        by: Option<&str>,
+        mut writes: Vec<Write>,
+        deadline: Deadline,
+    ) -> Result<bool> {
+        writes.push(Write::put(id.key(), record.clone()).only_if(as_written(by)));
+        if self.table.write(&writes, deadline).await? {
             return Ok(true);
         }
         // An earlier try's answer may have been lost.
@@ -261,18 +299,40 @@ impl Store {
         self.table.write(&[Write::put(told_key(id, of), told)], deadline).await.map(drop)
     }
 
-    /// The chat has ended: the customer's next message starts another one. Up to three calls.
-    pub async fn close(&self, contact_id: &str, deadline: Deadline) -> Result<bool> {
-        let Some(addressee) = self.by_contact(contact_id, deadline).await? else { return Ok(false) };
+    /// The chat has ended: the customer's next message starts another one. Whose it was, if it is on record, and whether it
+    /// was open. Up to three calls.
+    pub async fn close(&self, contact_id: &str, deadline: Deadline) -> Result<(Option<Addressee>, bool)> {
+        let Some(addressee) = self.by_contact(contact_id, deadline).await? else { return Ok((None, false)) };
         let (mut conversation, _) = self.customer(&addressee.group_id, deadline).await?;
-        if conversation.contact_id.as_deref() != Some(contact_id) || conversation.participant_token.is_none() {
-            return Ok(false);
+        if conversation.contact_id.as_deref() != Some(contact_id) || !conversation.is_open() {
+            return Ok((Some(addressee), false));
         }
-        conversation.participant_token = None;
-        conversation.connection = None;
+        conversation.close();
         let same = Condition::Text("contact", contact_id.to_owned());
-        self.table.write(&[put_conversation(&addressee.group_id, &conversation).only_if(same)], deadline).await
+        let writes = identities::put(&addressee.group_id, &conversation).into_iter();
+        let writes: Vec<_> = writes.map(|write| write.only_if(same.clone())).collect();
+        let closed = self.table.write(&writes, deadline).await?;
+        Ok((Some(addressee), closed))
     }
+}
+
+/// How a reply ended before its end.
+#[derive(Clone, Copy)]
+pub struct Ending<'a> {
+    /// The first part that was not taken.
+    pub part: Part,
+    /// The queue item that it is given up with.
+    pub item: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// The customer's group, and the part before, if nothing has recorded that one yet.
+    pub taken: Option<(&'a str, &'a TakenPart)>,
+}
+
+/// How many parts a reply has, if its record says that all of them were taken.
+pub(super) fn sent_parts(record: &Item) -> Option<usize> {
+    let parts = record.get_number("part").filter(|_| record.get("state") == Some(SENT))?;
+    usize::try_from(parts).ok()
 }
 
 /// What a chat is told of a reply.
@@ -313,6 +373,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::table::Table, *};
+    use crate::sms::providers::ProviderId;
 
     const ID: ReplyId<'static> = ReplyId { contact_id: "c", item_id: "1" };
     const BEGUN: Part = Part { number: 1, at: 7 };
@@ -321,9 +382,25 @@ mod tests {
         Deadline::after(Duration::from_secs(10))
     }
 
+    fn taken() -> TakenPart {
+        TakenPart {
+            provider: ProviderId::Twilio,
+            account: "us".to_owned(),
+            channel: Channel::Sms,
+            number: 0,
+            messages: vec![vec!["SM1".to_owned()]],
+            words: "Hello".to_owned(),
+            is_automatic: false,
+        }
+    }
+
+    fn ending(part: Part, reason: &str) -> Ending<'_> {
+        Ending { part, item: "m", reason, taken: None }
+    }
+
     async fn begun(store: &Store) -> ReplyLease<'static> {
         let known = store.reply(ID, soon()).await.unwrap();
-        match store.begin_reply(ID, known.by.as_deref(), "g", known.part(), soon()).await.unwrap() {
+        match store.begin_reply(ID, known.by.as_deref(), "g", Channel::Sms, known.part(), soon()).await.unwrap() {
             Begun::Yes(lease) => lease,
             _ => panic!("it may not begin"),
         }
@@ -334,9 +411,9 @@ mod tests {
         let store = Store { table: Table::memory() };
         let lease = begun(&store).await;
         let owner = lease.owner().to_owned();
-        store.reply_sent(lease, BEGUN, soon()).await.unwrap();
-        let given_up = store.give_reply_up(ID, Some(&owner), Part::default(), "m", "may_have_been_delivered", soon());
-        assert!(!given_up.await.unwrap());
+        store.reply_sent(lease, BEGUN, None, Some(&taken()), soon()).await.unwrap();
+        let end = ending(Part::default(), "may_have_been_delivered");
+        assert!(!store.give_reply_up(ID, Some(&owner), &end, soon()).await.unwrap());
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sent);
     }
 
@@ -347,7 +424,8 @@ mod tests {
         let lease = begun(&store).await;
         let copy = store.reply(ID, soon()).await.unwrap();
         assert!(matches!(copy.progress, Progress::Busy(_)));
-        let late = store.begin_reply(ID, before.by.as_deref(), "g", Part::default(), soon()).await.unwrap();
+        let late =
+            store.begin_reply(ID, before.by.as_deref(), "g", Channel::Sms, Part::default(), soon()).await.unwrap();
         assert!(matches!(late, Begun::Changed));
         store.postpone_reply(lease, BEGUN, soon()).await.unwrap();
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Waiting(BEGUN));
@@ -358,11 +436,11 @@ mod tests {
         let store = Store { table: Table::memory() };
         let mut lease = begun(&store).await;
         lease.until = now();
-        assert_eq!(store.next_part(&lease, BEGUN, soon()).await.unwrap(), NextPart::Yes);
+        assert_eq!(store.next_part(&lease, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Yes);
         assert_eq!(store.reply(ID, soon()).await.unwrap().progress, Progress::Sending(BEGUN));
         let next = begun(&store).await;
-        assert_eq!(store.next_part(&lease, BEGUN, soon()).await.unwrap(), NextPart::Changed);
-        assert_eq!(store.next_part(&next, BEGUN, soon()).await.unwrap(), NextPart::Yes);
+        assert_eq!(store.next_part(&lease, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Changed);
+        assert_eq!(store.next_part(&next, BEGUN, &taken(), soon()).await.unwrap(), NextPart::Yes);
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -398,11 +476,11 @@ mod tests {
                     let Some((lease, outcome)) = held.take_if(|_| finishes) else { continue };
                     match outcome {
                         Outcome::Throttled => store.postpone_reply(lease, BEGUN, soon()).await.unwrap(),
-                        Outcome::Sent => store.reply_sent(lease, BEGUN, soon()).await.unwrap(),
+                        Outcome::Sent => store.reply_sent(lease, BEGUN, None, Some(&taken()), soon()).await.unwrap(),
                         Outcome::GivenUp => {
                             let by = lease.owner().to_owned();
-                            let given_up = store.give_reply_up(ID, Some(&by), BEGUN, "m", "send_refused", soon());
-                            assert!(given_up.await.unwrap());
+                            let end = ending(BEGUN, "send_refused");
+                            assert!(store.give_reply_up(ID, Some(&by), &end, soon()).await.unwrap());
                         }
                     }
                     ends += usize::from(!matches!(outcome, Outcome::Throttled));

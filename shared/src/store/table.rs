@@ -105,6 +105,8 @@ pub(super) enum Condition {
     Text(&'static str, String),
     /// The item has this number.
     Number(&'static str, i64),
+    /// No such item, or it has at least this number. Its time does not count.
+    AtLeast(&'static str, i64),
 }
 
 /// One write.
@@ -245,6 +247,9 @@ fn write_memory(items: &mut HashMap<String, Item>, writes: &[Write]) -> bool {
             Condition::Free => known.is_none_or(Item::is_over),
             Condition::Text(name, text) => known.is_some_and(|item| item.get(name) == Some(text)),
             Condition::Number(name, number) => known.is_some_and(|item| item.get_number(name) == Some(*number)),
+            Condition::AtLeast(name, number) => {
+                known.is_none_or(|item| item.get_number(name).is_some_and(|known| known >= *number))
+            }
         }
     };
     if !writes.iter().all(holds) {
@@ -294,10 +299,14 @@ type Expression = (String, HashMap<String, String>, HashMap<String, AttributeVal
 
 fn expression(condition: &Condition) -> Option<Expression> {
     const FREE: &str = "attribute_not_exists(pk) OR #e <= :e";
+    const AT_LEAST: &str = "attribute_not_exists(pk) OR #n >= :v";
     let (expression, name, value) = match condition {
         Condition::None => return None,
         Condition::Free => (FREE.to_owned(), None, None),
         Condition::Text(name, text) => ("#n = :v".to_owned(), Some(*name), Some(AttributeValue::S(text.clone()))),
+        Condition::AtLeast(name, number) => {
+            (AT_LEAST.to_owned(), Some(*name), Some(AttributeValue::N(number.to_string())))
+        }
         Condition::Number(name, number) => {
             ("#n = :v".to_owned(), Some(*name), Some(AttributeValue::N(number.to_string())))
         }

@@ -33,7 +33,7 @@ impl TryRecord {
         self.0.get_number(TRIED).is_some()
     }
 
-    /// Whether somebody was told of its delay.
+    /// Whether the delay notice was given.
     pub fn was_told(&self) -> bool {
         self.0.get_number(TOLD).is_some()
     }

@@ -46,6 +46,7 @@ pub fn exception(kind: Kind) -> &'static str {
         | Kind::SendRefused
         | Kind::SendMisconfigured
         | Kind::OptedOut
+        | Kind::WindowClosed
         | Kind::StoreRejected
         | Kind::StartsPaced
         | Kind::AccountShut

@@ -1,4 +1,4 @@
-//! Who the customer is, and what past contacts are theirs: what nobody may say of another.
+//! Who the customer is, and which past contacts are theirs: fields that need a signed claim.
 
 use std::collections::BTreeMap;
 

@@ -110,7 +110,7 @@ impl Claims {
         self.subject.as_deref()
     }
 
-    /// When nobody takes the token any more: Unix time in seconds.
+    /// When the token stops being accepted: Unix time in seconds.
     pub fn dead_at(&self) -> i64 {
         self.expires_at.saturating_add(LEEWAY)
     }

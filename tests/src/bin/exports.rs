@@ -1,13 +1,15 @@
-//! Prints as JSON what the template is checked against: the variables that each function reads, observed while it reads
-//! them, and the metrics.
+//! Prints as JSON what the template and `openapi.yaml` are checked against: the variables that each function reads,
+//! observed while it reads them, the metrics, the errors, and the providers.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{
     config::{DeliverMessage, Env, ReceiveMessage, ReceiveReply, SendReply, StartChat},
-    error::Result,
+    error::{Kind, Result},
+    sms::providers::ProviderId,
     telemetry::METRICS,
+    widget::connect_shape::exception,
 };
 
 /// A value for each variable that can't be read without one, as the template would set it.
@@ -32,6 +34,15 @@ fn variables<T>(read: impl Fn(&Env<'_>) -> Result<T>) -> Result<BTreeSet<String>
     Ok(asked.into_inner())
 }
 
+/// Every kind of error, with what an answer says of it.
+fn errors() -> Value {
+    let describe = |kind: &Kind| {
+        let said = json!({ "code": kind.code(), "status": kind.status().as_u16(), "exception": exception(*kind) });
+        (format!("{kind:?}"), said)
+    };
+    Kind::ALL.iter().map(describe).collect()
+}
+
 fn main() -> Result<()> {
     let exports = json!({
         "variables": {
@@ -42,6 +53,8 @@ fn main() -> Result<()> {
             "send-reply": variables(SendReply::read)?,
         },
         "metrics": METRICS,
+        "errors": errors(),
+        "providers": ProviderId::ALL.iter().map(|provider| provider.as_str()).collect::<Vec<_>>(),
     });
     println!("{exports}");
     Ok(())

@@ -97,6 +97,11 @@ impl Template {
         Self { value, words }
     }
 
+    /// The document.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
     fn word(&self, index: u16) -> String {
         self.words[usize::from(index) % self.words.len()].clone()
     }
@@ -114,7 +119,12 @@ fn collect_words(value: &Value, words: &mut Vec<String>) {
     }
 }
 
-impl Document<'_> {
+impl<'a> Document<'a> {
+    /// These bytes.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { edits: Vec::new(), is_raw: true, rest: bytes }
+    }
+
     /// The template with the changes, whether or not there are bytes to stand in its place.
     pub fn edited(&self, template: &Template) -> Value {
         let mut value = template.value.clone();

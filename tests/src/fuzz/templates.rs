@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use serde_json::json;
 
-use super::{TOPIC, input::Template};
+use super::input::Template;
+use crate::providers;
 
 /// Stands in every secret and number of the settings. No name of a field or an account can hold it.
 pub(super) const CANARY: &str = "+CANARY+";
@@ -12,33 +13,20 @@ pub(super) const CANARY: &str = "+CANARY+";
 /// Every secret and every number in it holds the [`CANARY`].
 pub(super) static SETTINGS: LazyLock<Template> = LazyLock::new(|| {
     let secret = format!("{CANARY}0123456789abcdef0123456789abcdef");
-    let public_key = format!("{CANARY}{:A<35}=", "");
     let number = json!({ "contact_flow_id": "flow", "destination_id": "destination", "display_name": "Sales",
                          "attributes": { "brand": "acme" } });
-    let value = json!({
+    let mut value = json!({
         "widget": { "signing_keys": [secret] },
         "accounts": [
             { "name": "us", "provider": "twilio", "auth_tokens": [secret, secret], "shared_keys": { "main": secret },
               "account_sid": "AC1", "api_key_sid": "SK1", "api_key_secret": secret, "max_age_seconds": 0,
               "numbers": { (format!("{CANARY}1")): number }, "opt_out_words": ["STOP"],
-              "send_base_url": "https://api.example" },
-            { "provider": "signalwire", "signing_keys": [secret], "space": "space", "project_id": "1",
-              "api_token": secret },
-            { "provider": "telnyx", "public_keys": [public_key], "api_key": secret, "max_age_seconds": 600 },
-            { "provider": "vonage", "signature_secrets": [secret], "signature_method": "sha512",
-              "api_key": "k", "api_secret": secret },
-            { "provider": "vonage-messages", "signature_secrets": [secret], "application_id": "a",
-              "private_key": secret },
-            { "provider": "aws-sns", "topic_arns": [TOPIC] },
-            { "provider": "meta", "app_secrets": [secret], "verify_token": secret, "access_token": secret,
-              "phone_number_ids": ["1"] },
-            { "provider": "infobip", "username": "u", "passwords": [secret], "base_url": "x.api.infobip.com",
-              "api_key": secret },
-            { "provider": "messagebird", "signing_keys": [secret], "access_key": secret },
-            { "provider": "bird", "signing_keys": [secret], "access_key": secret, "workspace_id": "w",
-              "channel_id": "c" }
+              "send_base_url": "https://api.example" }
         ]
     });
+    if let Some(accounts) = value["accounts"].as_array_mut() {
+        accounts.extend(providers::names().into_iter().map(|provider| providers::account_with(provider, &secret)));
+    }
     Template::new(value, &["plivo", "md5", "-----BEGIN", "https://user:secret@host", "unknown"])
 });
 

@@ -15,7 +15,7 @@ use shared::{
     },
 };
 
-use super::{Call, Line, ProviderUnderTest, Reply, meta, post};
+use super::{Call, Line, ProviderUnderTest, Reply, Report, meta, post};
 use crate::fuzz::{self, Document, Input, Outcome, Signer, TOPIC, Template};
 
 const NAME: &str = "aws-sns";
@@ -47,6 +47,13 @@ fn assert_signed(call: &Call, service: &str) {
 
 fn taken() -> Reply {
     Reply::new(200, json!({ "MessageId": "m-1", "messageId": "m-1" }))
+}
+
+/// A notification of the account's topic.
+fn notification(message: &Value) -> String {
+    json!({ "Type": "Notification", "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324", "TopicArn": TOPIC,
+            "Message": message.to_string(), "Timestamp": format!("{:.3}", jiff::Timestamp::now()) })
+    .to_string()
 }
 
 fn refused() -> Reply {
@@ -109,6 +116,35 @@ impl ProviderUnderTest for AwsSns {
 
     fn is_called_by_sdk(&self) -> bool {
         true
+    }
+
+    fn message_id(&self) -> &'static str {
+        "m-1"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let kind = match report {
+            Report::Sent => "SENT",
+            Report::Delivered => "DELIVERED",
+            Report::Read => unreachable!("it does not report that"),
+            Report::Failed(code) => code,
+        };
+        notification(&json!({
+            "eventType": format!("TEXT_{kind}"), "eventVersion": "1.0", "eventTimestamp": 1_790_000_000_000_u64,
+            "isFinal": report != Report::Sent, "originationPhoneNumber": "+12025550100",
+            "destinationPhoneNumber": "+14155550101", "messageId": id, "messageStatus": kind,
+        }))
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("UNREACHABLE", "the number can't receive texts"),
+            ("INVALID", "the number is not in service"),
+            ("SPAM", "filtered as spam by the carrier"),
+            ("BLOCKED", "refused by the provider's account settings"),
+            ("TTL_EXPIRED", "try again later"),
+            ("UNKNOWN", "not delivered by the carrier"),
+        ]
     }
 
     fn headers(&self) -> &'static [&'static str] {
@@ -192,6 +228,26 @@ impl ProviderUnderTest for AwsSocial {
     }
 
     fn is_called_by_sdk(&self) -> bool {
+        true
+    }
+
+    fn message_id(&self) -> &'static str {
+        "m-1"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let entry = json!({ "id": "1", "changes": [{ "field": "messages", "value": meta::value(id, report) }] });
+        notification(&json!({
+            "context": { "MetaWabaIds": [], "MetaPhoneNumberIds": [] }, "whatsAppWebhookEntry": entry.to_string(),
+            "aws_account_id": "123456789012", "message_timestamp": "2026-09-21T14:13:19.271279391Z", "messageId": "m-9",
+        }))
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        meta::FAILURES
+    }
+
+    fn reports_reads(&self) -> bool {
         true
     }
 

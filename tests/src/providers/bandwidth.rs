@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{base64, fuzz::Template};
 
 pub(super) struct Bandwidth;
@@ -65,6 +65,46 @@ impl ProviderUnderTest for Bandwidth {
 
     fn throttled(&self) -> Reply {
         refusal(429, "max-message-queue-size-exceeded")
+    }
+
+    fn message_id(&self) -> &'static str {
+        "1589228074636lm4k2je7j7jklbn2"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let kind = match report {
+            Report::Sent => "message-sent",
+            Report::Delivered => "message-delivered",
+            Report::Read => "message-read",
+            Report::Failed(_) => "message-failed",
+        };
+        let mut event = json!({ "type": kind, "time": "2026-09-21T14:13:18.123Z", "to": "+14155550101", "description": "…",
+                                "message": { "id": id, "owner": "+12025550100", "direction": "out", "segmentCount": 1 } });
+        if let Report::Failed(code) = report {
+            event["errorCode"] = json!(code.parse::<u32>().unwrap());
+        }
+        json!([event]).to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("4700", "the number can't receive texts"),
+            ("4720", "the number is not in service"),
+            ("4772", "the customer blocked or unsubscribed"),
+            ("4770", "filtered as spam by the carrier"),
+            ("4773", "refused by the provider's account settings"),
+            ("4750", "try again later"),
+            ("5600", "try again later"),
+            ("4711", "not delivered by the carrier"),
+        ]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("4775")
+    }
+
+    fn reports_reads(&self) -> bool {
+        true
     }
 
     fn headers(&self) -> &'static [&'static str] {

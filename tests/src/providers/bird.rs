@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -64,6 +64,32 @@ impl ProviderUnderTest for Bird {
 
     fn refused(&self) -> Reply {
         Reply::new(422, json!({ "code": "InvalidPayload", "message": QUOTES_THE_NUMBER }))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "9f5c8a3e-2ce9-4f8e-8c6a-1d2e3f4a5b6c"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "sent",
+            Report::Delivered => "delivered",
+            Report::Read => "read",
+            Report::Failed(_) => "delivery_failed",
+        };
+        let mut payload = json!({ "id": id, "direction": "outgoing", "status": status, "reason": "" });
+        if let Report::Failed(code) = report {
+            payload["failure"] = json!({ "code": code.parse::<u32>().unwrap(), "description": "…" });
+        }
+        json!({ "service": "channels", "event": "sms.outbound", "payload": payload }).to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[("15001", "not delivered by the carrier")]
+    }
+
+    fn reports_reads(&self) -> bool {
+        true
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, webhook::Webhook};
 
-use super::{Line, QUOTES_THE_NUMBER, Reply, post};
+use super::{Line, QUOTES_THE_NUMBER, Reply, Report, post};
 use crate::fuzz::{self, Input, Shape};
 
 /// The form that creates a message.
@@ -32,6 +32,28 @@ pub(super) fn with_file(mut request: Value, url: &str) -> Value {
 
 pub(super) fn refusal(status: u16, code: u32) -> Reply {
     Reply::new(status, json!({ "code": code, "message": QUOTES_THE_NUMBER, "more_info": "…", "status": status }))
+}
+
+/// A status callback.
+pub(super) fn report(id: &str, report: Report<'_>) -> String {
+    let (status, code) = match report {
+        Report::Sent => ("sent", ""),
+        Report::Delivered => ("delivered", ""),
+        Report::Read => ("read", ""),
+        Report::Failed(code) => ("undelivered", code),
+    };
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("MessageSid", id),
+            ("SmsSid", id),
+            ("MessageStatus", status),
+            ("SmsStatus", status),
+            ("ErrorCode", code),
+            ("To", "+14155550101"),
+            ("From", "+12025550100"),
+            ("ApiVersion", "2010-04-01"),
+        ])
+        .finish()
 }
 
 /// The URL and the sorted parameters that a signature covers. A JSON body is signed through its hash in the URL.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -65,6 +65,46 @@ impl ProviderUnderTest for Infobip {
 
     fn tells_failures_by_2xx(&self) -> bool {
         true
+    }
+
+    fn message_id(&self) -> &'static str {
+        "[key]"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let (group, name) = match report {
+            Report::Sent => ("DELIVERED", "DELIVERED_TO_OPERATOR"),
+            Report::Delivered => ("DELIVERED", "DELIVERED_TO_HANDSET"),
+            Report::Read => {
+                return json!({ "results": [{ "messageId": id, "seenAt": "2026-09-21T14:13:18.000+0000" }] })
+                    .to_string();
+            }
+            Report::Failed(_) => ("UNDELIVERABLE", "UNDELIVERABLE_NOT_DELIVERED"),
+        };
+        let code = if let Report::Failed(code) = report { code } else { "NO_ERROR" };
+        let error = json!({ "groupId": 1, "id": 1, "name": code, "permanent": code != "EC_ABSENT_SUBSCRIBER" });
+        let result = json!({ "messageId": id, "to": "14155550101", "doneAt": "2026-09-21T14:13:18.000+0000",
+                             "status": { "groupId": 2, "groupName": group, "id": 9, "name": name }, "error": error });
+        json!({ "results": [result] }).to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("EC_TELESERVICE_NOT_PROVISIONED", "the number can't receive texts"),
+            ("EC_UNKNOWN_SUBSCRIBER", "the number is not in service"),
+            ("EC_MESSAGE_FILTERED", "filtered as spam by the carrier"),
+            ("REJECTED_SENDER", "refused by the provider's account settings"),
+            ("EC_ABSENT_SUBSCRIBER", "try again later"),
+            ("EC_SYSTEM_FAILURE", "not delivered by the carrier"),
+        ]
+    }
+
+    fn reports_reads(&self) -> bool {
+        true
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/messages/0/webhooks/delivery/url", json!(url))]
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::fuzz::{self, Input, Template};
 
 pub(super) struct Messagebird;
@@ -62,6 +62,42 @@ impl ProviderUnderTest for Messagebird {
 
     fn opted_out(&self) -> Option<Reply> {
         Some(refusal(422, 103))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "e8077d803532c0b5937c639b60216938"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "sent",
+            Report::Delivered => "delivered",
+            Report::Read => unreachable!("it does not report that"),
+            Report::Failed(_) => "delivery_failed",
+        };
+        let code = if let Report::Failed(code) = report { code } else { "" };
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("id", id),
+                ("reference", "3b5f"),
+                ("recipient", "14155550101"),
+                ("status", status),
+                ("statusErrorCode", code),
+                ("statusDatetime", "2026-09-21T14:13:18+00:00"),
+            ])
+            .finish()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[("104", "not delivered by the carrier")]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("103")
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/reportUrl", json!(url))]
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, PICTURE, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, PICTURE, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::fuzz::{self, Input, Template};
 
 const NUMBER_ID: &str = "106540352242922";
@@ -29,6 +29,33 @@ pub(super) fn with_picture(mut message: Value) -> Value {
     message["image"] = json!({ "id": "uploaded" });
     message
 }
+
+/// The value of a change that reports on a text, in AWS's envelope too.
+pub(super) fn value(id: &str, report: Report<'_>) -> Value {
+    let status = match report {
+        Report::Sent => "sent",
+        Report::Delivered => "delivered",
+        Report::Read => "read",
+        Report::Failed(_) => "failed",
+    };
+    let mut one = json!({ "id": id, "status": status, "timestamp": "1790000000", "recipient_id": "14155550101" });
+    if let Report::Failed(code) = report {
+        one["errors"] = json!([{ "code": code.parse::<u32>().unwrap(), "title": "…" }]);
+    }
+    json!({ "messaging_product": "whatsapp", "statuses": [one],
+            "metadata": { "display_phone_number": "12025550100", "phone_number_id": NUMBER_ID } })
+}
+
+/// A code of each class, and what the agent reads of it.
+pub(super) const FAILURES: &[(&str, &str)] = &[
+    ("131026", "not on WhatsApp"),
+    ("131050", "the customer blocked or unsubscribed"),
+    ("131048", "filtered as spam by the carrier"),
+    ("131047", "WhatsApp's 24 hours are over"),
+    ("131031", "refused by the provider's account settings"),
+    ("131056", "try again later"),
+    ("131053", "not delivered by the carrier"),
+];
 
 fn refusal(code: u32) -> Reply {
     let error = json!({ "message": QUOTES_THE_NUMBER, "type": "OAuthException", "code": code, "fbtrace_id": "f" });
@@ -98,6 +125,23 @@ impl ProviderUnderTest for Meta {
 
     fn opted_out(&self) -> Option<Reply> {
         Some(refusal(131_050))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "wamid.HBgLMTQxMzM4ODExMTEVAgARGBI"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let change = json!({ "field": "messages", "value": value(id, report) });
+        json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [change] }] }).to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        FAILURES
+    }
+
+    fn reports_reads(&self) -> bool {
+        true
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -137,6 +137,38 @@ pub trait ProviderUnderTest: Sync {
         None
     }
 
+    // ---- Statuses ---------------------------------------------------------------------------------------------------
+
+    /// The id of the text in the answer of [`Self::taken`].
+    fn message_id(&self) -> &'static str;
+
+    /// The answer to a text that is taken and gets this id.
+    fn taken_as(&self, id: &str) -> Reply {
+        self.taken().with(self.message_id(), id)
+    }
+
+    /// The body of the provider's report on the text of this id, as [`local::sign`] posts it.
+    fn report(&self, id: &str, report: Report<'_>) -> String;
+
+    /// A code of each class of failure that the provider tells, and what the agent reads of it.
+    fn failures(&self) -> &'static [(&'static str, &'static str)];
+
+    /// The code which says that the customer has opted out.
+    fn opt_out_code(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// It reports that a customer has read a text.
+    fn reports_reads(&self) -> bool {
+        false
+    }
+
+    /// What asks for reports to a URL: places in the request's body (RFC 6901), and what stands there. Empty where the
+    /// account is set up for that.
+    fn asks(&self, _url: &str) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+
     // ---- Webhooks ---------------------------------------------------------------------------------------------------
 
     /// The headers that verify a webhook, or change how it is read.
@@ -235,6 +267,19 @@ impl Picture {
 /// What stands for the bytes of a picture.
 pub const PICTURE: &str = "\u{1}PNG of a mug";
 
+/// What a provider reports of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report<'a> {
+    /// It is on its way.
+    Sent,
+    /// The phone has it.
+    Delivered,
+    /// The customer has read it. Only where [`ProviderUnderTest::reports_reads`].
+    Read,
+    /// It failed, with this code.
+    Failed(&'a str),
+}
+
 /// Whose texts a story is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
@@ -295,9 +340,14 @@ pub const SECRET: &str = "s3cret";
 
 /// An account in the settings, named as its provider.
 pub fn account(provider: &str, send_base_url: &str) -> Value {
-    let mut account = with_provider(provider, of_name(provider).account(SECRET));
+    let mut account = account_with(provider, SECRET);
     of_name(provider).send_to(&mut account, send_base_url);
     account
+}
+
+/// An account whose every credential has this secret in it, where its form allows that.
+pub fn account_with(provider: &str, secret: &str) -> Value {
+    with_provider(provider, of_name(provider).account(secret))
 }
 
 fn with_provider(provider: &str, mut account: Value) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Shape, Template},
@@ -66,6 +66,55 @@ impl ProviderUnderTest for Plivo {
 
     fn refused(&self) -> Reply {
         Reply::new(400, json!({ "error": QUOTES_THE_NUMBER, "api_id": "1" }))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "db3ce55a-7f1d-11e1-8ea7-1231380bc196"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "sent",
+            Report::Delivered => "delivered",
+            Report::Read => "read",
+            Report::Failed(_) => "undelivered",
+        };
+        let code = if let Report::Failed(code) = report { code } else { "" };
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("MessageUUID", id),
+                ("ParentMessageUUID", id),
+                ("PartInfo", "1 of 1"),
+                ("From", "12025550100"),
+                ("To", "14155550101"),
+                ("Status", status),
+                ("ErrorCode", code),
+                ("Units", "1"),
+            ])
+            .finish()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("100", "the number can't receive texts"),
+            ("50", "the number is not in service"),
+            ("30", "filtered as spam by the carrier"),
+            ("40", "refused by the provider's account settings"),
+            ("80", "try again later"),
+            ("110", "not delivered by the carrier"),
+        ]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("200")
+    }
+
+    fn reports_reads(&self) -> bool {
+        true
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/url", json!(url)), ("/method", json!("POST"))]
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -177,6 +177,13 @@ impl Reply {
         self
     }
 
+    /// With another text in its body wherever this one is.
+    #[must_use]
+    pub fn with(mut self, from: &str, to: &str) -> Self {
+        self.body = self.body.replace(from, to);
+        self
+    }
+
     /// Only after some time.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, Reply, cxml};
+use super::{Line, Picture, ProviderUnderTest, Reply, Report, cxml};
 use crate::{
     base64,
     fuzz::{self, Input, Shape, Template},
@@ -56,6 +56,34 @@ impl ProviderUnderTest for Signalwire {
 
     fn opted_out(&self) -> Option<Reply> {
         Some(cxml::refusal(400, 21_610))
+    }
+
+    fn message_id(&self) -> &'static str {
+        "b8d5c1f2-0d1e-4c5b-9c0a-111111111111"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        super::cxml::report(id, report)
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("30006", "the number can't receive texts"),
+            ("30005", "the number is not in service"),
+            ("30004", "the customer blocked or unsubscribed"),
+            ("30007", "filtered as spam by the carrier"),
+            ("30034", "refused by the provider's account settings"),
+            ("30008", "try again later"),
+            ("30019", "not delivered by the carrier"),
+        ]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("21610")
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/StatusCallback", json!(url))]
     }
 
     fn headers(&self) -> &'static [&'static str] {

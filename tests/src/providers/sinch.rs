@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -62,6 +62,37 @@ impl ProviderUnderTest for Sinch {
         Reply::new(400, json!({ "code": "syntax_constraint_violation", "text": QUOTES_THE_NUMBER }))
     }
 
+    fn message_id(&self) -> &'static str {
+        "01FC66621XXXXX119Z8PMV1QPQ"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "Dispatched",
+            Report::Delivered => "Delivered",
+            Report::Read => unreachable!("it does not report that"),
+            Report::Failed(_) => "Failed",
+        };
+        let code: u32 = if let Report::Failed(code) = report { code.parse().unwrap() } else { 0 };
+        json!({ "type": "recipient_delivery_report_sms", "batch_id": id, "recipient": "14155550101", "code": code,
+                "status": status, "at": "2026-09-21T14:13:18.720Z" })
+        .to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("402", "the number is not in service"),
+            ("62", "filtered as spam by the carrier"),
+            ("413", "refused by the provider's account settings"),
+            ("406", "try again later"),
+            ("414", "not delivered by the carrier"),
+        ]
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/callback_url", json!(url)), ("/delivery_report", json!("per_recipient"))]
+    }
+
     fn headers(&self) -> &'static [&'static str] {
         &[
             "x-sinch-webhook-signature",
@@ -83,7 +114,6 @@ impl ProviderUnderTest for Sinch {
         if config == "secret" { "webhook_secret" } else { config }
     }
 
-    /// Whatever its age: the SDKs limit none.
     fn sign(&self, webhook: &mut Webhook, secret: &str, input: &Input<'_>) -> bool {
         let timestamp = (webhook.now - i64::from(input.age)).to_string();
         let signed = [&webhook.body, format!(".{NONCE}.{timestamp}").as_bytes()].concat();
@@ -91,6 +121,6 @@ impl ProviderUnderTest for Sinch {
         fuzz::set(webhook, "x-sinch-webhook-signature-algorithm", "HmacSHA256");
         fuzz::set(webhook, "x-sinch-webhook-signature-nonce", NONCE);
         fuzz::set(webhook, "x-sinch-webhook-signature-timestamp", &timestamp);
-        true
+        fuzz::is_timely(input)
     }
 }

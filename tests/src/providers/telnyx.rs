@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -78,6 +78,45 @@ impl ProviderUnderTest for Telnyx {
     }
 
     fn supports_idempotency(&self) -> bool {
+        true
+    }
+
+    fn message_id(&self) -> &'static str {
+        "84cca175-9755-4859-b67f-4730d7f58aa3"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "sent",
+            Report::Delivered => "delivered",
+            Report::Read => "read",
+            Report::Failed(_) => "delivery_failed",
+        };
+        let errors =
+            if let Report::Failed(code) = report { json!([{ "code": code, "title": "…" }]) } else { json!([]) };
+        let event_type = if report == Report::Sent { "message.sent" } else { "message.finalized" };
+        let to = json!([{ "phone_number": "+14133881111", "status": status, "line_type": "Wireless" }]);
+        let payload = json!({ "id": id, "direction": "outbound", "to": to, "errors": errors,
+                              "completed_at": "2026-09-21T14:13:18.000+00:00" });
+        json!({ "data": { "event_type": event_type, "id": "e-1", "record_type": "event", "payload": payload } })
+            .to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("40001", "the number can't receive texts"),
+            ("40008", "the number is not in service"),
+            ("40002", "filtered as spam by the carrier"),
+            ("40004", "try again later"),
+            ("40009", "not delivered by the carrier"),
+        ]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("40300")
+    }
+
+    fn reports_reads(&self) -> bool {
         true
     }
 

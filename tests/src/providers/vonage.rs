@@ -13,7 +13,7 @@ use shared::sms::{
     webhook::Webhook,
 };
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post};
+use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post};
 use crate::fuzz::{self, Input, Shape, Template};
 
 /// The ways of signing; an account has one of them.
@@ -81,6 +81,55 @@ impl ProviderUnderTest for Vonage {
 
     fn tells_failures_by_2xx(&self) -> bool {
         true
+    }
+
+    fn message_id(&self) -> &'static str {
+        "0C000000217B7F02"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "accepted",
+            Report::Delivered => "delivered",
+            Report::Read => unreachable!("it does not report that"),
+            Report::Failed(_) => "failed",
+        };
+        let code = if let Report::Failed(code) = report { code } else { "0" };
+        let now = jiff::Timestamp::now();
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("msisdn", "14155550101"),
+                ("to", "12025550100"),
+                ("network-code", "31026"),
+                ("messageId", id),
+                ("price", "0.03"),
+                ("status", status),
+                ("scts", "2609211413"),
+                ("err-code", code),
+            ])
+            .append_pair("message-timestamp", &now.strftime("%Y-%m-%d %H:%M:%S").to_string())
+            .append_pair("timestamp", &now.as_second().to_string())
+            .append_pair("api-key", "abcd1234")
+            .finish()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("14", "the number can't receive texts"),
+            ("3", "the number is not in service"),
+            ("6", "filtered as spam by the carrier"),
+            ("10", "refused by the provider's account settings"),
+            ("1", "try again later"),
+            ("15", "not delivered by the carrier"),
+        ]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("9")
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/callback", json!(url)), ("/status-report-req", json!(1))]
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -11,7 +11,7 @@ use base64::{
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Call, Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, post_json};
+use super::{Call, Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::fuzz::{self, Input, Template};
 
 /// The application's key: made for tests only.
@@ -79,6 +79,50 @@ impl ProviderUnderTest for VonageMessages {
             json!({ "type": "https://developer.vonage.com/api-errors/messages#1040", "title": QUOTES_THE_NUMBER,
                     "detail": QUOTES_THE_NUMBER, "instance": "i" }),
         )
+    }
+
+    fn message_id(&self) -> &'static str {
+        "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => "submitted",
+            Report::Delivered => "delivered",
+            Report::Read => "read",
+            Report::Failed(_) => "undeliverable",
+        };
+        let mut body = json!({ "message_uuid": id, "to": "14155550101", "from": "12025550100", "status": status,
+                               "timestamp": "2026-09-21T14:13:18Z", "channel": "sms" });
+        if let Report::Failed(code) = report {
+            let kind = format!("https://developer.vonage.com/api-errors/messages#{code}");
+            body["error"] = json!({ "type": kind, "title": "…", "detail": "…" });
+        }
+        body.to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("1250", "the number can't receive texts"),
+            ("1190", "the number is not in service"),
+            ("1210", "filtered as spam by the carrier"),
+            ("1300", "not on WhatsApp"),
+            ("1340", "WhatsApp's 24 hours are over"),
+            ("1180", "try again later"),
+            ("1000", "not delivered by the carrier"),
+        ]
+    }
+
+    fn opt_out_code(&self) -> Option<&'static str> {
+        Some("1240")
+    }
+
+    fn reports_reads(&self) -> bool {
+        true
+    }
+
+    fn asks(&self, url: &str) -> Vec<(&'static str, Value)> {
+        vec![("/webhook_url", json!(url))]
     }
 
     fn headers(&self) -> &'static [&'static str] {

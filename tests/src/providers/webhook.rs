@@ -6,7 +6,7 @@ use shared::{
     sms::{message::Channel, providers::ProviderId, segments::Limit},
 };
 
-use super::{Call, Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, SECRET, post};
+use super::{Call, Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, SECRET, post};
 use crate::{
     base64,
     fuzz::{self, Template},
@@ -93,6 +93,36 @@ impl ProviderUnderTest for Webhook {
     }
 
     fn supports_idempotency(&self) -> bool {
+        true
+    }
+
+    fn message_id(&self) -> &'static str {
+        "7"
+    }
+
+    fn taken_as(&self, id: &str) -> Reply {
+        Reply::new(200, json!({ "id": id }))
+    }
+
+    fn report(&self, id: &str, report: Report<'_>) -> String {
+        let status = match report {
+            Report::Sent => unreachable!("it does not report that"),
+            Report::Delivered => "delivered",
+            Report::Read => "read",
+            Report::Failed(_) => "failed",
+        };
+        let mut data = json!({ "message_id": id, "status": status });
+        if let Report::Failed(code) = report {
+            data["reason"] = json!(code);
+        }
+        json!({ "type": "status", "data": data }).to_string()
+    }
+
+    fn failures(&self) -> &'static [(&'static str, &'static str)] {
+        &[("its own words", "its own words")]
+    }
+
+    fn reports_reads(&self) -> bool {
         true
     }
 

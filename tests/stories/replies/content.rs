@@ -116,14 +116,17 @@ async fn markdown_interactive_messages_and_attachments_become_texts() {
         { "ContentType": "application/pdf", "AttachmentId": "a-1", "AttachmentName": "invoice.pdf", "Status": "APPROVED" }] });
     for line in lines() {
         let (desk, chat) = Desk::with_chat(line).await;
-        for (content_type, content) in &said {
+        // Where choices have a form of their own: `choices`.
+        let is_native = matches!(line.label, "meta" | "meta, no number" | "aws-sns whatsapp" | "webhook");
+        let said = if is_native { &said[..1] } else { &said[..] };
+        for (content_type, content) in said {
             desk.cloud.connect.agent_says(&chat, content_type, content).unwrap();
         }
         desk.hand_over().await;
         desk.drain().await;
         desk.notify(&item(&chat, 59, &attachment)).await;
         desk.drain().await;
-        let mut all: Vec<&str> = expected.iter().map(String::as_str).collect();
+        let mut all: Vec<&str> = expected.iter().take(said.len()).map(String::as_str).collect();
         all.push("[attachment: invoice.pdf]");
         assert_sent(&desk, &all);
     }
@@ -263,9 +266,9 @@ async fn a_reply_costs_what_is_promised() {
     desk.cloud.dynamo.forget_calls();
     say(&desk, &chat, "text/plain", "Hello").await;
     // An agent has joined: that event costs nothing.
-    costs(&["BatchGetItem", "TransactWriteItems", "PutItem"]);
+    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
     say(&desk, &chat, "text/plain", &"word ".repeat(900)).await;
-    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems", "PutItem"]);
+    costs(&["BatchGetItem", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems", "TransactWriteItems"]);
     assert_eq!(desk.sent().len(), 4);
     let item = desk.streamed();
     assert!(item.is_empty());

@@ -2,8 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{REPLY, readable, response_text_of, text_of};
-use crate::sms::segments::{Encoding, size};
+use super::{Interactive, REPLY, readable, readable::is_for_people, response_text_of, text_of};
+use crate::{
+    choices::Answer,
+    sms::segments::{Encoding, size},
+};
 
 /// The administrator guide's examples, without its remarks on what is mandatory.
 const LIST_PICKER: &str = r#"{"templateType":"ListPicker","version":"1.0","data":{
@@ -114,6 +117,97 @@ fn documented_templates_are_readable() {
     }
 }
 
+/// WhatsApp's own.
+const WHATSAPP_BUTTONS: &str = r#"{"templateType":"WhatsAppInteractiveReplyButton","version":"1.0","data":{"content":{
+    "title":"Confirm","header":{"type":"image","image":{"link":"https://x.example/a.png"}},
+    "body":{"text":"Shall we *confirm* it?"},"footer":{"text":"Until 6 pm"},
+    "action":{"buttons":[{"type":"reply","reply":{"id":"y","title":"Yes, please"}},
+        {"type":"reply","reply":{"id":"n","title":"No"}}]}}}}"#;
+
+/// amazon-connect-chat-interface, ListPicker.test.js.
+const PAGED: &str = r#"{"templateType":"ListPicker","version":"1.0","data":{"content":{"title":"ListPickerTitle",
+    "preIndex":"preIndex","nextIndex":"nextIndex","listId":"listId","referenceId":"referenceId","elements":[
+        {"title":"Previous options","actionDetail":"PREVIOUS_OPTIONS"},{"title":"Element","actionDetail":"OTHER"},
+        {"title":"Show more","actionDetail":"SHOW_MORE"}]}}}"#;
+
+fn answers(message: &str) -> Vec<String> {
+    let prompt = Interactive::read(message).unwrap().into_prompt("m".into());
+    let choices = prompt.choices.into_iter().map(|choice| match choice.answer {
+        Answer::Text(text) => text,
+        Answer::Action(json) => format!("action {json}"),
+    });
+    choices.collect()
+}
+
+#[test]
+fn a_choice_answers_what_connects_own_widget_does() {
+    for (message, expected) in [
+        (LIST_PICKER, &["Apple", "Orange", "Banana"][..]),
+        (TIME_PICKER, &["2020-10-31T17:00+00:00", "2020-11-15T13:00+00:00", "2020-11-15T16:00+00:00"]),
+        (PANEL, &["Check self-service options", "Talk to an agent", "End chat"]),
+        (QUICK_REPLY, &["Great", "Good", "Ok", "Poor", "Terrible"]),
+        (
+            CAROUSEL,
+            &[
+                r#"{"templateIdentifier":"8c0a55c8-1c37-41c2-b22a-62b2aaa7f1ac","listTitle":"Explore our travel options:","selectionText":"Purchase Ticket"}"#,
+                r#"{"templateIdentifier":"8c0a55c8-1c37-41c2-b22a-62b2aaa7f1ac","listTitle":"Explore our travel options:","selectionText":"View All Destinations"}"#,
+                r#"{"templateIdentifier":"2c0a55c8-3c37-41c2-b22a-62b2aaa7f1ac","listTitle":"Explore Hotel destinations","selectionText":"Book Room"}"#,
+                r#"{"templateIdentifier":"2c0a55c8-3c37-41c2-b22a-62b2aaa7f1ac","listTitle":"Explore Hotel destinations","selectionText":"View All Listings"}"#,
+            ],
+        ),
+        (WHATSAPP_BUTTONS, &["Yes, please", "No"]),
+        (
+            PAGED,
+            &[
+                r#"action {"version":"1.0","data":{"actionName":"PREVIOUS_OPTIONS","preIndex":"preIndex","nextIndex":"nextIndex","listId":"listId","templateType":"ListPicker","referenceId":"referenceId"},"action":"PREVIOUS_OPTIONS"}"#,
+                "Element",
+                r#"action {"version":"1.0","data":{"actionName":"SHOW_MORE","preIndex":"preIndex","nextIndex":"nextIndex","listId":"listId","templateType":"ListPicker","referenceId":"referenceId"},"action":"SHOW_MORE"}"#,
+            ],
+        ),
+        // Numbers stay numbers, what is missing is left out, and a title is not touched.
+        (
+            r#"{"templateType":"Panel","data":{"content":{"preIndex":-1,"nextIndex":5,"elements":[
+                {"title":" **a** \u00e9\n","subtitle":"s"},{"title":"More","actionDetail":"SHOW_MORE"}]}}}"#,
+            &[
+                " **a** é\n",
+                r#"action {"version":"1.0","data":{"actionName":"SHOW_MORE","preIndex":-1,"nextIndex":5,"templateType":"Panel"},"action":"SHOW_MORE"}"#,
+            ],
+        ),
+        // In a card an action is a choice like any other.
+        (
+            r#"{"templateType":"Carousel","data":{"content":{"elements":[{"data":{"content":{"title":"\"A\"","elements":[
+                {"title":"More","actionDetail":"SHOW_MORE"}]}}}]}}}"#,
+            &[r#"{"listTitle":"\"A\"","selectionText":"More"}"#],
+        ),
+        (r#"{"templateType":"Panel","data":{"content":{"title":"Read","elements":[]}}}"#, &[]),
+        ("Hello", &[]),
+    ] {
+        assert_eq!(answers(message), expected, "{message}");
+    }
+}
+
+#[test]
+fn what_is_read_before_choosing_has_no_choices_in_it() {
+    for (message, expected) in [
+        (
+            PANEL,
+            "How can I help you?\nTap to select option\nSelect an option (https://interactive-msg.s3-us-west-2.amazonaws.com/company.jpg)",
+        ),
+        (
+            CAROUSEL,
+            "Select a destination:\n\nExplore our travel options:\nSelect an option:\n\
+             https://www.usnews.com/object/image/plane.jpg\n- Learn More (https://github.com/amazon-connect)\n\n\
+             Explore Hotel destinations",
+        ),
+        (WHATSAPP_BUTTONS, "Confirm\nhttps://x.example/a.png\nShall we confirm it?\nUntil 6 pm"),
+        (r#"{"templateType":"QuickReply","data":{"content":{"elements":[{"title":"Yes"}]}}}"#, REPLY),
+    ] {
+        assert_eq!(Interactive::read(message).unwrap().into_prompt("m".into()).body, expected);
+    }
+    let numbered = "Confirm\nhttps://x.example/a.png\nShall we confirm it?\n1. Yes, please\n2. No\nUntil 6 pm\nReply with your choice.";
+    assert_eq!(text_of(WHATSAPP_BUTTONS).as_deref(), Some(numbered));
+}
+
 #[test]
 fn odd_templates_are_read_as_far_as_they_go() {
     for (case, content, expected) in [
@@ -200,7 +294,7 @@ fn what_is_no_known_template_is_read_as_it_is() {
                 "body":{"text":"What would **you** like?"},"footer":{"text":"Thanks"},
                 "action":{"button":"Choose","sections":[{"title":"Fruit","rows":[
                     {"id":"a1","title":"Apple","description":"$1.00"}]}]}}}}"#,
-            Some("Menu\nWhat would you like?\nThanks\nChoose\nFruit\nApple\n$1.00"),
+            Some("Menu\nWhat would you like?\nFruit\n1. Apple - $1.00\nThanks\nReply with your choice."),
         ),
         (
             r#"{"templateType":"ViewResource","version":"1.0","data":{"content":{"viewId":"v1",
@@ -262,7 +356,7 @@ fn names_and_data_are_not_for_people() {
         ("title", "👍", true),
         ("title", "Hi", true),
     ] {
-        assert_eq!(super::is_for_people(key, text), expected, "{key} {text}");
+        assert_eq!(is_for_people(key, text), expected, "{key} {text}");
     }
 }
 

@@ -50,6 +50,8 @@
 //! How texts are sent: `sender/aws.rs`.
 
 mod rcs;
+mod social;
+mod statuses;
 
 use std::collections::BTreeMap;
 
@@ -64,9 +66,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
+    choices::Prompt,
     error::{Error, Kind, Result},
     fields::Fields,
-    mend,
+    json,
     secret::Secret,
     sms::{
         certificate::Topic,
@@ -76,9 +79,9 @@ use crate::{
         media::{AwsMedia, File, FileUpload, MediaSource, SendFile, no_files},
         message::{Channel, Media, Message, utc},
         segments::Limit,
-        send::{ApiCall, AwsSms, AwsSocial, NotTaken, Outbound, Taken, misconfigured},
+        send::{ApiCall, AwsSms, Native, NotTaken, Outbound, Taken},
         webhook::{Arrival, Proof, Proved, Rejection, Webhook},
-        whatsapp,
+        whatsapp, whatsapp_menu,
     },
     url::BaseUrl,
 };
@@ -101,6 +104,8 @@ pub(super) const FACTS: Facts =
 pub struct Credentials {
     /// Never none.
     pub topic_arns: Vec<String>,
+    /// Sends SMS with it: its event destination is one of the topics, and reports what becomes of them.
+    pub configuration_set: Option<String>,
 }
 
 impl Credentials {
@@ -110,7 +115,7 @@ impl Credentials {
         if topic_arns.is_empty() || topic_arns.iter().any(|arn| Topic::read(arn).is_none()) {
             fields.problem("topic_arns", "must be a list of at least one topic's ARN");
         }
-        Self { topic_arns }
+        Self { topic_arns, configuration_set: fields.text("configuration_set") }
     }
 
     /// Where the numbers are, if the topics agree: a number's messages go to a topic of its own region.
@@ -120,29 +125,9 @@ impl Credentials {
         regions.all(|region| region == first).then_some(first)
     }
 
-    /// `arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/976c72a7`
-    fn region_of(&self, phone_number_id: &str) -> Option<String> {
-        let named = phone_number_id.split(':').nth(3).filter(|region| !region.is_empty());
-        named.or_else(|| self.region()).map(str::to_owned)
-    }
-
-    /// The request that sends this message by WhatsApp.
-    fn whatsapp(&self, outbound: &Outbound<'_>, message: &Value) -> Result<ApiCall> {
-        let number = number_id(outbound)?;
-        Ok(ApiCall::AwsSocial(AwsSocial {
-            region: self.region_of(number),
-            phone_number_id: number.to_owned(),
-            message: message.to_string(),
-        }))
-    }
-
     fn lists(&self, topic_arn: &str) -> bool {
         self.topic_arns.iter().any(|arn| arn == topic_arn)
     }
-}
-
-fn number_id<'a>(outbound: &Outbound<'a>) -> Result<&'a str> {
-    outbound.from_id.ok_or_else(|| misconfigured("the number's id at AWS is not known"))
 }
 
 impl Provider for Credentials {
@@ -198,6 +183,10 @@ impl Provider for Credentials {
         if channel == Channel::Whatsapp { whatsapp::LIMIT } else { Limit::Segments(9) }
     }
 
+    fn choices(&self, channel: Channel, prompt: &Prompt) -> Option<Native> {
+        (channel == Channel::Whatsapp).then(|| whatsapp_menu::interactive(prompt)).flatten().map(Native::Instead)
+    }
+
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         if outbound.channel != Channel::Whatsapp {
             return Ok(ApiCall::AwsSms(AwsSms {
@@ -205,9 +194,10 @@ impl Provider for Credentials {
                 from: outbound.from_id.unwrap_or(outbound.from).to_owned(),
                 to: outbound.to.to_owned(),
                 text: outbound.text.to_owned(),
+                configuration_set: self.configuration_set.clone(),
             }));
         }
-        self.whatsapp(outbound, &whatsapp::text_message(outbound))
+        self.whatsapp(outbound, &whatsapp::message(outbound))
     }
 
     /// By WhatsApp. What came by RCS is in the owner's own bucket, and only told of.
@@ -225,7 +215,7 @@ impl Provider for Credentials {
             return no_files();
         }
         let Some(id) = file.id else {
-            let number = number_id(outbound)?;
+            let number = social::number_id(outbound)?;
             let (region, phone_number_id) = (self.region_of(number), number.to_owned());
             return Ok(SendFile::Upload(FileUpload::AwsSocial { region, phone_number_id }));
         };
@@ -289,13 +279,13 @@ impl Content {
         if webhook.arrival == Arrival::AwsEvent && !is_envelope(text) {
             return Ok(Self::Raw(text.to_owned()));
         }
-        serde_json::from_str(text).map(Self::Envelope).map_err(|_| malformed())
+        json::parse(text.as_bytes()).map(Self::Envelope).map_err(|_| malformed())
     }
 }
 
 /// Neither service's message has one of these names.
 fn is_envelope(text: &str) -> bool {
-    serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text)
+    json::parse::<BTreeMap<String, IgnoredAny>>(text.as_bytes())
         .is_ok_and(|object| ["Type", "TopicArn"].iter().any(|name| object.contains_key(*name)))
 }
 
@@ -381,21 +371,23 @@ fn read_message(text: &str, envelope: Option<&Envelope>) -> Result<Vec<Event>> {
     if !text.trim_start().starts_with('{') {
         return Ok(vec![Event::ignored(Ignored::Foreign)]);
     }
-    let object: Object = serde_json::from_str(&mend::json(text.as_bytes()))
-        .map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
+    let object: Object =
+        json::parse(text.as_bytes()).map_err(|_| Error::invalid("Message", "is not the JSON that AWS sends"))?;
     if let Some(entry) = object.get("whatsAppWebhookEntry") {
-        let entry = entry.as_str().map(|entry| mend::json(entry.as_bytes()));
-        let entry: &RawValue = entry
-            .as_deref()
-            .and_then(|entry| serde_json::from_str(entry).ok())
+        let entry: Box<RawValue> = entry
+            .as_str()
+            .and_then(|entry| json::parse(entry.as_bytes()).ok())
             .ok_or_else(|| Error::invalid("whatsAppWebhookEntry", "must be the text of a JSON object"))?;
-        let mut events = whatsapp::read_entries(&[entry], "aws-social")?;
+        let mut events = whatsapp::read_entries(&[&*entry], "aws-social")?;
         for event in &mut events {
             if let Event::Message(message) = event {
                 message.reply_from = message.account.as_deref().and_then(|id| phone_number_arn(&object, id));
             }
         }
         return Ok(events);
+    }
+    if let Some(kind) = statuses::kind(&object) {
+        return Ok(vec![statuses::read(&object, kind)]);
     }
     if rcs::is_agent(&object) {
         return rcs::read(&object, envelope).map(|event| vec![event]);

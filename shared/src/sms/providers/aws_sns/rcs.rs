@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     error::Result,
-    mend,
+    json,
     sms::{
         event::{Event, Ignored},
         lines,
@@ -35,9 +35,7 @@ pub(super) fn is_agent(object: &Object) -> bool {
 pub(super) fn read(object: &Object, envelope: Option<&Envelope>) -> Result<Event> {
     let body = object.get("messageBody");
     let content = match body {
-        Some(Value::String(text)) if text.trim_start().starts_with('{') => {
-            serde_json::from_str::<Object>(&mend::json(text.as_bytes())).ok()
-        }
+        Some(Value::String(text)) if text.trim_start().starts_with('{') => json::parse::<Object>(text.as_bytes()).ok(),
         Some(Value::Object(content)) => Some(content.clone()),
         _ => None,
     };

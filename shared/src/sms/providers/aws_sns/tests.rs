@@ -25,7 +25,8 @@ use crate::{
         webhook::{Arrival, Rejection, Webhook},
     },
     testing::{
-        CLOCK, NOW, account_name, accounts, any_content, assert_refused, assert_tells_the_agent, run_vectors, webhook,
+        CLOCK, NOW, account_name, accounts, any_content, assert_refused, assert_tells_the_agent, reported, run_vectors,
+        webhook,
     },
 };
 
@@ -597,6 +598,20 @@ fn social_is_read_as_metas() {
 }
 
 #[test]
+fn events_of_texts_are_read() {
+    for (kind, is_final, expected) in [
+        ("TEXT_SUCCESSFUL", true, "x delivered - -"),
+        ("RCS_READ", true, "x read - -"),
+        ("MEDIA_FILE_SIZE_EXCEEDED", true, "x failed FILE_SIZE_EXCEEDED UNDELIVERED"),
+        ("TEXT_CARRIER_UNREACHABLE", true, "x failed CARRIER_UNREACHABLE TRY_LATER"),
+        ("TEXT_CARRIER_UNREACHABLE", false, "x sent - -"),
+    ] {
+        let event = json!({"eventType": kind, "isFinal": is_final, "messageId": "x"}).to_string();
+        assert_eq!(reported(&receive(&from_event(event, NOW), &ours()).unwrap()), [expected], "{kind}");
+    }
+}
+
+#[test]
 fn what_is_no_message_is_ignored() {
     let entry = |entry: Value| json!({"whatsAppWebhookEntry": entry.to_string()}).to_string();
     for (label, message, reason) in [
@@ -606,9 +621,9 @@ fn what_is_no_message_is_ignored() {
         ("a list", "[]".to_owned(), Ignored::Foreign),
         ("an empty object", "{}".to_owned(), Ignored::OtherEvent),
         (
-            "a delivery event",
-            json!({"eventType": "TEXT_DELIVERED", "originationPhoneNumber": "+1", "messageId": "x"}).to_string(),
-            Ignored::OtherEvent,
+            "an event of tomorrow",
+            json!({"eventType": "TEXT_WAVED", "originationPhoneNumber": "+1", "messageId": "x"}).to_string(),
+            Ignored::Status,
         ),
         ("an alarm", json!({"AlarmName": "x"}).to_string(), Ignored::OtherEvent),
         (

@@ -32,6 +32,8 @@
 //! {"applicationId":"93de2206-…","from":"+12345678902","tag":"3b5f…","text":"Hello","to":["+12345678901"]}
 //! ```
 
+mod statuses;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -177,7 +179,11 @@ fn read(event: &Value, proved: &Proved<'_>) -> Result<Event> {
     let is_tap = kind == "suggestion-response";
     let is_place = kind == "requested-location-response";
     if kind != "message-received" && !is_tap && !is_place {
-        return Ok(Event::ignored(if kind.starts_with("message-") { Ignored::Status } else { Ignored::OtherEvent }));
+        return Ok(if kind.starts_with("message-") {
+            statuses::read(kind, event)
+        } else {
+            Event::ignored(Ignored::OtherEvent)
+        });
     }
     let body = event.get("message").filter(|message| message.is_object()).ok_or_else(|| missing("message"))?;
     if filled(body, "direction").is_some_and(|direction| !direction.eq_ignore_ascii_case("in")) {
@@ -217,6 +223,8 @@ fn read(event: &Value, proved: &Proved<'_>) -> Result<Event> {
     }
     message.location = body.get("locationResponse").and_then(location);
     message.to_all = (everyone.len() > 1).then_some(everyone);
+    let parts = ["text", "content", "media", "suggestionResponse", "locationResponse"];
+    parts.iter().filter_map(|name| body.get(name)).for_each(|part| message.describe_unread(part));
     Ok(message.into())
 }
 

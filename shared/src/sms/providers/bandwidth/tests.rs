@@ -15,8 +15,8 @@ use crate::{
         webhook::{Rejection, Webhook},
     },
     testing::{
-        TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, warnings, webhook,
+        TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -212,7 +212,8 @@ fn what_is_no_message_is_ignored() {
 fn what_a_message_can_do_without_may_be_odd() {
     let message = parsed(json!({"segmentCount": "1", "time": 5, "text": ["a"], "media": {}, "to": 7,
                                 "applicationId": {}, "suggestionResponse": "x", "locationResponse": []}));
-    assert_eq!((message.segments, message.account, message.text.as_str()), (None, None, ""));
+    assert_eq!((message.segments, message.account), (None, None));
+    assert_eq!((message.text.as_str(), message.described), ("[unsupported message] a", true));
     assert!(message.media.is_empty() && message.location.is_none());
     assert_eq!(message.received_at.as_deref(), Some("2026-09-21T14:13:19.123Z"));
     for (time, expected) in [
@@ -319,6 +320,20 @@ fn settings_are_checked() {
 
 proptest! {
     #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "message-received|suggestion-response|requested-location-response|[a-z]{1,6}",
+        field in "text|content|media|suggestionResponse|locationResponse",
+        value in any_content(),
+    ) {
+        let mut event = event(&json!({"text": null, field.as_str(): value}));
+        event["type"] = kind.into();
+        let events = receive(&post(json!([event]).to_string()), &candidates()).unwrap();
+        if !value.is_null() && value != json!([]) {
+            assert_tells_the_agent(&events);
+        }
+    }
+
+    #[test]
     fn anything_may_arrive(body in prop::collection::vec(any::<u8>(), 0..300), header in "[ -~]{0,60}") {
         let request = webhook(Method::POST, URL, &[JSON, ("authorization", &header)], body);
         prop_assert!(receive(&request, &candidates()).is_err());
@@ -395,5 +410,5 @@ fn answers_are_understood() {
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
     let taken = credentials.read_answer(http::StatusCode::ACCEPTED, br#"{"id":"1589"}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("1589"));
+    assert_eq!(taken.message_ids, ["1589"]);
 }

@@ -41,6 +41,8 @@
 //!  "identifierValue":"+31687654321"}]},"reference":"3b5f…"}
 //! ```
 
+mod statuses;
+
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{StatusCode, header::AUTHORIZATION};
@@ -170,7 +172,10 @@ impl Provider for Credentials {
             Some(("whatsapp", "inbound")) => Channel::Whatsapp,
             Some(("rcs", "inbound")) => Channel::Rcs,
             Some((_, "inbound")) => return Ok(vec![Event::ignored(Ignored::Channel)]),
-            Some((_, "outbound")) => return Ok(vec![Event::ignored(Ignored::Status)]),
+            Some((_, "outbound")) => {
+                let Received { payload } = proved.json()?;
+                return Ok(vec![statuses::read(&payload)]);
+            }
             _ => return Ok(vec![Event::ignored(Ignored::OtherEvent)]),
         };
         let Received { payload } = proved.json()?;
@@ -258,7 +263,7 @@ fn read(payload: &Value, channel: Channel) -> Result<Event> {
     let mut message = Message::new("bird", channel, message_id, plus(from), plus(to));
     message.text = content.text;
     if content.is_unsupported {
-        message.describe(lines::UNSUPPORTED_LINE);
+        message.describe(&lines::unsupported(payload.get("body")));
     }
     message.media = content.media;
     message.location = content.location;

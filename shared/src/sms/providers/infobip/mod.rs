@@ -38,6 +38,8 @@
 //! The id is ours, and a second message of the same id is `REJECTED_DUPLICATE_MESSAGE_ID`: then Infobip has the first. For
 //! how long it knows an id is not documented, so that is not relied on.
 
+mod statuses;
+
 use http::{StatusCode, header::AUTHORIZATION};
 use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
@@ -55,7 +57,7 @@ use crate::{
         media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message, plus},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
     url::BaseUrl,
@@ -104,11 +106,15 @@ impl Credentials {
     /// The request that sends a text, or a file.
     fn message(&self, path: &str, outbound: &Outbound<'_>, content: &Value) -> Result<ApiCall> {
         let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
-        let body = json!({ "messages": [{
+        let mut message = json!({
             "sender": without_plus(outbound.from),
             "destinations": [{ "to": without_plus(outbound.to), "messageId": outbound.key }],
             "content": content,
-        }] });
+        });
+        if let Some(url) = outbound.status_url {
+            add(&mut message, "webhooks", json!({ "delivery": { "url": url } }));
+        }
+        let body = json!({ "messages": [message] });
         HttpRequest::json(self.base_url.as_deref().unwrap_or(HOST), path, &body)
             .header(AUTHORIZATION, &format!("App {}", key.expose()))
             .map(ApiCall::Http)
@@ -135,7 +141,7 @@ impl Provider for Credentials {
             }
         }
         match failure {
-            Some(error) if events.iter().all(|event| event.message().is_none()) => Err(error),
+            Some(error) if events.iter().all(|event| matches!(event, Event::Ignored { .. })) => Err(error),
             _ => Ok(events),
         }
     }
@@ -175,10 +181,10 @@ impl Provider for Credentials {
         let taken = Taken::at(body, "/messages/0/messageId");
         let Some(group) = code_at(body, "/messages/0/status/groupName") else {
             // A refusal comes with a 200 too, so what can't be read may be either.
-            return if taken.message_id.is_some() {
-                Ok(taken)
-            } else {
+            return if taken.message_ids.is_empty() {
                 Err(NotTaken { reason: Reason::Unknown, code: None })
+            } else {
+                Ok(taken)
             };
         };
         if !matches!(group.as_str(), "UNDELIVERABLE" | "EXPIRED" | "REJECTED") {
@@ -230,14 +236,24 @@ struct Item {
     #[serde(default)]
     status: Value,
     #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    done_at: Value,
+    #[serde(default)]
+    seen_at: Value,
+    #[serde(default)]
     integration_type: Value,
 }
 
 fn read(item: &RawValue) -> Result<Event> {
     let item: Item =
         serde_json::from_str(item.get()).map_err(|_| Error::invalid("results", "has an item of another form"))?;
+    let id = || item.message_id.as_deref().and_then(word);
     if item.status.is_object() {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(id().as_deref(), &item.status, &item.error, &item.done_at));
+    }
+    if let Some(seen_at) = item.seen_at.as_str() {
+        return Ok(statuses::seen(id().as_deref(), seen_at));
     }
     // WhatsApp, Viber and others have `message` as an object.
     if item.message.is_object() || !matches!(item.integration_type.as_str(), None | Some("SMS" | "MMS")) {
@@ -249,6 +265,7 @@ fn read(item: &RawValue) -> Result<Event> {
     let message_id = required(item.message_id, "results.messageId")?;
     let from = plus(&required(item.from, "results.from")?);
     let to = plus(&required(item.to, "results.to")?);
+    let raw: Value = item.text.as_ref().and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default();
     let content = match (&item.message, item.text) {
         (Value::Array(segments), _) => Content::of_segments(segments),
         (_, Some(text)) => Content::of_text(scalar(&text)),
@@ -259,7 +276,7 @@ fn read(item: &RawValue) -> Result<Event> {
     let mut message = Message::new("infobip", channel, message_id, from, to);
     message.text = content.text;
     if content.is_unsupported {
-        message.describe(lines::UNSUPPORTED_LINE);
+        message.describe(&lines::unsupported(Some(&raw).filter(|raw| !raw.is_string())));
     }
     message.media = content.media;
     message.received_at = item.received_at.as_str().and_then(read_time);

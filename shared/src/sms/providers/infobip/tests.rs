@@ -19,8 +19,8 @@ use crate::{
         webhook::{Rejection, Webhook},
     },
     testing::{
-        NOW, TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, webhook,
+        NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, webhook,
     },
 };
 
@@ -273,7 +273,7 @@ fn a_text_of_another_form_reaches_the_agent_all_the_same() {
         (json!(""), ""),
         (json!(42), "42"),
         (json!(1.50), "1.5"),
-        (json!(["a"]), UNSUPPORTED),
+        (json!(["a"]), "[unsupported message] a"),
         (json!({"a": 1}), UNSUPPORTED),
         (json!(true), UNSUPPORTED),
         (Value::Null, ""),
@@ -330,7 +330,8 @@ fn what_is_no_sms_is_ignored() {
     let report = json!({"messageId": "1", "to": "385916242493", "sentAt": "2026-09-21T14:13:18.000+0000",
                         "status": {"groupId": 3, "groupName": "DELIVERED", "id": 5, "name": "DELIVERED_TO_HANDSET"},
                         "error": {"groupId": 0, "id": 0, "name": "NO_ERROR", "permanent": false}});
-    assert_eq!(events(std::slice::from_ref(&report)), [Event::ignored(Ignored::Status)]);
+    assert_eq!(reported(&events(std::slice::from_ref(&report))), ["1 delivered - -"]);
+    assert_eq!(events(&[json!({"status": {}})]), [Event::ignored(Ignored::Status)]);
     assert_eq!(events(&[report, item(&json!({}))])[1].message().unwrap().text, "Hello agent");
     let whatsapp = json!({"from": "385916242493", "to": "385921004026", "integrationType": "WHATSAPP", "messageId": "1",
                           "message": {"type": "TEXT", "text": "Hello"}, "contact": {"name": "Zoë"}});
@@ -379,6 +380,21 @@ fn accounts_are_chosen_by_credentials_and_then_by_number() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        field in "text|message",
+        kind in "SMS|MMS|WHATSAPP|[A-Z]{1,6}",
+        value in any_content(),
+    ) {
+        let is_nothing = value.is_null() || value == json!([]);
+        let one = item(&json!({"text": null, "integrationType": kind, field.as_str(): value}));
+        match receive(&post(batch(&[one])), &candidates()) {
+            Ok(events) if !is_nothing && field == "text" => assert_tells_the_agent(&events),
+            Ok(events) => assert!(!events.is_empty()),
+            Err(error) => prop_assert_eq!(error.kind(), Kind::Validation),
+        }
+    }
+
     #[test]
     fn anything_may_arrive(body in prop::collection::vec(any::<u8>(), 0..300), authorization in "[ -~]{0,60}") {
         let request = webhook(Method::POST, URL, &[JSON, ("authorization", &authorization)], body.clone());
@@ -482,7 +498,7 @@ fn answers_are_understood() {
     );
     let account = &accounts(json!([sender()]))[0];
     let read = |body: &str| account.credentials.read_answer(http::StatusCode::OK, body.as_bytes());
-    assert_eq!(read(&status("PENDING", "PENDING_ACCEPTED")).unwrap().message_id.as_deref(), Some("m1"));
+    assert_eq!(read(&status("PENDING", "PENDING_ACCEPTED")).unwrap().message_ids, ["m1"]);
     let refused = read(&status("REJECTED", "REJECTED_SENDER")).unwrap_err();
     assert_eq!(refused.code.as_deref(), Some("REJECTED_SENDER"));
 }

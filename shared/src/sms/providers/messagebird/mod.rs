@@ -33,6 +33,8 @@
 //! {"body":"Hello","datacoding":"auto","originator":"31612345678","recipients":["31687654321"],"reference":"3b5f…"}
 //! ```
 
+mod statuses;
+
 use http::{StatusCode, header::AUTHORIZATION};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
@@ -44,13 +46,13 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        event::{Event, Ignored},
+        event::Event,
         form::Form,
         jwt::{Algorithm, Token},
         media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
         signature::is_hash_of,
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
     },
@@ -137,7 +139,13 @@ impl Provider for Credentials {
             }
             Shape::Json => {
                 let object: Map<String, Value> = proved.json()?;
-                read(&Form::from_json(&object), media_in_json(&object))
+                read(&Form::from_json(&object), media_in_json(&object)).map(|mut event| {
+                    if let Event::Message(message) = &mut event {
+                        let texts = ["body", "message"].into_iter().filter_map(|name| object.get(name));
+                        texts.for_each(|text| message.describe_unread(text));
+                    }
+                    event
+                })
             }
         };
         Ok(vec![event?])
@@ -149,10 +157,13 @@ impl Provider for Credentials {
 
     /// The request that sends a text. A reply to an MMS is an SMS: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let body = json!({
+        let mut body = json!({
             "originator": without_plus(outbound.from), "recipients": [without_plus(outbound.to)],
             "body": outbound.text, "datacoding": "auto", "reference": reference(outbound),
         });
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "reportUrl", json!(url));
+        }
         self.post("/messages", &body)
     }
 
@@ -207,7 +218,7 @@ struct Claims {
 fn read(form: &Form<'_>, media: Vec<Media>) -> Result<Event> {
     let Some(from) = form.filled("originator") else {
         return if form.filled("status").is_some() {
-            Ok(Event::ignored(Ignored::Status))
+            Ok(statuses::read(form))
         } else {
             Err(Error::invalid("originator", "is missing"))
         };

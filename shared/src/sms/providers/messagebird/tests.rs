@@ -23,8 +23,8 @@ use crate::{
         webhook::{Rejection, Webhook},
     },
     testing::{
-        NOW, TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, webhook,
+        NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, webhook,
     },
 };
 
@@ -235,12 +235,19 @@ fn what_a_message_can_do_without_may_be_odd() {
 }
 
 #[test]
-fn reports_are_ignored() {
+fn reports_are_read() {
     let report = "id=e8077d80&reference=3b5f&recipient=31687654321&status=delivered&statusReason=successfully+delivered\
                   &statusDatetime=2026-09-21T14%3A13%3A18%2B00%3A00";
-    for request in [get(report), post_as(FORM, report), post_as(JSON, r#"{"id":"1","status":"delivery_failed"}"#)] {
-        assert_eq!(receive(&request, &candidates()).unwrap(), [Event::ignored(Ignored::Status)]);
+    let failed = r#"{"id":"1","status":"delivery_failed","statusErrorCode":103}"#;
+    for (request, expected) in [
+        (get(report), "e8077d80 delivered - -"),
+        (post_as(FORM, report), "e8077d80 delivered - -"),
+        (post_as(JSON, failed), "1 failed 103 UNSUBSCRIBED opt-out"),
+    ] {
+        assert_eq!(reported(&receive(&request, &candidates()).unwrap()), [expected]);
     }
+    let new = get("id=1&status=waved");
+    assert_eq!(receive(&new, &candidates()).unwrap(), [Event::ignored(Ignored::Status)]);
     // A customer's message may have a status, too.
     assert_eq!(parsed(json!({"status": "received"})).text, "Hello agent");
 }
@@ -416,6 +423,15 @@ fn accounts_are_chosen_by_key_and_then_by_number() {
 
 proptest! {
     #[test]
+    fn what_is_accepted_reaches_the_agent(field in "body|message|mediaUrls", value in any_content()) {
+        let json = Value::from(fields(&json!({"body": null, field.as_str(): value}))).to_string();
+        let events = receive(&post_as(JSON, json), &candidates()).unwrap();
+        if field != "mediaUrls" && !value.is_null() && value != json!([]) {
+            assert_tells_the_agent(&events);
+        }
+    }
+
+    #[test]
     fn anything_may_arrive(
         body in prop::collection::vec(any::<u8>(), 0..300),
         token in "[ -~]{0,100}",
@@ -515,5 +531,5 @@ fn answers_are_understood() {
     );
     let account = &accounts(json!([sender()]))[0];
     let taken = account.credentials.read_answer(http::StatusCode::CREATED, br#"{"id":"e8077d80"}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("e8077d80"));
+    assert_eq!(taken.message_ids, ["e8077d80"]);
 }

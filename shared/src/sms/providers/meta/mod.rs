@@ -44,9 +44,10 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    error::Result,
+    choices::Prompt,
+    error::{Error, Result},
     fields::Fields,
-    mend,
+    json, mend,
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
@@ -54,10 +55,10 @@ use crate::{
         media::{File, FileUpload, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signature::lower_hex,
         webhook::{Proof, Proved, Rejection, Webhook},
-        whatsapp,
+        whatsapp, whatsapp_menu,
     },
 };
 
@@ -71,7 +72,12 @@ const HOST: &str = "https://graph.facebook.com";
 const CHALLENGE_LENGTH: usize = 128;
 
 /// Meta sends up to 3 MB.
-pub(super) const FACTS: Facts = Facts { max_body: 4 * 1024 * 1024, ..Facts::new("meta") };
+pub(super) const FACTS: Facts = Facts {
+    max_body: 4 * 1024 * 1024,
+    // Code 131050 is about marketing only.
+    opt_outs_are_wishes: false,
+    ..Facts::new("meta")
+};
 
 /// What a Meta app has.
 #[derive(Clone, Debug)]
@@ -156,6 +162,9 @@ impl Provider for Credentials {
             return Ok(vec![Event::Challenge(Handshake::read(webhook)?.challenge.into_owned())]);
         }
         let text = mend::json(&webhook.body);
+        if !json::is_bounded(text.as_bytes()) {
+            return Err(Error::invalid("body", "is nested too deep, has too long lists, or too many values"));
+        }
         let body: Body<'_> = whatsapp::read(&text, "body")?;
         if body.object != OBJECT {
             return Ok(vec![Event::ignored(Ignored::Channel)]);
@@ -175,9 +184,13 @@ impl Provider for Credentials {
         whatsapp::LIMIT
     }
 
+    fn choices(&self, channel: Channel, prompt: &Prompt) -> Option<Native> {
+        (channel == Channel::Whatsapp).then(|| whatsapp_menu::interactive(prompt)).flatten().map(Native::Instead)
+    }
+
     /// The request that sends a text: from the number that the customer wrote to, else from the account's only one.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        self.message(outbound, &whatsapp::text_message(outbound))
+        self.message(outbound, &whatsapp::message(outbound))
     }
 
     /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media>: an id is good
@@ -229,7 +242,8 @@ impl Provider for Credentials {
             }
             // "API Permission": 200 to 299.
             code if code.len() == 3 && code.starts_with('2') => Some(Reason::Misconfigured),
-            // 131047, for one: "Re-engagement message", more than 24 hours after the customer's last.
+            // "Re-engagement message": more than 24 hours after the customer's last.
+            "131047" => Some(Reason::WindowClosed),
             _ => None,
         })
         .map(|()| Taken::at(body, "/messages/0/id"))

@@ -359,7 +359,7 @@ fn what_is_no_message_is_ignored() {
         ("no list of messages", without(json!({"messages": null})), Ignored::Empty),
         (
             "a status",
-            without(json!({"messages": null, "statuses": [{"id": "wamid.9", "status": "read"}]})),
+            without(json!({"messages": null, "statuses": [{"id": "wamid.9", "status": "played"}]})),
             Ignored::Status,
         ),
         ("an error", without(json!({"errors": [{"code": 131_051}]})), Ignored::Errors),
@@ -1014,7 +1014,7 @@ fn answers_are_understood() {
         &[
             (200, r#"{"messaging_product":"whatsapp","messages":[{"id":"wamid.HBgL"}]}"#, None),
             (400, &error(131_050), Some(Reason::OptedOut)),
-            (400, &error(131_047), Some(Reason::Refused)),
+            (400, &error(131_047), Some(Reason::WindowClosed)),
             (400, &error(131_026), Some(Reason::Refused)),
             (400, &error(100), Some(Reason::Refused)),
             (401, &error(190), Some(Reason::Misconfigured)),

@@ -37,6 +37,8 @@
 //! {"dst":"14795961111","src":"14759440448","text":"Hello","type":"sms"}
 //! ```
 
+mod statuses;
+
 use std::collections::BTreeMap;
 
 use aws_lc_rs::hmac;
@@ -50,12 +52,13 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        event::{Event, Ignored},
+        event::Event,
         form::Form,
+        lines,
         media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Location, Media, Message, plus},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, add, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
     },
 };
@@ -67,6 +70,9 @@ const V3_NONCE: &str = "x-plivo-signature-v3-nonce";
 
 /// More media than any message has.
 const MEDIA: usize = 100;
+
+/// Where words may be.
+const TEXTS: [&str; 4] = ["Text", "Body", "Caption", "ButtonText"];
 
 pub(super) const FACTS: Facts = Facts { media_links_open: true, ..Facts::new("plivo") };
 
@@ -164,9 +170,13 @@ impl Credentials {
         if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(misconfigured("auth_id can't stand in a URL"));
         }
-        let body = json!({
+        let mut body = json!({
             "src": without_plus(outbound.from), "dst": without_plus(outbound.to), "type": kind, name: content,
         });
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "url", json!(url));
+            add(&mut body, "method", json!("POST"));
+        }
         HttpRequest::json("https://api.plivo.com", format!("/v1/Account/{id}/Message/"), &body)
             .basic(id, token)
             .map(ApiCall::Http)
@@ -189,21 +199,26 @@ impl Provider for Credentials {
     /// <https://www.plivo.com/docs/messaging/api/message#receive-a-message>
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let webhook = proved.webhook();
-        let json: Value;
+        let json: Option<Value> = if webhook.shape() == Shape::Json { Some(proved.json()?) } else { None };
         let form = match webhook.shape() {
             Shape::Query => Form::read(webhook.query.as_deref().unwrap_or_default().as_bytes()),
             Shape::Form => Form::read(&webhook.body),
             Shape::Json => {
-                json = proved.json()?;
-                let object = json.as_object();
+                let object = json.as_ref().and_then(Value::as_object);
                 Form::from_json(object.ok_or_else(|| Error::new(Kind::Validation, "The body is not an object"))?)
             }
         };
         let mut event = read(&form)?;
-        if let Event::Message(message) = &mut event
-            && (self.signature_version == SignatureVersion::V2 || self.verify_v3(webhook).is_err())
-        {
-            message.signed_once = webhook.header(V2_NONCE).ok().map(str::to_owned);
+        if let (Event::Message(message), Some(json)) = (&mut event, &json) {
+            TEXTS.iter().filter_map(|name| json.get(name)).for_each(|text| message.describe_unread(text));
+        }
+        if self.signature_version == SignatureVersion::V2 || self.verify_v3(webhook).is_err() {
+            let nonce = webhook.header(V2_NONCE).ok().map(str::to_owned);
+            match &mut event {
+                Event::Message(message) => message.signed_once = nonce,
+                Event::Status(status) => status.signed_once = nonce,
+                Event::Ignored { .. } | Event::SubscriptionConfirmation { .. } | Event::Challenge(_) => {}
+            }
         }
         Ok(vec![event])
     }
@@ -268,10 +283,10 @@ fn sorted(encoded: &[u8]) -> Vec<(String, String)> {
 fn read(form: &Form<'_>) -> Result<Event> {
     let kind = form.filled("Type").map(str::to_ascii_lowercase).unwrap_or_default();
     // WhatsApp's words are in `Body` where there is no `Text`, and a tapped button's in `ButtonText`.
-    let text = ["Text", "Body", "Caption", "ButtonText"].into_iter().find_map(|name| form.filled(name));
+    let text = TEXTS.into_iter().find_map(|name| form.filled(name));
     let is_report = form.filled("Status").is_some_and(|status| !status.eq_ignore_ascii_case("received"));
     if is_report && text.is_none() {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(form));
     }
     let media = media(form);
     let channel = match kind.as_str() {
@@ -292,7 +307,7 @@ fn read(form: &Form<'_>) -> Result<Event> {
     message.profile_name = form.filled("ProfileName").map(str::to_owned);
     message.location = location(form);
     if message.is_blank() && channel != Channel::Sms && form.filled("ContentType").is_some() {
-        "[unsupported message]".clone_into(&mut message.text);
+        message.describe(lines::UNSUPPORTED_LINE);
     }
     Ok(message.into())
 }

@@ -12,15 +12,14 @@ use crate::{
     inbound::Inbound,
     settings::{Account, Settings},
     sms::{
-        event::{Event, Ignored},
         message::{Channel, FromKind, Message, OptOut},
         segments::Limit,
         send::{Outbound, Reason},
         webhook::{Rejection, Webhook},
     },
     testing::{
-        TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, warnings, webhook,
+        TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -279,7 +278,8 @@ fn whatsapps_parameters_are_read() {
         (vec![("Text", "-"), ("Latitude", "48.1"), ("Longitude", "11.5"), ("ContentType", "location")], ""),
     ] {
         let changes = [vec![("Type", "whatsapp")], changes].concat();
-        assert_eq!(parsed(&changes).text, text, "{changes:?}");
+        let message = parsed(&changes);
+        assert_eq!((message.text.as_str(), message.described), (text, text.starts_with('[')), "{changes:?}");
     }
     for (latitude, found) in [("48.1", true), ("91", false), ("north", false)] {
         let place = parsed(&[("Type", "whatsapp"), ("Latitude", latitude), ("Longitude", "11.5"), ("Name", "Office")]);
@@ -288,12 +288,23 @@ fn whatsapps_parameters_are_read() {
 }
 
 #[test]
-fn reports_are_ignored() {
+fn reports_are_read() {
     for status in ["queued", "sent", "failed", "delivered", "undelivered", "read"] {
         let report = with(&[("Text", "-"), ("Status", status), ("ParentMessageUUID", "1"), ("ErrorCode", "200")]);
         let events = receive(&post_v3(&report), &candidates("any")).unwrap();
-        assert_eq!(events, [Event::ignored(Ignored::Status)], "{status}");
+        let expected = match status {
+            "queued" | "sent" => "1 sent - -",
+            "delivered" => "1 delivered - -",
+            "read" => "1 read - -",
+            _ => "1 failed 200 UNSUBSCRIBED opt-out",
+        };
+        assert_eq!(reported(&events), [expected], "{status}");
     }
+    let part = |info| {
+        let report = with(&[("Text", "-"), ("Status", "delivered"), ("ParentMessageUUID", "1"), ("PartInfo", info)]);
+        reported(&receive(&post_v3(&report), &candidates("any")).unwrap()).remove(0)
+    };
+    assert_eq!([part("1 of 2"), part("2 of 2")], ["1 sent - -", "1 delivered - -"]);
     assert_eq!(parsed(&[("Status", "received")]).text, "Hello agent");
 }
 
@@ -355,6 +366,20 @@ fn a_v2_account_is_warned() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "sms|mms|whatsapp|[a-z]{1,6}",
+        field in "Text|Body|Caption|ButtonText|ContentType",
+        value in any_content(),
+    ) {
+        let value = value.to_string();
+        let changes = [("Type", kind.as_str()), ("Text", "-"), (field.as_str(), value.as_str())];
+        let events = receive(&post_v3(&with(&changes)), &candidates("any")).unwrap();
+        if field != "ContentType" || kind == "whatsapp" {
+            assert_tells_the_agent(&events);
+        }
+    }
+
     #[test]
     fn anything_may_arrive(
         body in prop::collection::vec(any::<u8>(), 0..300),
@@ -434,5 +459,5 @@ fn answers_are_understood() {
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
     let taken = credentials.read_answer(http::StatusCode::ACCEPTED, br#"{"message_uuid":["db3ce55a"]}"#).unwrap();
-    assert_eq!(taken.message_id.as_deref(), Some("db3ce55a"));
+    assert_eq!(taken.message_ids, ["db3ce55a"]);
 }

@@ -40,7 +40,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        cxml,
+        cxml, cxml_status,
         event::{Event, Ignored},
         form::{self, Form},
         lines,
@@ -213,7 +213,7 @@ fn read_form(form: &Form<'_>) -> Result<Event> {
     }
     let message_id = checked_id(form.required("MessageSid")?, "MessageSid")?;
     if cxml::is_status(form) {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(cxml_status::read(form, message_id));
     }
     cxml::read_message(form, "signalwire", message_id)
 }

@@ -33,6 +33,8 @@
 //! {"body":"Hello","client_reference":"3b5f…","from":"12025550134","to":["16051234567"],"type":"mt_text"}
 //! ```
 
+mod statuses;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
@@ -47,10 +49,11 @@ use crate::{
         binary,
         contract::{Facts, Provider},
         event::{Event, Ignored},
+        lines,
         media::{File, SendFile},
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -134,10 +137,14 @@ impl Credentials {
         if !plan.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
             return Err(misconfigured("service_plan_id can't stand in a URL"));
         }
-        let body = json!({
+        let mut body = json!({
             "type": kind, "from": without_plus(outbound.from), "to": [without_plus(outbound.to)],
             "body": body, "client_reference": outbound.key,
         });
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "delivery_report", json!("per_recipient"));
+            add(&mut body, "callback_url", json!(url));
+        }
         HttpRequest::json(self.region.host(), format!("/xms/v1/{plan}/batches"), &body)
             .bearer(token.expose())
             .map(ApiCall::Http)
@@ -213,7 +220,7 @@ fn read(body: &Value) -> Result<Event> {
     let missing = |field: &'static str| Error::invalid(field, "is missing");
     let kind = filled(body, "type").ok_or_else(|| missing("type"))?;
     if kind.contains("delivery_report") {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(body));
     }
     if !kind.starts_with("mo_") {
         return Ok(Event::ignored(Ignored::OtherEvent));
@@ -229,8 +236,12 @@ fn read(body: &Value) -> Result<Event> {
         "mo_binary" => read_binary(content, filled(body, "udh"), &mut message),
         "mo_media" => read_media(content, &mut message),
         // A kind of tomorrow may have its text at the same place.
-        _ => content.as_str().unwrap_or("[unsupported message]").clone_into(&mut message.text),
+        _ => match content.as_str() {
+            Some(text) => text.clone_into(&mut message.text),
+            None => message.describe(&lines::unsupported(Some(content))),
+        },
     }
+    message.describe_unread(content);
     message.received_at = filled(body, "received_at").and_then(received_at);
     Ok(message.into())
 }
@@ -245,7 +256,7 @@ fn read_binary(content: &Value, header: Option<&str>, message: &mut Message) {
             message.text = text;
             message.concat = binary::concat(&header);
         }
-        None => "[unsupported message]".clone_into(&mut message.text),
+        None => message.describe(lines::UNSUPPORTED_LINE),
     }
 }
 

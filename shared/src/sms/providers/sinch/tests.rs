@@ -17,8 +17,8 @@ use crate::{
         webhook::{Rejection, Webhook},
     },
     testing::{
-        NOW, TEXT, account_name, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one,
-        run_vectors, send_request, warnings, webhook,
+        NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -161,9 +161,14 @@ fn media_come_with_their_words() {
         message["media"],
         json!([{"url": "https://m.example/1.jpg", "content_type": "image/jpeg"}, {"content_type": "video/mp4"}])
     );
-    for content in [json!({}), json!("text"), json!([]), json!({"media": 5, "message": 7})] {
+    for (content, text) in [
+        (json!({}), "[unsupported message]"),
+        (json!("text"), "[unsupported message] text"),
+        (json!([]), ""),
+        (json!({"media": 5, "message": 7}), "[unsupported message]"),
+    ] {
         let message = parsed(json!({"type": "mo_media", "body": content}));
-        assert!(message.text.is_empty() && message.media.is_empty(), "{content}");
+        assert_eq!((message.text.as_str(), message.media.len()), (text, 0), "{content}");
     }
 }
 
@@ -186,6 +191,7 @@ fn binary_messages_are_read_as_far_as_they_are_text() {
         let message = parsed(changes);
         let concat = concat.map(|(reference, total, part)| Concat { reference: reference.to_owned(), total, part });
         assert_eq!((message.text.as_str(), message.concat), (text, concat), "{label}");
+        assert_eq!(message.described, text.starts_with('['), "{label}");
         assert_eq!(message.encoding.as_deref(), Some("binary"));
     }
 }
@@ -195,8 +201,12 @@ fn what_is_no_message_is_ignored() {
     for kind in
         ["delivery_report_sms", "delivery_report_mms", "recipient_delivery_report_sms", "recipient_delivery_report_mms"]
     {
-        let report = json!({"type": kind, "batch_id": "1", "status": "Delivered"}).to_string();
-        assert_eq!(ignored(&report), Event::ignored(Ignored::Status), "{kind}");
+        let one = json!({"type": kind, "batch_id": "1", "status": "Delivered"}).to_string();
+        let all = json!({"type": kind, "batch_id": "1", "statuses": [{"code": 402, "status": "FAILED"}]}).to_string();
+        let expected = ["1 delivered - -".to_owned(), "1 failed 402 NOT_IN_SERVICE".to_owned()];
+        assert_eq!(reported(&[ignored(&one), ignored(&all)]), expected, "{kind}");
+        let new = json!({"type": kind, "batch_id": "1", "status": "Waved"}).to_string();
+        assert_eq!(ignored(&new), Event::ignored(Ignored::Status), "{kind}");
     }
     assert_eq!(ignored(r#"{"type":"mt_text"}"#), Event::ignored(Ignored::OtherEvent));
     // A kind of inbound message that is not documented yet reaches the agent.
@@ -207,7 +217,7 @@ fn what_is_no_message_is_ignored() {
 #[test]
 fn what_a_message_can_do_without_may_be_odd() {
     let odd = parsed(json!({"body": 5, "received_at": 5, "udh": 7}));
-    assert_eq!((odd.text.as_str(), odd.received_at), ("", None));
+    assert_eq!((odd.text.as_str(), odd.described, odd.received_at), ("[unsupported message]", true, None));
     for (time, expected) in [
         ("2026-09-21T14:13:18.720Z", Some("2026-09-21T14:13:18.720Z")),
         ("2026-09-21T16:13:18+02:00", Some("2026-09-21T14:13:18Z")),
@@ -281,6 +291,18 @@ fn accounts_are_chosen_by_secret_and_then_by_number() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "mo_text|mo_binary|mo_media|mo_[a-z]{1,6}|mt_text|[a-z]{1,6}",
+        content in any_content(),
+    ) {
+        let is_nothing = content.is_null() || content == json!([]);
+        let events = receive(&post(body(&json!({"type": kind, "body": content})).to_string()), &candidates()).unwrap();
+        if !is_nothing {
+            assert_tells_the_agent(&events);
+        }
+    }
+
     #[test]
     fn anything_may_arrive(
         body in prop::collection::vec(any::<u8>(), 0..300),

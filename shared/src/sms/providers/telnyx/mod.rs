@@ -40,6 +40,7 @@
 //! ```
 
 mod rcs;
+mod statuses;
 
 use aws_lc_rs::signature::{ED25519, ED25519_PUBLIC_KEY_LEN, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -138,6 +139,9 @@ impl Provider for Credentials {
     /// <https://developers.telnyx.com/api-reference/callbacks/inbound-message>
     fn parse(&self, proved: &Proved<'_>) -> Result<Vec<Event>> {
         let envelope: Envelope = proved.json()?;
+        if statuses::is_report(&envelope.data.event_type) {
+            return Ok(vec![statuses::read(&proved.json()?)]);
+        }
         if envelope.data.event_type != "message.received" {
             return Ok(vec![Event::ignored(Ignored::OtherEvent)]);
         }

@@ -227,9 +227,15 @@ fn opt_outs_are_recognised() {
 
 #[test]
 fn what_is_no_message_is_ignored() {
-    for kind in ["message.sent", "message.finalized", "call.initiated", "MESSAGE.RECEIVED", ""] {
+    for (kind, reason) in [
+        ("message.sent", Ignored::Status),
+        ("message.finalized", Ignored::Status),
+        ("call.initiated", Ignored::OtherEvent),
+        ("MESSAGE.RECEIVED", Ignored::OtherEvent),
+        ("", Ignored::OtherEvent),
+    ] {
         let body = json!({"data": {"event_type": kind, "payload": [1], "id": 5}});
-        assert_eq!(outcome(body), Event::ignored(Ignored::OtherEvent), "{kind}");
+        assert_eq!(outcome(body), Event::ignored(reason), "{kind}");
     }
     assert_eq!(outcome(event(&json!({"direction": "outbound"}))), Event::ignored(Ignored::Outbound));
     assert_eq!(outcome(event(&json!({"type": "WHATSAPP"}))), Event::ignored(Ignored::Channel));

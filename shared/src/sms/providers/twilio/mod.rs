@@ -21,8 +21,8 @@
 //! `WaId`, `ExternalUserId`, `ButtonPayload`, `Latitude`, `OriginalRepliedMessageSid`. RCS: `rcs:…`.
 //!
 //! What the signature cannot cover: it has no time and no nonce, so a replay is stopped by the message id alone. It also
-//! joins names and values without a separator, so who holds one signed webhook can move their borders: within the letters
-//! and digits of a value, nobody can tell. An id longer than Twilio's, which would get past the memory of delivered ids, and
+//! joins names and values without a separator, so the holder of one signed webhook can shift characters between a name
+//! and its value, and the signature still matches. An id longer than Twilio's, which would get past the memory of delivered ids, and
 //! names that Twilio never uses are refused. Keep webhooks out of logs that others read.
 //!
 //! Media links need the account's credentials: "Twilio enforces HTTP Basic Authentication for all media URLs"
@@ -50,7 +50,7 @@ use crate::{
     secret::Secret,
     sms::{
         contract::{Facts, Provider},
-        cxml,
+        cxml, cxml_status,
         event::{Event, Ignored},
         form::{self, Form},
         media::{File, MediaRequest, MediaSource, SendFile},
@@ -266,7 +266,7 @@ fn read(form: &Form<'_>) -> Result<Event> {
         return Err(Error::invalid("MessageSid", "is not a message id"));
     }
     if cxml::is_status(form) {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(cxml_status::read(form, message_id));
     }
     match form.get("MessageType") {
         Some("reaction") => return Ok(Event::ignored(Ignored::Reaction)),

@@ -17,7 +17,7 @@ use crate::{
     },
     testing::{
         TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
-        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -540,15 +540,35 @@ fn opt_outs_are_recognised() {
 
 #[test]
 fn what_is_no_message_is_ignored() {
-    for status in ["queued", "sending", "sent", "delivered", "undelivered", "failed", "read", "something-new"] {
-        assert_eq!(ignored(&[("MessageStatus", status)]), "status");
-    }
-    assert_eq!(ignored(&[("SmsStatus", "delivered")]), "status");
+    assert_eq!(ignored(&[("MessageStatus", "something-new")]), "status");
     assert_eq!(ignored(&[("MessageSid", ""), ("CallSid", "CA1")]), "a call");
     assert_eq!(ignored(&[("From", "messenger:1234"), ("To", "messenger:5678")]), "unsupported channel");
     assert_eq!(ignored(&[("MessageType", "reaction")]), "reaction");
     assert_eq!(ignored(&[("MessageType", "system")]), "system message");
     assert_eq!(parsed(&[("SmsStatus", "received"), ("MessageStatus", "received")]).message_id, SID);
+}
+
+#[test]
+fn statuses_are_read() {
+    let read = |changes: &[(&str, &str)]| {
+        reported(&receive(&post(URL, &with(changes)), &accounts(json!([account()]))).unwrap()).remove(0)
+    };
+    for (status, state) in [
+        ("queued", "sent - -"),
+        ("sending", "sent - -"),
+        ("sent", "sent - -"),
+        ("delivered", "delivered - -"),
+        ("undelivered", "failed - UNDELIVERED"),
+        ("failed", "failed - UNDELIVERED"),
+        ("read", "read - -"),
+    ] {
+        assert_eq!(read(&[("MessageStatus", status)]), format!("{SID} {state}"));
+    }
+    assert_eq!(read(&[("SmsStatus", "delivered")]), format!("{SID} delivered - -"));
+    let failed = |code: &str| read(&[("MessageStatus", "undelivered"), ("ErrorCode", code)]);
+    assert_eq!(failed("21610"), format!("{SID} failed 21610 UNSUBSCRIBED opt-out"));
+    assert_eq!(failed("63016"), format!("{SID} failed 63016 WINDOW_CLOSED"));
+    assert_eq!(failed("99999"), format!("{SID} failed 99999 UNDELIVERED"));
 }
 
 #[test]

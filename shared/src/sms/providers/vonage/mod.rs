@@ -45,6 +45,8 @@
 //!  "to":"447700900001","type":"text"}
 //! ```
 
+mod statuses;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, btree_map::Entry},
@@ -74,7 +76,7 @@ use crate::{
         form, lines,
         message::{Channel, Concat, Message, plus, utc},
         segments::{self, Encoding, Limit},
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, misconfigured, without_plus},
+        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, misconfigured, scalar, without_plus},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
     },
 };
@@ -197,13 +199,17 @@ impl Provider for Credentials {
             return Err(misconfigured("api_key or api_secret is missing"));
         };
         let is_gsm7 = segments::size(outbound.text).encoding == Encoding::Gsm7;
-        let body = json!({
+        let mut body = json!({
             "api_key": key, "api_secret": secret.expose(),
             "from": without_plus(outbound.from), "to": without_plus(outbound.to),
             "text": outbound.text, "type": if is_gsm7 { "text" } else { "unicode" },
             // Comes back in delivery receipts; at most 100 characters.
             "client-ref": outbound.key,
         });
+        if let Some(url) = outbound.status_url.filter(|url| url.len() <= statuses::CALLBACK_LENGTH) {
+            add(&mut body, "status-report-req", json!(1));
+            add(&mut body, "callback", json!(url));
+        }
         Ok(ApiCall::Http(HttpRequest::json("https://rest.nexmo.com", "/sms/json", &body)))
     }
 
@@ -213,6 +219,7 @@ impl Provider for Credentials {
         NotTaken::read(status, None, |_| None)?;
         let unknown = |code| NotTaken { reason: Reason::Unknown, code };
         let answer: Answer = serde_json::from_slice(body).map_err(|_| unknown(None))?;
+        let message_ids = answer.messages.iter().filter_map(|part| scalar(&part.message_id)).collect();
         let statuses: Option<Vec<String>> = answer
             .messages
             .into_iter()
@@ -225,7 +232,7 @@ impl Provider for Credentials {
         let (taken, failed): (Vec<_>, Vec<_>) =
             statuses.ok_or_else(|| unknown(None))?.into_iter().partition(|status| status == "0");
         match (failed.into_iter().next(), taken.is_empty()) {
-            (None, false) => Ok(Taken::at(body, "/messages/0/message-id")),
+            (None, false) => Ok(Taken { message_ids }),
             (Some(status), true) => Err(NotTaken { reason: reason(&status), code: Some(status) }),
             (status, _) => Err(unknown(status)),
         }
@@ -339,7 +346,7 @@ fn read(parameters: &Parameters<'_>) -> Result<Event> {
     // <https://developer.vonage.com/messaging/sms/guides/delivery-receipts>
     let is_receipt = ["status", "scts", "err-code"].into_iter().any(|name| parameters.filled(name).is_some());
     if is_receipt && parameters.get("text").is_none() && parameters.get("data").is_none() {
-        return Ok(Event::ignored(Ignored::Status));
+        return Ok(statuses::read(|name| parameters.filled(name)));
     }
     // `None`: what can't be read.
     let (text, encoding) = match (parameters.filled("type"), parameters.get("text")) {
@@ -410,6 +417,8 @@ struct Answer {
 #[derive(Deserialize)]
 struct Part {
     status: Value,
+    #[serde(default, rename = "message-id")]
+    message_id: Value,
 }
 
 /// <https://developer.vonage.com/api-errors/sms>

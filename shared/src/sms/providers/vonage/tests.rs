@@ -23,7 +23,7 @@ use crate::{
     },
     testing::{
         NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
-        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, webhook,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, webhook,
     },
 };
 
@@ -665,11 +665,21 @@ fn what_is_no_message_is_ignored() {
         ("scts", "2609211413"),
         ("err-code", "0"),
     ];
-    for status in ["delivered", "accepted", "failed", "expired", "rejected", "buffered", "unknown", "something-new"] {
+    for (status, expected) in [
+        ("delivered", "delivered"),
+        ("accepted", "sent"),
+        ("failed", "failed"),
+        ("expired", "failed"),
+        ("rejected", "failed"),
+        ("buffered", "sent"),
+        ("unknown", "sent"),
+    ] {
         let changes: Vec<_> = receipt.into_iter().chain([("status", status)]).collect();
-        assert_eq!(ignored(&changes), "status");
+        let reported = reported(&receive(&post(&with(&changes)), &candidates()).unwrap()).remove(0);
+        assert_eq!(reported.split(' ').nth(1), Some(expected), "{status}");
     }
-    assert_eq!(ignored(&receipt), "status");
+    let new: Vec<_> = receipt.into_iter().chain([("status", "something-new")]).collect();
+    assert_eq!((ignored(&new), ignored(&receipt)), ("status", "status"));
     assert_eq!(parsed(&[("type", "wappush"), ("text", "-")]).text, "[unsupported message]");
     // A customer's text is one, whatever else is there.
     assert_eq!(parsed(&[("status", "delivered")]).text, "Hello agent");

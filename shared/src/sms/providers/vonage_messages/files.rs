@@ -7,7 +7,7 @@ use crate::{
     sms::{
         media::{File, not_carried},
         message::Channel,
-        send::Outbound,
+        send::{Outbound, add},
         whatsapp,
     },
 };
@@ -45,9 +45,9 @@ pub(super) fn message(outbound: &Outbound<'_>, file: &File<'_>) -> Result<Value>
     };
     let mut medium = json!({ "url": file.url });
     if kind == "file" && channel == "whatsapp" {
-        medium["name"] = json!(file.name);
+        add(&mut medium, "name", json!(file.name));
     }
     let mut message = json!({ "message_type": kind, "channel": channel });
-    message[kind] = medium;
+    add(&mut message, kind, medium);
     Ok(message)
 }

@@ -53,8 +53,8 @@
 //! (Basic authentication would want the `api_secret`, which these settings don't have.)
 
 mod content;
-
 mod files;
+mod statuses;
 
 use std::{fmt, sync::Arc};
 
@@ -69,6 +69,7 @@ use x509_parser::pem::parse_x509_pem;
 
 use self::content::{Content, Payload, filled, text_in};
 use crate::{
+    choices::Prompt,
     error::{Error, Result},
     fields::Fields,
     secret::Secret,
@@ -80,9 +81,12 @@ use crate::{
         media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message, Referral, plus, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured, without_plus},
+        send::{
+            ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus,
+        },
         signature::is_hash_of,
         webhook::{Proof, Proved, Rejection, Webhook},
+        whatsapp_menu,
     },
 };
 
@@ -146,11 +150,12 @@ impl Credentials {
 
     /// The request that sends this.
     fn message(&self, outbound: &Outbound<'_>, mut body: Value) -> Result<ApiCall> {
-        if let Some(body) = body.as_object_mut() {
-            body.insert("from".to_owned(), json!(without_plus(outbound.from)));
-            body.insert("to".to_owned(), json!(without_plus(outbound.to)));
-            // Comes back in status webhooks; at most 100 characters.
-            body.insert("client_ref".to_owned(), json!(outbound.key));
+        add(&mut body, "from", json!(without_plus(outbound.from)));
+        add(&mut body, "to", json!(without_plus(outbound.to)));
+        // Comes back in status webhooks; at most 100 characters.
+        add(&mut body, "client_ref", json!(outbound.key));
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "webhook_url", json!(url));
         }
         let token = self.token()?;
         HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
@@ -202,14 +207,23 @@ impl Provider for Credentials {
         }
     }
 
-    /// The request that sends a text.
+    fn choices(&self, channel: Channel, prompt: &Prompt) -> Option<Native> {
+        (channel == Channel::Whatsapp).then(|| whatsapp_menu::interactive(prompt)).flatten().map(Native::Instead)
+    }
+
+    /// The request that sends a text. `custom` hands WhatsApp's own form on
+    /// (<https://developer.vonage.com/en/messages/guides/whatsapp/whatsapp-custom>).
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
         let channel = match outbound.channel {
             Channel::Sms | Channel::Mms | Channel::Own(_) => "sms",
             Channel::Whatsapp => "whatsapp",
             Channel::Rcs => "rcs",
         };
-        self.message(outbound, json!({ "message_type": "text", "channel": channel, "text": outbound.text }))
+        let (kind, name, content) = match outbound.choices {
+            Some(choices) => ("custom", "custom", json!({ "type": "interactive", "interactive": choices })),
+            None => ("text", "text", json!(outbound.text)),
+        };
+        self.message(outbound, json!({ "message_type": kind, "channel": channel, name: content }))
     }
 
     fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
@@ -234,6 +248,8 @@ impl Provider for Credentials {
         NotTaken::read(status, code, |code| match code {
             // "Throttled".
             "1000" => Some(Reason::Throttled),
+            // "Sent Outside Allowed Window".
+            "1340" => Some(Reason::WindowClosed),
             // "Internal error"; "Communication Failed - Message was not submitted".
             "1030" | "1100" => Some(Reason::Unavailable),
             // "Partner account barred", "Partner quota exceeded" (no credit), "Account not enabled for REST", "Illegal
@@ -308,7 +324,7 @@ fn token(webhook: &Webhook) -> Result<Token<'_>, Rejection> {
 fn read(payload: &Payload) -> Result<Event> {
     let message_type = match payload.get("message_type") {
         Some(Value::String(message_type)) => message_type.as_str(),
-        _ if payload.get("status").is_some_and(Value::is_string) => return Ok(Event::ignored(Ignored::Status)),
+        _ if payload.get("status").is_some_and(Value::is_string) => return Ok(statuses::read(payload)),
         _ => return Err(missing("message_type")),
     };
     let channel = match payload.get("channel").and_then(Value::as_str) {

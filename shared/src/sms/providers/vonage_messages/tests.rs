@@ -25,7 +25,7 @@ use crate::{
     },
     testing::{
         NOW, TEXT, account_name, accounts, any_content, assert_answers, assert_cannot_send, assert_refused,
-        assert_tells_the_agent, receive, receive_one, run_vectors, send_request, warnings, webhook,
+        assert_tells_the_agent, receive, receive_one, reported, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -656,8 +656,17 @@ fn senders_are_told_apart() {
 
 #[test]
 fn what_is_no_message_is_ignored() {
-    for status in ["submitted", "delivered", "read", "rejected", "undeliverable", "something-new"] {
-        assert_eq!(ignored(json!({"message_type": null, "text": null, "status": status})), "status");
+    assert_eq!(ignored(json!({"message_type": null, "text": null, "status": "something-new"})), "status");
+    for (error, expected) in [
+        (json!({"type": "https://developer.vonage.com/api-errors/messages#1240"}), "1240 UNSUBSCRIBED opt-out"),
+        (json!({"type": "https://developer.vonage.com/api-errors/messages#x", "title": 1340}), "1340 WINDOW_CLOSED"),
+        (json!({"title": "1250"}), "1250 NO_TEXTS"),
+        (json!([1]), "- UNDELIVERED"),
+    ] {
+        let changes =
+            json!({"message_type": null, "text": null, "status": "rejected", "message_uuid": "u-1", "error": error});
+        let events = receive(&post(payload(&changes).to_string()), &candidates()).unwrap();
+        assert_eq!(reported(&events), [format!("u-1 failed {expected}")]);
     }
     for channel in ["messenger", "viber_service", "instagram", "", "SMS"] {
         assert_eq!(ignored(json!({"channel": channel, "from": null})), "unsupported channel", "{channel}");

@@ -19,16 +19,19 @@
 //! between them, and an account several secrets: any pair of them may match. The content type is not looked at.
 //!
 //! A message: `{"id","from","to","text"?,"profile_name"?,"media"?:[{"url","content_type"?,"name"?}],"location"?:{"latitude",
-//! "longitude","name"?,"address"?},"choice_id"?,"received_at"?}`. `opt_out` and `opt_in`: `{"id","from","to"}`. An unknown type
-//! is ignored.
+//! "longitude","name"?,"address"?},"choice_id"?,"received_at"?}`. `opt_out`, `opt_in` and `end` (the customer leaves): `{"id",
+//! "from","to"}`. `typing`: `{"from","to"}`, named by its `webhook-id`. An unknown type is ignored.
 //!
 //! A text is sent so, signed with each of `send_secrets`. `webhook-id` and `data.id` are the idempotency key: whoever has
-//! seen it takes it for done. The answer is 2xx with `{"id":"…"}`, its own id of the message, or without.
+//! seen it takes it for done. The answer is 2xx with `{"id":"…"}`, its own id of the message, or without. Where there is
+//! something to choose, the last part of the text has `"choices":[{"id","title"}]`; one of these ids as `choice_id` chooses.
 //!
 //! ```text
 //! POST {send_url}
 //! {"type":"message","data":{"id":"3b5f…","from":"shop","to":"user-7","text":"Hello","contact_id":"…"}}
 //! ```
+//!
+//! `{"type":"typing","data":{"from","to","contact_id"}}` says that an agent is writing, `end` that the chat has ended.
 
 use aws_lc_rs::hmac;
 use base64::{
@@ -43,15 +46,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    choices::Prompt,
     error::{Error, Result},
     fields::Fields,
     sms::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         media::{File, MediaRequest, MediaSource, SendFile},
-        message::{Channel, Location, Media, Message, OptOut, utc},
+        message::{Act, Channel, Location, Media, Message, OptOut, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured},
+        signal::{Signal, SignalKind},
+        status::{State, Status},
         webhook::{Proof, Proved, Rejection, Webhook},
     },
 };
@@ -75,7 +81,10 @@ pub(super) const FACTS: Facts = Facts {
     max_age_seconds: 300,
     media_links_open: true,
     supports_idempotency: true,
+    statuses_name_our_key: true,
     takes_send_base_url: false,
+    takes_signals: true,
+    opts_out_by_answer: true,
     ..Facts::new("webhook")
 };
 
@@ -109,7 +118,11 @@ impl Credentials {
     }
 
     fn message(&self, data: &Data<'_>) -> Result<Message> {
-        let mut message = Message::new("webhook", self.channel, data.name("id")?, data.name("from")?, data.name("to")?);
+        self.named(data.name("id")?, data)
+    }
+
+    fn named(&self, id: &str, data: &Data<'_>) -> Result<Message> {
+        let mut message = Message::new("webhook", self.channel, id, data.name("from")?, data.name("to")?);
         // Only phone numbers look like anything here.
         message.from_kind = None;
         Ok(message)
@@ -170,23 +183,26 @@ impl Provider for Credentials {
                 message.into()
             }
             "end" => {
-                let data = data()?;
-                self.message(&data)?;
-                Event::ignored(Ignored::End)
+                let mut message = self.message(&data()?)?;
+                message.act = Some(Act::End);
+                message.into()
             }
             "typing" => {
-                let data = data()?;
-                data.name("from")?;
-                data.name("to")?;
-                Event::ignored(Ignored::Typing)
+                let mut message = self.named(proved.webhook().header(ID)?, &data()?)?;
+                message.act = Some(Act::Typing);
+                message.into()
             }
             "status" => {
                 let data = data()?;
-                data.name("message_id")?;
-                if !matches!(data.text("status"), Some("delivered" | "read" | "failed")) {
-                    return Err(Error::invalid("data.status", "must be delivered, read or failed"));
-                }
-                Event::ignored(Ignored::Status)
+                let state = match data.text("status") {
+                    Some("delivered") => State::Delivered,
+                    Some("read") => State::Read,
+                    Some("failed") => State::Failed,
+                    _ => return Err(Error::invalid("data.status", "must be delivered, read or failed")),
+                };
+                let status = Status::new(data.name("message_id")?, state);
+                let reason = data.text("reason").filter(|_| state == State::Failed);
+                Event::Status(Box::new(status.because(reason)))
             }
             _ => Event::ignored(Ignored::OtherEvent),
         };
@@ -195,6 +211,12 @@ impl Provider for Credentials {
 
     fn limit(&self, _: Channel) -> Limit {
         Limit::Characters(self.text_limit)
+    }
+
+    /// Whole titles, beside the numbered text: whoever takes it in shows what its channel can.
+    fn choices(&self, _: Channel, prompt: &Prompt) -> Option<Native> {
+        let choices = prompt.with_ids().map(|(id, choice)| json!({ "id": id, "title": choice.title }));
+        Some(Native::Beside(choices.collect()))
     }
 
     /// The request that sends a text.
@@ -211,6 +233,16 @@ impl Provider for Credentials {
     fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
         let media = json!([{ "url": file.url, "content_type": file.content_type, "name": file.name }]);
         self.deliver(outbound, "media", &media).map(SendFile::Call)
+    }
+
+    fn signal(&self, signal: &Signal<'_>) -> Result<ApiCall> {
+        let kind = match signal.kind {
+            SignalKind::Typing => "typing",
+            SignalKind::End => "end",
+        };
+        let data = json!({ "from": signal.from, "to": signal.to, "contact_id": signal.contact_id });
+        let now = Timestamp::now().as_second();
+        self.post(signal.key, now, &json!({ "type": kind, "data": data })).map(ApiCall::Http)
     }
 
     /// What the answer means: its status alone says. 410 is an opt-out, which only `opt_in` takes back.
@@ -230,10 +262,13 @@ impl Provider for Credentials {
 impl Credentials {
     /// The request that sends a text, or a file.
     fn deliver(&self, outbound: &Outbound<'_>, name: &str, content: &Value) -> Result<ApiCall> {
-        let data = json!({
+        let mut data = json!({
             "id": outbound.key, "from": outbound.from, "to": outbound.to, name: content,
             "contact_id": outbound.contact_id,
         });
+        if let Some(choices) = outbound.choices {
+            add(&mut data, "choices", choices.clone());
+        }
         let now = Timestamp::now().as_second();
         self.post(outbound.key, now, &json!({ "type": "message", "data": data })).map(ApiCall::Http)
     }

@@ -17,14 +17,15 @@ use crate::{
     settings::{Account, Settings},
     sms::{
         event::{Event, Ignored},
-        message::{Channel, Message, OptOut},
+        message::{Act, Channel, Message, OptOut},
         segments::Limit,
-        send::{Outbound, Reason},
+        send::{ApiCall, Outbound, Reason},
+        signal::{Signal, SignalKind},
         webhook::{Rejection, Webhook},
     },
     testing::{
-        NOW, TEXT, accounts, assert_answers, assert_cannot_send, assert_refused, receive, receive_one, run_vectors,
-        send_request, warnings, webhook,
+        NOW, TEXT, accounts, any_content, assert_answers, assert_cannot_send, assert_refused, assert_tells_the_agent,
+        receive, receive_one, run_vectors, send_request, warnings, webhook,
     },
 };
 
@@ -212,18 +213,34 @@ fn opt_outs_are_events_and_words_only_on_text_messaging() {
 }
 
 #[test]
+fn what_a_customer_does_is_an_act() {
+    let data = json!({"id": "1", "from": "user-7", "to": "shop", "text": "no words"});
+    for (kind, act, id) in [("end", Act::End, "1"), ("typing", Act::Typing, "msg_1")] {
+        let Event::Message(message) = event(json!({"type": kind, "data": data})) else { panic!("{kind}") };
+        assert_eq!(
+            serde_json::to_value(&message).unwrap(),
+            json!({"provider": "webhook", "channel": "line", "message_id": id, "from": "user-7", "to": "shop", "text": "",
+                   "media": [], "received_at": null, "act": act.as_str()})
+        );
+        assert_eq!(message.act, Some(act));
+    }
+    // `typing` is named by its webhook-id alone.
+    assert!(receive(&post(&json!({"type": "typing", "data": {"from": "a", "to": "b"}})), &candidates()).is_ok());
+}
+
+#[test]
 fn other_types_are_checked_and_ignored() {
     let data = json!({"id": "1", "from": "a", "to": "b", "message_id": "1", "status": "delivered"});
-    for (kind, reason) in [
-        ("end", Ignored::End),
-        ("typing", Ignored::Typing),
-        ("status", Ignored::Status),
-        ("reaction", Ignored::OtherEvent),
-        ("", Ignored::OtherEvent),
-    ] {
+    for (kind, reason) in [("reaction", Ignored::OtherEvent), ("", Ignored::OtherEvent)] {
         assert_eq!(event(json!({"type": kind, "data": data})), Event::ignored(reason), "{kind}");
     }
     assert_eq!(event(json!({"type": "reaction"})), Event::ignored(Ignored::OtherEvent));
+    let Event::Status(status) =
+        event(json!({"type": "status", "data": {"message_id": "1", "status": "failed", "reason": "No such user"}}))
+    else {
+        panic!("no status")
+    };
+    assert_eq!((status.message_id.as_str(), status.why()), ("1", "No such user"));
     for (kind, missing) in [
         ("end", "id"),
         ("end", "from"),
@@ -370,6 +387,27 @@ fn a_text_is_signed_with_each_secret() {
 }
 
 #[test]
+fn what_happens_in_a_chat_is_told_and_signed() {
+    let account = &accounts(json!([sender()]))[0];
+    for (kind, word) in [(SignalKind::Typing, "typing"), (SignalKind::End, "end")] {
+        let signal = Signal { kind, from: "shop", to: "user-7", contact_id: "c-1", key: TEXT.key };
+        let ApiCall::Http(request) = account.credentials.signal(&signal).unwrap() else { panic!("{word}") };
+        let header = |name: &str| {
+            let (_, value) = request.headers.iter().find(|(key, _)| key == name).unwrap();
+            value.to_str().unwrap().to_owned()
+        };
+        let expected = json!({"type": word, "data": {"from": "shop", "to": "user-7", "contact_id": "c-1"}});
+        assert_eq!(serde_json::from_str::<Value>(&request.body).unwrap(), expected);
+        let signature = sign(SECRET, TEXT.key, &header(TIMESTAMP), &request.body);
+        assert!(header(SIGNATURE).starts_with(&signature) && header(ID) == TEXT.key);
+    }
+    let signal = Signal { kind: SignalKind::End, from: "shop", to: "user-7", contact_id: "c-1", key: TEXT.key };
+    let only_receives = candidates();
+    let error = only_receives[0].credentials.signal(&signal).err().unwrap();
+    assert_eq!(error.kind(), Kind::SendMisconfigured);
+}
+
+#[test]
 fn the_limit_is_the_accounts() {
     let limit = |more: &Value| accounts(json!([account(more)]))[0].credentials.limit(Channel::Sms);
     assert_eq!(limit(&json!({})), Limit::Characters(4096));
@@ -406,13 +444,25 @@ fn answers_are_understood() {
         ],
     );
     let credentials = &accounts(json!([sender()]))[0].credentials;
-    assert_eq!(
-        credentials.read_answer(http::StatusCode::OK, br#"{"id":"1"}"#).unwrap().message_id.as_deref(),
-        Some("1")
-    );
+    assert_eq!(credentials.read_answer(http::StatusCode::OK, br#"{"id":"1"}"#).unwrap().message_ids, ["1"]);
 }
 
 proptest! {
+    #[test]
+    fn what_is_accepted_reaches_the_agent(
+        kind in "message|opt_out|opt_in|end|typing|status|[a-z]{1,6}",
+        field in "text|media|location|choice_id|other",
+        value in any_content(),
+    ) {
+        let mut body = message(&json!({"status": "read", "message_id": "1", field.as_str(): value}));
+        body["type"] = kind.into();
+        let events = receive(&post(&body), &candidates()).unwrap();
+        // What can't be read is left out, and the agent reads "[empty message]".
+        if field != "text" || value.is_string() {
+            assert_tells_the_agent(&events);
+        }
+    }
+
     #[test]
     fn anything_may_arrive(
         body in prop::collection::vec(any::<u8>(), 0..300),
