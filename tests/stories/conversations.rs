@@ -414,7 +414,7 @@ async fn events_are_sent_where_aws_allows_it() {
         cloud.dynamo.forget_calls();
         deliver(&cloud, &[text_from(JO, id, id)]).await;
         assert_eq!(operations(&cloud), [SendChatIntegrationEvent]);
-        assert_eq!(cloud.dynamo.calls(), ["PutItem", "BatchGetItem", "TransactWriteItems"]);
+        assert_eq!(cloud.dynamo.calls(), ["BatchGetItem", "PutItem", "TransactWriteItems"]);
     }
     assert_eq!(cloud.said_by(JO), ["1", "2"]);
     let contact = &cloud.connect.contacts()[0];

@@ -106,8 +106,8 @@ async fn whatever_names_the_customer_there_is_one_chat_at_the_promised_price() {
         }
         let ids: Vec<_> = (0..order.len()).map(|number| format!("wamid.{number}")).collect();
         assert_eq!(said(&cloud), [ids], "{order:?}");
-        // Once joined, nothing is written but that a message was delivered.
-        assert_eq!(cloud.dynamo.calls(), ["BatchGetItem", "PutItem"], "{order:?}");
+        // Once joined, nothing is written but that a message was delivered, and when.
+        assert_eq!(cloud.dynamo.calls(), ["BatchGetItem", "TransactWriteItems"], "{order:?}");
 
         // An agent's reply finds its way, and the chat's end is known under every id.
         let chat = cloud.connect.contacts()[0].initial_id.clone();

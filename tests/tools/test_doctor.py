@@ -158,7 +158,7 @@ def no_topic(laptop):
 
 
 def misspelt(laptop):
-    laptop.account("telnyx")["api_keys"] = "KEY"
+    laptop.account("signalwire")["api_keys"] = "KEY"
 
 
 def no_secret(laptop):
@@ -170,7 +170,7 @@ def unknown_provider(laptop):
 
 
 def the_same_name_twice(laptop):
-    laptop.settings["accounts"].append(laptop.account("telnyx"))
+    laptop.settings["accounts"].append(laptop.account("signalwire"))
 
 
 def wrong_credentials(laptop):
@@ -219,7 +219,7 @@ MISTAKES = {
     chat_is_off: "no storage for chat transcripts",
     attachments_are_off: "Attachments are on here, and off in the instance",
     no_topic: "There is no topic",
-    misspelt: r"accounts\[2\] \(telnyx\): unknown names: api_keys",
+    misspelt: r"accounts\[1\] \(signalwire\): unknown names: api_keys",
     no_secret: "no app_secrets: no webhook can be verified",
     unknown_provider: "no such provider",
     the_same_name_twice: "another account has this name",

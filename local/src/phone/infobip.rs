@@ -68,7 +68,7 @@ impl Provider for Infobip {
         call.at("/account/1/balance")?;
         let key = call.account.text("api_key");
         authorised(key.is_some_and(|key| call.authorization() == format!("App {key}")))?;
-        Ok(json!({ "balance": 3.14, "currency": "EUR" }))
+        Ok(json!({ "balance": 12.5, "currency": "EUR" }))
     }
 
     fn message_id(&self) -> String {

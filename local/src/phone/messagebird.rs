@@ -81,7 +81,7 @@ impl Provider for Messagebird {
     fn look(&self, call: &Call<'_>, _: &str) -> Result<Value, u16> {
         call.at("/balance")?;
         authorised(is_access_key(call))?;
-        Ok(json!({ "payment": "prepaid", "type": "euros", "amount": 3.14 }))
+        Ok(json!({ "payment": "prepaid", "type": "euros", "amount": 12.5 }))
     }
 
     fn message_id(&self) -> String {

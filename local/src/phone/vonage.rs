@@ -88,7 +88,7 @@ impl Provider for Vonage {
         let text = |field| call.account.text(field).unwrap_or_default();
         authorised(call.is_basic(text("api_key"), text("api_secret")))?;
         match call.path {
-            "/account/get-balance" => Ok(json!({ "value": 3.14, "autoReload": false })),
+            "/account/get-balance" => Ok(json!({ "value": 12.5, "autoReload": false })),
             "/account/numbers" => Ok(json!({ "numbers": [{ "msisdn": "12025550100", "moHttpUrl": webhook }] })),
             _ => Err(404),
         }
@@ -100,7 +100,7 @@ impl Provider for Vonage {
 
     fn taken(&self, request: &SendRequest, id: &str) -> Answer {
         let parts = segments(request.channel, &request.text);
-        let message = json!({ "to": request.to, "message-id": id, "status": "0", "remaining-balance": "3.14",
+        let message = json!({ "to": request.to, "message-id": id, "status": "0", "remaining-balance": "12.5",
                               "message-price": "0.03", "network": "12345" });
         let messages: Vec<Value> = vec![message; parts];
         Answer::json(200, json!({ "message-count": parts.to_string(), "messages": messages }))

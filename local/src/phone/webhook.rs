@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -47,8 +47,9 @@ impl Provider for Webhook {
     }
 
     fn is_signal(&self, call: &Call<'_>) -> bool {
-        let kind = call.json();
-        is_signed(call) && matches!(kind["type"].as_str(), Some("typing" | "end"))
+        let body = call.json();
+        let kind = body.get("type").and_then(Value::as_str);
+        is_signed(call) && matches!(kind, Some("typing" | "end"))
     }
 
     fn read(&self, call: &Call<'_>) -> Result<SendRequest, u16> {

@@ -126,7 +126,7 @@ const BOOKED: &str = "Booked: Dr. Costa, also for children, Belém, Lisbon, 2026
 
 #[tokio::test]
 async fn by_sms() {
-    for line in [TWILIO, line("telnyx"), line("aws-sns"), line("twilio whatsapp")] {
+    for line in [TWILIO, line("bandwidth"), line("aws-sns"), line("twilio whatsapp")] {
         let customer = Customer::at(line).await;
         let mut bot = Bot::default();
         for (reads, writes) in [

@@ -193,7 +193,7 @@ async fn events_carry_titles_and_no_actions() {
     for text in ["2", "2"] {
         customer.writes(text).await;
     }
-    assert_eq!(customer.desk.cloud.dynamo.calls(), ["PutItem", "BatchGetItem", "TransactWriteItems"].repeat(2));
+    assert_eq!(customer.desk.cloud.dynamo.calls(), ["BatchGetItem", "PutItem", "TransactWriteItems"].repeat(2));
     customer.is_offered(&pages()).await;
     customer.writes("1").await;
     customer.is_offered(&orders()).await;

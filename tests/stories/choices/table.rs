@@ -260,7 +260,7 @@ async fn numbers_by_twilios_whatsapp_and_any_sms() {
         ("a prepared template's button", &t.panel, TapsId("p", "END CHAT"), TEXT, "End chat"),
     ];
     check(line("twilio whatsapp"), cases).await;
-    for line in [line("telnyx"), line("vonage-messages"), line("aws-sns"), line("bandwidth")] {
+    for line in [line("sinch"), line("vonage-messages"), line("aws-sns"), line("bandwidth")] {
         check(line, &cases[..4]).await;
     }
 }
