@@ -29,6 +29,7 @@ use serde_json::Value;
 
 use crate::{
     aws::FRESH,
+    json,
     media::{
         address::is_public,
         body::{Broken, Exactly, NotSpooled, of_file, spool},
@@ -149,7 +150,7 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        let body: Value = serde_json::from_slice(&body).map_err(|_| NotFetched::Failed(None))?;
+        let body: Value = json::parse(&body).map_err(|_| NotFetched::Failed(None))?;
         let url = body.get("url").and_then(Value::as_str).ok_or(NOT_OPENED)?.to_owned();
         Ok(request.then(url))
     }

@@ -1,5 +1,7 @@
 //! Agents' files: each is a part of its reply, and goes by a URL that is fetched anew at each try.
 
+use std::time::Duration;
+
 use crate::{
     aws::{attachments::Taken, session::Connection},
     deadline::Deadline,
@@ -35,6 +37,10 @@ impl Replies {
         let mut part = reply.part;
         let mut last = None;
         while let Some(file) = reply.files.get(part.number) {
+            if deadline.remaining() < self.sender.shortest(account) + RECORD {
+                self.store.postpone_reply(lease, part, deadline).await?;
+                return Ok(Done::NotYet(Duration::ZERO));
+            }
             if part != reply.part
                 && let Entry::Shut(wait) = self.enter(account)
             {

@@ -106,6 +106,23 @@ async fn every_providers_picture_is_fetched_and_follows_its_words() {
 }
 
 #[tokio::test]
+async fn a_picture_joins_the_names_of_its_customer() {
+    const USER: &str = "US.13491208655302741918";
+    let centre = Centre::start(line("twilio")).await;
+    let picture = picture_of(&centre.providers, &centre.line);
+    centre.providers.script(centre.line.provider, picture.answers);
+    let mut by_user = centre.message("1", "Hello", &[]);
+    by_user.message.from = USER.to_owned();
+    let mut by_both = centre.message("2", "Look", &[picture.media]);
+    by_both.message.alt_ids = Some(vec![USER.to_owned()]);
+    for message in [by_user, by_both, centre.message("3", "Thanks", &[])] {
+        centre.deliver(&[message]).await;
+    }
+    assert_eq!(centre.said(), ["Hello".to_owned(), "Look".to_owned(), stored(), "Thanks".to_owned()]);
+    assert_eq!(centre.cloud.connect.contacts().len(), 1);
+}
+
+#[tokio::test]
 async fn aws_puts_a_whatsapp_picture_where_connect_wants_it() {
     let centre = Centre::start(line("aws-sns whatsapp")).await;
     let described = json!({ "mimeType": "image/png", "fileSize": PICTURE.len() });
