@@ -103,7 +103,7 @@ smoke: ## check a deployed bridge: URL=https://… [ORIGIN=https://shop.example]
 	@python3 tests/smoke.py "$(URL)" $(if $(ORIGIN),--origin "$(ORIGIN)") $(if $(ONLY),--only "$(ONLY)")
 
 bench: ## measure
-	cargo bench --workspace --bench hot_path --bench pressure
+	cargo bench --workspace --bench hot_path --bench pressure --bench attachments
 
 # On stable Rust, so without a sanitizer. `make test` runs the same functions, on random input: tests/src/fuzz.rs.
 # What fails is kept below fuzz/artifacts; with .tools/bin on the PATH, `cargo fuzz run -s none --dev <target> <file>`

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::attachment::Attachment;
+
 /// Content types of the events that Connect itself writes (connectparticipant service model; `constants.js` of
 /// amazon-connect-chatjs).
 pub(crate) mod event {
@@ -57,6 +59,8 @@ pub enum ItemType {
     Event,
     /// Receipts of a message.
     MessageMetadata,
+    /// A file.
+    Attachment,
 }
 
 /// A participant, as items name it.
@@ -93,6 +97,8 @@ pub struct Item {
     pub visibility: Visibility,
     /// `MessageMetadata`.
     pub metadata: Option<Value>,
+    /// `Attachments`.
+    pub attachments: Vec<Attachment>,
 }
 
 impl Item {
@@ -123,7 +129,13 @@ impl Item {
         put("AbsoluteTime", json!(self.absolute_time));
         put("Id", json!(self.id));
         put("Type", json!(self.item_type));
-        put("ContentType", json!(self.content_type));
+        // An attachment has none of its own.
+        if !self.content_type.is_empty() {
+            put("ContentType", json!(self.content_type));
+        }
+        if !self.attachments.is_empty() {
+            put("Attachments", json!(self.attachments));
+        }
         if let Some(content) = &self.content {
             put("Content", json!(content));
         }
@@ -229,6 +241,12 @@ impl Contact {
             .filter(|item| item.item_type == ItemType::Message)
             .filter_map(|item| item.content.as_deref())
             .collect()
+    }
+
+    /// The files of the transcript that this side sent, in order.
+    pub fn attachments(&self, role: Role) -> Vec<&Attachment> {
+        let of = |item: &&Item| item.participant.as_ref().is_some_and(|author| author.role == role);
+        self.transcript.iter().filter(of).flat_map(|item| &item.attachments).collect()
     }
 
     pub(crate) fn customer(&self) -> Participant {

@@ -11,11 +11,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
     actions::{self, Line},
+    attachment,
     config::Limits,
     contact::{Contact, Role, Visibility},
     error::Refused,
@@ -136,6 +138,17 @@ struct Say {
     visibility: Option<Visibility>,
 }
 
+/// The file that the agent sends by `POST /_local/contacts/{id}/attach`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attach {
+    name: String,
+    content_type: String,
+    /// Base64.
+    content: String,
+    status: Option<String>,
+}
+
 async fn act(
     Shared(service): App,
     Path((id, action)): Path<(String, String)>,
@@ -160,6 +173,13 @@ async fn act(
             let said: Say = read(&body)?;
             let kind = said.content_type.ok_or_else(|| Failure(400, "content_type is required".to_owned()))?;
             json!({ "id": actions::agent_event(&mut state, &id, &kind, said.content.as_deref())? })
+        }
+        "attach" => {
+            let sent: Attach = read(&body)?;
+            let bytes = STANDARD.decode(sent.content).map_err(|_| Failure(400, "content must be base64".to_owned()))?;
+            let status = sent.status.as_deref().unwrap_or("APPROVED");
+            let file = (sent.name.as_str(), sent.content_type.as_str());
+            json!({ "id": attachment::agent_sends(&mut state, &id, file, bytes.into(), status)? })
         }
         "transfer" => json!({ "contact_id": actions::transfer(&mut state, &id)? }),
         "end" => {

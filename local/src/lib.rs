@@ -30,6 +30,7 @@
 //! ```
 
 mod actions;
+mod attachment;
 mod bridge;
 mod config;
 mod connect;
@@ -67,6 +68,7 @@ use tokio::task::JoinHandle;
 
 pub use crate::{
     actions::Line,
+    attachment::Attachment,
     bridge::terminal::Terminal,
     config::{Bridge, Config, Limits, Rate},
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility},
@@ -194,6 +196,28 @@ impl StandIn {
     /// The agent types, or has read a message (`…event.message.read` with `{"messageId": …}`). Returns the item's id.
     pub fn agent_event(&self, contact_id: &str, content_type: &str, content: Option<&str>) -> Result<String, Refused> {
         actions::agent_event(&mut self.state(), contact_id, content_type, content)
+    }
+
+    /// The agent sends a file, and joins first if need be. `status` is `APPROVED`, or `IN_PROGRESS` while it is scanned.
+    /// Returns the attachment's id.
+    pub fn agent_sends(
+        &self,
+        contact_id: &str,
+        (name, content_type): (&str, &str),
+        bytes: impl Into<bytes::Bytes>,
+        status: &str,
+    ) -> Result<String, Refused> {
+        attachment::agent_sends(&mut self.state(), contact_id, (name, content_type), bytes.into(), status)
+    }
+
+    /// What came of the scan of an agent's file: `APPROVED` or `REJECTED`.
+    pub fn scanned(&self, attachment_id: &str, status: &str) -> Result<(), Refused> {
+        attachment::scanned(&mut self.state(), attachment_id, status)
+    }
+
+    /// The bytes of a file, once they are stored.
+    pub fn attachment(&self, attachment_id: &str) -> Option<bytes::Bytes> {
+        attachment::bytes(&mut self.state(), attachment_id)
     }
 
     /// The agent hands the chat on. Returns the new contact's id; the initial one stays as it is.

@@ -25,13 +25,21 @@ pub enum Operation {
     DisconnectParticipant,
     /// Participant Service: what has been said.
     GetTranscript,
+    /// Participant Service: a file is announced.
+    StartAttachmentUpload,
+    /// Participant Service: a file was put where it belongs.
+    CompleteAttachmentUpload,
+    /// Participant Service: where a file can be fetched.
+    GetAttachment,
+    /// Of S3: a file is put where `StartAttachmentUpload` says.
+    UploadAttachment,
     /// No operation of AWS: a text by a provider's send API, which the phone stands in for.
     SendText,
 }
 
 impl Operation {
     /// All of Connect and the Participant Service.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::StartChatContact,
         Self::SendChatIntegrationEvent,
         Self::StartContactStreaming,
@@ -42,6 +50,9 @@ impl Operation {
         Self::SendEvent,
         Self::DisconnectParticipant,
         Self::GetTranscript,
+        Self::StartAttachmentUpload,
+        Self::CompleteAttachmentUpload,
+        Self::GetAttachment,
     ];
 
     /// Method and path (`http` traits of the Connect and connectparticipant service models).
@@ -57,6 +68,11 @@ impl Operation {
             Self::SendEvent => ("POST", "/participant/event"),
             Self::DisconnectParticipant => ("POST", "/participant/disconnect"),
             Self::GetTranscript => ("POST", "/participant/transcript"),
+            Self::StartAttachmentUpload => ("POST", "/participant/start-attachment-upload"),
+            Self::CompleteAttachmentUpload => ("POST", "/participant/complete-attachment-upload"),
+            Self::GetAttachment => ("POST", "/participant/attachment"),
+            // Below it, by id.
+            Self::UploadAttachment => ("PUT", "/_attachments"),
             // Below it, by account and by the provider's own path.
             Self::SendText => ("POST", "/_phone"),
         }

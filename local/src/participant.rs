@@ -53,12 +53,12 @@ fn receipt_of(content: &str) -> Option<String> {
 }
 
 /// The Participant Service has one exception for every violation.
-fn invalid(violation: Violation) -> ApiError {
+pub(crate) fn invalid(violation: Violation) -> ApiError {
     ApiError::validation(violation.message)
 }
 
 /// The chat of a connection token, which must be open: "AccessDeniedException … also: chat ended or wrong token".
-fn authorize(state: &State, bearer: Option<&str>) -> Result<ChatKey, ApiError> {
+pub(crate) fn authorize(state: &State, bearer: Option<&str>) -> Result<ChatKey, ApiError> {
     bearer
         .and_then(|token| state.find_connection(token))
         .filter(|key| state.chat(*key).is_some_and(|chat| !chat.contact.ended))
@@ -108,18 +108,24 @@ fn read_connection(body: &Value) -> Valid<(Vec<&str>, bool)> {
 }
 
 /// What was answered to this ClientToken before: once said is said.
-fn replay(state: &State, key: ChatKey, operation: Operation, client_token: Option<&str>) -> Option<Value> {
+pub(crate) fn replay(state: &State, key: ChatKey, operation: Operation, client_token: Option<&str>) -> Option<Value> {
     state.chat(key)?.replies.get(&(operation, client_token?.to_owned())).cloned()
 }
 
-fn remember(state: &mut State, key: ChatKey, operation: Operation, client_token: Option<&str>, answer: &Value) {
+pub(crate) fn remember(
+    state: &mut State,
+    key: ChatKey,
+    operation: Operation,
+    client_token: Option<&str>,
+    answer: &Value,
+) {
     if let (Some(chat), Some(client_token)) = (state.chat_mut(key), client_token) {
         chat.replies.insert((operation, client_token.to_owned()), answer.clone());
     }
 }
 
 /// The ClientToken, where it is one.
-fn client_token<'a>(body: &Object<'a>) -> Valid<Option<&'a str>> {
+pub(crate) fn client_token<'a>(body: &Object<'a>) -> Valid<Option<&'a str>> {
     Ok(body.string("ClientToken", chars(0, 500))?.filter(|token| !token.is_empty()))
 }
 
@@ -204,6 +210,7 @@ pub(crate) fn add_event(
                 }],
             })),
             participant: None,
+            attachments: Vec::new(),
         },
         _ => Draft { content, ..Draft::event(Some(participant), content_type) },
     };

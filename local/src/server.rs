@@ -17,6 +17,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::{
+    attachment,
     config::Config,
     connect,
     connection::{NumberedListener, Peer},
@@ -44,6 +45,7 @@ pub(crate) async fn serve(config: Config) -> io::Result<(Arc<Service>, SocketAdd
         .merge(instance::router())
         .merge(page::router())
         .merge(phone::send::router())
+        .merge(attachment::router())
         // Methods that neither the page nor SNS has there.
         .route("/", MethodRouter::new().fallback(api))
         .fallback(api)
@@ -169,8 +171,11 @@ fn perform(state: &mut State, operation: Operation, bearer: Option<&str>, body: 
         Operation::SendEvent => participant::send_event(state, bearer, &body),
         Operation::DisconnectParticipant => participant::disconnect_participant(state, bearer, &body),
         Operation::GetTranscript => participant::get_transcript(state, bearer, &body),
-        // Served by `phone`.
-        Operation::SendText => Err(ApiError::unknown_operation()),
+        Operation::StartAttachmentUpload => attachment::start(state, bearer, &body),
+        Operation::CompleteAttachmentUpload => attachment::complete(state, bearer, &body),
+        Operation::GetAttachment => attachment::get_attachment(state, bearer, &body),
+        // Served by `attachment` and `phone`.
+        Operation::UploadAttachment | Operation::SendText => Err(ApiError::unknown_operation()),
     }
 }
 

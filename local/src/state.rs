@@ -4,18 +4,23 @@
 
 mod connections;
 mod control;
+mod token;
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use token::rfc3339;
+pub(crate) use token::{in_future, opaque_token};
+
 use crate::{
+    attachment::{Attachment, Stored},
     config::Config,
     contact::{Contact, Integration, Item, ItemType, Participant, Role, Streaming, Visibility, event},
     error::{ApiError, Refused},
@@ -86,6 +91,7 @@ pub(crate) struct Draft {
     pub(crate) participant: Option<Participant>,
     pub(crate) visibility: Visibility,
     pub(crate) metadata: Option<Value>,
+    pub(crate) attachments: Vec<Attachment>,
 }
 
 impl Draft {
@@ -97,6 +103,7 @@ impl Draft {
             participant: Some(participant),
             visibility: Visibility::All,
             metadata: None,
+            attachments: Vec::new(),
         }
     }
 
@@ -108,6 +115,7 @@ impl Draft {
             participant,
             visibility: Visibility::All,
             metadata: None,
+            attachments: Vec::new(),
         }
     }
 }
@@ -117,6 +125,8 @@ impl Draft {
 pub(crate) struct State {
     config: Config,
     websocket_base: String,
+    pub(crate) attachments_base: String,
+    pub(crate) attachments: HashMap<String, Stored>,
     chats: Vec<Chat>,
     by_contact_id: HashMap<String, ChatKey>,
     by_client_token: HashMap<(String, String), ChatKey>,
@@ -137,6 +147,8 @@ impl State {
             bucket: config.limits.start_rate.map(Bucket::new),
             config,
             websocket_base: format!("ws://127.0.0.1:{port}/websocket/"),
+            attachments_base: format!("http://127.0.0.1:{port}/_attachments/"),
+            attachments: HashMap::new(),
             chats: Vec::new(),
             by_contact_id: HashMap::new(),
             by_client_token: HashMap::new(),
@@ -162,6 +174,7 @@ impl State {
         self.by_participant_token.clear();
         self.by_connection_token.clear();
         self.by_websocket_token.clear();
+        self.attachments.clear();
         self.epoch += 1;
         self.versions.next();
     }
@@ -301,6 +314,7 @@ impl State {
             past: false,
             visibility: draft.visibility,
             metadata: draft.metadata,
+            attachments: draft.attachments,
         };
         // GetTranscript API reference: of events, a transcript holds those of the chat's course, so no typing and no receipts.
         if item.item_type != ItemType::MessageMetadata
@@ -428,18 +442,4 @@ fn time_is_up(chat: &Chat, config: &Config) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// A token that tells its bearer nothing. Connect's are opaque, of at most 1000 characters.
-pub(crate) fn opaque_token() -> String {
-    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
-}
-
-/// `2026-11-20T16:00:00.000Z`
-fn rfc3339(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
-
-fn in_future(duration: SignedDuration) -> String {
-    rfc3339(Timestamp::now().checked_add(duration).unwrap_or(Timestamp::MAX))
 }

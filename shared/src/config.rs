@@ -19,6 +19,10 @@ const MESSAGE_PATIENCE: u64 = 43_200;
 const REPLY_PATIENCE: u64 = 14_400;
 /// and when the agent is told that it is delayed.
 const REPLY_DELAY_NOTICE: u64 = 300;
+/// What an instance takes of a file unless its administrator raised it,
+const ATTACHMENT_MAX_BYTES: u64 = 20 * 1024 * 1024;
+/// and to what that can be raised (`MaximumSizeLimitInBytes` of `UpdateAttachedFilesConfiguration`).
+const ATTACHMENT_MOST_BYTES: u64 = 100 * 1024 * 1024;
 /// Two workers with this many stay below the five starts a second that Connect allows.
 const STARTS_PER_SECOND: u32 = 2;
 
@@ -248,6 +252,43 @@ impl Delivery {
     }
 }
 
+/// What bringing customers' files into chats needs.
+#[derive(Clone, Debug)]
+pub struct Attachments {
+    /// `BRIDGE_SETTINGS` or `BRIDGE_SETTINGS_ARN`: media are fetched with the account's credentials.
+    pub settings: SettingsLocation,
+    /// `ATTACHMENT_MAX_BYTES`: the largest file that the instance takes.
+    pub max_bytes: u64,
+    /// `ATTACHMENT_EXTENSIONS`: what the instance takes beside Connect's default list, in lower case.
+    pub extensions: Vec<String>,
+}
+
+impl Attachments {
+    /// None where the feature is off, or where no chat of ours could take a file.
+    fn read(env: &Env<'_>, delivery: &Delivery) -> Result<Option<Self>> {
+        if !delivery.instance.attachments || delivery.route != ConnectRoute::Chat {
+            return Ok(None);
+        }
+        let max_bytes = match env.optional("ATTACHMENT_MAX_BYTES") {
+            None => ATTACHMENT_MAX_BYTES,
+            Some(bytes) => match bytes.parse() {
+                Ok(bytes @ 1..=ATTACHMENT_MOST_BYTES) => bytes,
+                _ => return Err(wrong("ATTACHMENT_MAX_BYTES", "must be a whole number from 1 to 104857600")),
+            },
+        };
+        let extension = |text: String| {
+            let extension = text.trim_start_matches('.').to_ascii_lowercase();
+            let is_one =
+                (1..=10).contains(&extension.len()) && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            is_one.then_some(extension).ok_or_else(|| {
+                wrong("ATTACHMENT_EXTENSIONS", "must be a comma list of extensions of 1 to 10 letters and digits")
+            })
+        };
+        let extensions = env.list("ATTACHMENT_EXTENSIONS").into_iter().map(extension).collect::<Result<_>>()?;
+        Ok(Some(Self { settings: SettingsLocation::required(env)?, max_bytes, extensions }))
+    }
+}
+
 /// What `deliver-message` reads.
 #[derive(Clone, Debug)]
 pub struct DeliverMessage {
@@ -259,6 +300,8 @@ pub struct DeliverMessage {
     pub patience: Patience,
     /// `CHAT_STARTS_PER_SECOND`: how many chats one worker starts a second at most.
     pub starts_per_second: u32,
+    /// `FEATURE_ATTACHMENTS` and what belongs to it; none: media are words.
+    pub attachments: Option<Attachments>,
 }
 
 impl DeliverMessage {
@@ -271,8 +314,10 @@ impl DeliverMessage {
                 _ => return Err(wrong("CHAT_STARTS_PER_SECOND", "must be a whole number from 1")),
             },
         };
+        let delivery = Delivery::read(env)?;
         Ok(Self {
-            delivery: Delivery::read(env)?,
+            attachments: Attachments::read(env, &delivery)?,
+            delivery,
             dead_letter_queue_url: env.optional("DEAD_LETTER_QUEUE_URL"),
             patience: Patience { end: env.seconds("MESSAGE_PATIENCE_SECONDS", MESSAGE_PATIENCE)?, notice: None },
             starts_per_second,
@@ -322,6 +367,8 @@ pub struct SendReply {
     pub dead_letter_queue_url: Option<String>,
     /// `REPLY_PATIENCE_SECONDS` and `REPLY_DELAY_NOTICE_SECONDS`.
     pub patience: Patience,
+    /// `FEATURE_ATTACHMENTS`: agents' files are sent; else the customer reads their names.
+    pub attachments: bool,
 }
 
 impl SendReply {
@@ -336,6 +383,7 @@ impl SendReply {
                 end: env.seconds("REPLY_PATIENCE_SECONDS", REPLY_PATIENCE)?,
                 notice: Some(env.seconds("REPLY_DELAY_NOTICE_SECONDS", REPLY_DELAY_NOTICE)?),
             },
+            attachments: env.flag("FEATURE_ATTACHMENTS")?,
         })
     }
 
@@ -491,6 +539,37 @@ mod tests {
             let error = read(&variables).unwrap_err();
             assert!(error.message().starts_with(name), "{name}={value}: {error:?}");
         }
+    }
+
+    #[test]
+    fn attachments_need_the_settings_and_have_limits() {
+        let read = |more: &[(&'static str, &'static str)]| {
+            let least = [COMPLETE[0], COMPLETE[1], ("STREAMING_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:chat")];
+            let variables = [&least[..], more].concat();
+            let lookup =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            DeliverMessage::read(&Env::new(&lookup))
+        };
+        let on = ("FEATURE_ATTACHMENTS", "true");
+        let settings = ("BRIDGE_SETTINGS", "{}");
+        assert!(read(&[]).unwrap().attachments.is_none());
+        assert!(read(&[on, ("CONNECT_ROUTE", "integration-event")]).unwrap().attachments.is_none());
+        let plain = read(&[on, settings]).unwrap().attachments.unwrap();
+        assert_eq!((plain.max_bytes, plain.extensions), (20_971_520, Vec::new()));
+        let more = [on, settings, ("ATTACHMENT_MAX_BYTES", "104857600"), ("ATTACHMENT_EXTENSIONS", "ogg, .GIF")];
+        let more = read(&more).unwrap().attachments.unwrap();
+        assert_eq!((more.max_bytes, more.extensions), (104_857_600, vec!["ogg".to_owned(), "gif".to_owned()]));
+        for (name, value) in [
+            ("ATTACHMENT_MAX_BYTES", "0"),
+            ("ATTACHMENT_MAX_BYTES", "20 MB"),
+            ("ATTACHMENT_MAX_BYTES", "104857601"),
+            ("ATTACHMENT_EXTENSIONS", "ogg,image/gif"),
+            ("ATTACHMENT_EXTENSIONS", "."),
+        ] {
+            let error = read(&[on, settings, (name, value)]).unwrap_err();
+            assert!(error.message().starts_with(name), "{name}={value}: {error:?}");
+        }
+        assert!(read(&[on]).unwrap_err().message().starts_with("BRIDGE_SETTINGS"));
     }
 
     #[test]

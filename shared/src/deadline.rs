@@ -8,6 +8,9 @@ use tokio::time::Instant;
 /// the answer's way back.
 const GATEWAY_BUDGET: Duration = Duration::from_secs(28);
 
+/// "Function timeout: 900 seconds" (Lambda quotas).
+const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
+
 /// What is kept back of Lambda's own time for making the answer and handing it to the runtime.
 const RESERVE: Duration = Duration::from_millis(500);
 
@@ -22,11 +25,20 @@ impl Deadline {
     /// Lambda delivers nothing whose time is over. A deadline of the past comes from an emulator: `cargo lambda watch`
     /// counts from before it compiles the function. It is taken as none.
     pub fn of_invocation(lambda_deadline_ms: u64) -> Self {
+        Self::within(GATEWAY_BUDGET, lambda_deadline_ms)
+    }
+
+    /// The same where no gateway waits: files take longer than messages.
+    pub fn of_batch(lambda_deadline_ms: u64) -> Self {
+        Self::within(LONGEST_INVOCATION, lambda_deadline_ms)
+    }
+
+    fn within(most: Duration, lambda_deadline_ms: u64) -> Self {
         let now = jiff::Timestamp::now().as_millisecond();
         let left = i64::try_from(lambda_deadline_ms).unwrap_or(i64::MAX).saturating_sub(now);
         let budget = match u64::try_from(left) {
             Err(_) | Ok(0) => GATEWAY_BUDGET,
-            Ok(left) => Duration::from_millis(left).saturating_sub(RESERVE).min(GATEWAY_BUDGET),
+            Ok(left) => Duration::from_millis(left).saturating_sub(RESERVE).min(most),
         };
         Self(Instant::now() + budget)
     }

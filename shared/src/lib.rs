@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod inbound;
 pub mod inbound_status;
 pub(crate) mod json;
+pub mod media;
 pub mod mend;
 pub(crate) mod notes;
 pub mod origin;

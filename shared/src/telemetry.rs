@@ -18,6 +18,8 @@ pub const NAMESPACE: &str = "ConnectChatBridge";
 
 /// Every metric. Alarms and dashboard are checked against this list, and no other metric can be published.
 pub const METRICS: &[&str] = &[
+    "AttachmentDelivered",
+    "AttachmentNotDelivered",
     "ChatEnded",
     "ChatRejected",
     "ChatStarted",
@@ -26,6 +28,7 @@ pub const METRICS: &[&str] = &[
     "DeadLettered",
     "DeliveryFailed",
     "DuplicateMessage",
+    "FileSent",
     "IntegrationEventDenied",
     "MessageDelivered",
     "MessageReceived",

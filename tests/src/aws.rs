@@ -290,6 +290,13 @@ pub async fn create_queue(name: &str) -> String {
 #[derive(Clone, Debug)]
 pub struct Endpoints(Vec<(&'static str, String)>);
 
+impl Endpoints {
+    /// By the services' ids.
+    pub fn new(endpoints: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self(endpoints.into_iter().collect())
+    }
+}
+
 impl LoadServiceConfig for Endpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         if key.env() != "AWS_ENDPOINT_URL" {

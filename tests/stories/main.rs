@@ -1,6 +1,7 @@
 //! End-to-end stories: a Lambda event in, the real AWS client over HTTP to the stand-in, the answer and the calls
 //! asserted whole. One file a story.
 
+mod attachments;
 mod chat_end;
 mod choices;
 mod connect_faults;

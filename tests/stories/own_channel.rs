@@ -107,7 +107,7 @@ async fn a_message_reaches_the_agent_with_all_its_fields() {
         "location": { "latitude": 48.1, "longitude": 11.5, "name": "Office" } });
     post(&desk, "message", whole).await;
     let contact = chat(&desk);
-    let expected = "Look\nhttps://m.example/1.png\n[file]\n[location] Office, 48.1, 11.5";
+    let expected = "Look\n[image] https://m.example/1.png\n[file]\n[location] Office, 48.1, 11.5";
     assert_eq!(contact.messages(), [expected]);
     assert_eq!(contact.display_name, "Jo");
     let attributes: Value = json!(contact.attributes);

@@ -16,7 +16,7 @@ use tests::{
     Answer, Http,
     aws::{TableFault, moto},
     invoke,
-    providers::{Line, Report},
+    providers::{Line, PICTURE, Reply, Report},
     receive_message,
     replies::{Desk, TWILIO, lines},
 };
@@ -130,6 +130,31 @@ async fn each_provider_is_asked_for_reports_to_the_accounts_own_url() {
             assert_eq!(body.pointer(place), Some(expected), "{}: {place}", line.label);
         }
         assert_eq!(body.to_string().contains(BASE), !asks.is_empty(), "{}", line.label);
+    }
+}
+
+#[tokio::test]
+async fn an_agents_file_is_reported_on_as_a_text_is() {
+    for line in apis().into_iter().filter(|line| line.api().file_request(line, "").is_some()) {
+        let api = line.api();
+        let (mut desk, chat) = Desk::with_chat(line).await;
+        desk.variables.extend([("PUBLIC_BASE_URL", BASE), ("FEATURE_ATTACHMENTS", "true")]);
+        let uploaded = api.upload_path().map(|_| Reply::new(200, json!({ "id": "uploaded", "mediaId": "uploaded" })));
+        desk.providers.script(line.provider, uploaded.into_iter().chain([api.taken_as("id1")]));
+        let item = desk.cloud.connect.agent_sends(&chat, ("mug.png", "image/png"), PICTURE, "APPROVED").unwrap();
+        desk.hand_over().await;
+        desk.drain().await;
+        let told = Told { desk, chat, item };
+        let sent = told.desk.sent().pop().unwrap();
+        let body = if sent.json().is_null() { json!(sent.form()) } else { sent.json() };
+        // MessageBird's API for MMS has no URL for reports.
+        let asks = api.asks(&format!("{BASE}/sms/{0}/{0}", line.provider));
+        for (place, expected) in asks.iter().filter(|_| line.provider != "messagebird") {
+            assert_eq!(body.pointer(place), Some(expected), "{}: {place}", line.label);
+        }
+        let (code, why) = api.failures()[0];
+        told.report("id1", Report::Failed(code)).await;
+        assert_eq!(told.notes(), [note("mug.png", why)], "{}", line.label);
     }
 }
 

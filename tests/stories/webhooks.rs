@@ -329,7 +329,7 @@ async fn the_integration_event_route() {
         *call,
         json!({
             "SourceId": "+14155550123", "DestinationId": "+12025550100", "Subtype": "connect:sms",
-            "Event": { "Type": "MESSAGE", "ContentType": "text/plain", "Content": "Look\nhttps://media.example/1" },
+            "Event": { "Type": "MESSAGE", "ContentType": "text/plain", "Content": "Look\n[image]" },
             "NewSessionDetails": {
                 "SupportedMessagingContentTypes": ["text/plain", "text/markdown", "application/vnd.amazonaws.connect.message.interactive",
                                                    "application/vnd.amazonaws.connect.message.interactive.response"],

@@ -51,7 +51,9 @@ impl DeliverMessage {
     pub fn new(config: config::DeliverMessage, sdk: &aws_config::SdkConfig) -> Self {
         Self {
             queues: Queues::new(sdk, config.dead_letter_queue_url),
-            conversations: Conversations::new(sdk, config.delivery).behind_a_queue(config.starts_per_second),
+            conversations: Conversations::new(sdk, config.delivery)
+                .behind_a_queue(config.starts_per_second)
+                .with_attachments(sdk, config.attachments),
             patience: config.patience,
         }
     }

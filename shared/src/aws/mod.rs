@@ -1,6 +1,7 @@
 //! Calls to AWS: Connect and its Participant Service, Secrets Manager, SNS. The clients of SQS, DynamoDB and the send APIs
 //! are owned by [`crate::queue`], [`crate::store`] and [`crate::sender`].
 
+pub(crate) mod attachments;
 pub mod connect;
 pub(crate) mod failure;
 pub mod participant;

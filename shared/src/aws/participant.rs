@@ -45,7 +45,7 @@ pub enum Said {
 
 /// The Participant Service.
 pub struct Participants {
-    client: Client,
+    pub(super) client: Client,
     tries: Tries,
 }
 
@@ -202,26 +202,11 @@ impl Participants {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Said> {
-        let Some(participant_token) = conversation.participant_token.clone() else { return Ok(Said::No) };
-        if let Some(connection) = conversation.connection.as_ref().filter(|connection| !connection.is_over()) {
-            match self.send_message(connection, content, client_token, deadline, report).await {
-                Ok(()) => return Ok(Said::Yes),
-                Err(error) if error.kind() == Kind::ChatEnded => (),
-                Err(error) => return Err(error),
-            }
-        }
-        let connection = match self.refresh(participant_token.expose(), deadline, report).await {
-            Ok(connection) => connection,
-            Err(error) if error.kind() == Kind::ChatEnded => return Ok(Said::No),
-            Err(error) => return Err(error),
-        };
-        report.note("new connection token");
-        let connection = conversation.connection.insert(connection);
-        match self.send_message(connection, content, client_token, deadline, report).await {
-            Ok(()) => Ok(Said::Yes),
-            Err(error) if error.kind() == Kind::ChatEnded => Ok(Said::No),
-            Err(error) => Err(error),
-        }
+        let said =
+            self.in_chat(conversation, deadline, report, async |connection: &Connection, report: &mut Report| {
+                self.send_message(connection, content, client_token, deadline, report).await
+            });
+        Ok(if said.await?.is_some() { Said::Yes } else { Said::No })
     }
 
     /// `SendEvent`: what became of an agent's message. Tried once by the connection that is there: a receipt is not worth
@@ -278,7 +263,7 @@ impl Participants {
 
 /// A token that is refused is one whose chat has ended, or an old one: AccessDeniedException for both ("Participant
 /// Service: Common Errors"; the participant's own 404 says that the contact is gone).
-fn refused<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn refused<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

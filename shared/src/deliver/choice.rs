@@ -5,26 +5,40 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
+    aws::{participant::Said, session::Conversation},
     chat::{Content, INTERACTIVE_RESPONSE, TEXT_PLAIN},
     choices::{Answer, Choice, Menu},
-    deliver::contact::{agent_text, cut},
+    deadline::Deadline,
+    deliver::{
+        Conversations,
+        contact::{agent_text, cut},
+    },
+    error::{Kind, Result},
     inbound::Inbound,
     queue::batch::Receipt,
     store::menus::Menus,
+    telemetry::Report,
 };
 
+/// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
+const BOT_CHARS: usize = 1024;
+
+/// Puts a message into words; none: nothing is said of it here.
+pub(super) type InWords = fn(&Inbound) -> Option<String>;
+
 /// What a message says in a chat.
+#[derive(Default)]
 pub(super) struct Saying {
-    /// What it is said as.
-    pub(super) content: Content,
+    /// What it is said as; none: nothing is said.
+    pub(super) content: Option<Content>,
     /// The menu that it answers.
     pub(super) menu_id: Option<String>,
 }
 
 impl Saying {
     /// The message's own words.
-    pub(super) fn words(inbound: &Inbound) -> Self {
-        Self { content: plain(agent_text(inbound)), menu_id: None }
+    pub(super) fn words(inbound: &Inbound, in_words: InWords) -> Self {
+        Self { content: in_words(inbound).map(plain), menu_id: None }
     }
 
     /// What it says in the chat of this id, where the menu of the other id has been answered.
@@ -34,21 +48,24 @@ impl Saying {
         contact_id: Option<&str>,
         answered: Option<&str>,
         receipt: Receipt<'_>,
+        in_words: InWords,
     ) -> Self {
         let Some((menu, choice)) = chosen(inbound, menus, contact_id, answered, arrival(receipt)) else {
-            return Self::words(inbound);
+            return Self::words(inbound, in_words);
         };
         let content = match &choice.answer {
-            _ if has_more(inbound) => plain(with_title(inbound, choice)),
-            Answer::Text(text) => plain(cut(text.clone())),
-            Answer::Action(json) => Content { content_type: INTERACTIVE_RESPONSE.to_owned(), content: json.clone() },
+            _ if has_more(inbound) => in_words(&with_title(inbound, choice)).map(plain),
+            Answer::Text(text) => Some(plain(cut(text.clone()))),
+            Answer::Action(json) => {
+                Some(Content { content_type: INTERACTIVE_RESPONSE.to_owned(), content: json.clone() })
+            }
         };
         Self { content, menu_id: Some(menu.id.clone()) }
     }
 
     /// Whether it is no text.
     pub(super) fn is_action(&self) -> bool {
-        self.content.content_type != TEXT_PLAIN
+        self.content.as_ref().is_some_and(|content| content.content_type != TEXT_PLAIN)
     }
 }
 
@@ -89,13 +106,44 @@ fn has_more(inbound: &Inbound) -> bool {
     message.described || !message.media.is_empty() || message.location.is_some() || message.referral.is_some()
 }
 
-/// The choice, and what else came with it.
-fn with_title(inbound: &Inbound, choice: &Choice) -> String {
+/// The message with the choice as its text.
+fn with_title(inbound: &Inbound, choice: &Choice) -> Inbound {
     let mut inbound = inbound.clone();
     inbound.message.text.clone_from(&choice.title);
     // The title is the flow's, so no note can be made of it.
     inbound.message.described = true;
-    agent_text(&inbound)
+    inbound
+}
+
+impl Conversations {
+    /// Says the message in the open chat. A chat that was started by an earlier version takes no interactive response: there it
+    /// is the customer's words.
+    pub(super) async fn say(
+        &self,
+        inbound: &Inbound,
+        conversation: &mut Conversation,
+        saying: &Saying,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Said> {
+        let Some(content) = &saying.content else { return Ok(Said::Yes) };
+        let token = inbound.client_token(&["message"]);
+        let said = self.participants.say_as(conversation, content, &token, deadline, report).await;
+        match said {
+            Err(error) if error.kind() == Kind::ConnectRejected && saying.is_action() => {
+                report.note("Connect refused an interactive response: the customer's words are said");
+                let token = inbound.client_token(&["message", "words"]);
+                self.participants.say(conversation, &agent_text(inbound), &token, deadline, report).await
+            }
+            Err(error) => {
+                if error.kind() == Kind::ConnectRejected && content.content.chars().count() > BOT_CHARS {
+                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
+                }
+                Err(error)
+            }
+            said => said,
+        }
+    }
 }
 
 #[cfg(test)]

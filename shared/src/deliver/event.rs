@@ -41,13 +41,16 @@ impl Conversations {
     ) -> Result<Option<Error>> {
         let (last, menus) = self.store.menus(inbound, deadline).await?;
         let contact_id = last.contact_id.as_deref().filter(|_| last.is_open());
-        let saying = Saying::of(inbound, &menus, contact_id, last.answered.as_deref(), receipt);
+        let saying = Saying::of(inbound, &menus, contact_id, last.answered.as_deref(), receipt, |inbound| {
+            Some(agent_text(inbound))
+        });
         // The route takes texts only.
         if let EventContent::Message { text, .. } = &mut event.what
             && saying.menu_id.is_some()
             && !saying.is_action()
+            && let Some(content) = &saying.content
         {
-            *text = saying.content.content;
+            text.clone_from(&content.content);
         }
         match self.call_once(inbound, event, receipt, deadline, report).await? {
             None => Ok(None),

@@ -13,6 +13,8 @@ mod choice;
 mod concat;
 mod contact;
 mod event;
+mod media;
+mod opt_out;
 mod status;
 
 use std::{
@@ -25,7 +27,7 @@ use aws_config::SdkConfig;
 use choice::Saying;
 use concat::PARTS_WAIT;
 pub use concat::{Collected, Flush};
-use contact::{agent_text, attributes, content_types, cut, display_name};
+use contact::{attributes, content_types, display_name};
 pub use status::Applied;
 use tokio::time::Instant;
 
@@ -36,21 +38,22 @@ use crate::{
         session::{Conversation, Opening},
     },
     chat::{Chat, Content, Persistent, TEXT_PLAIN},
-    config::{ConnectRoute, Delivery, Receipts},
+    config::{self, ConnectRoute, Delivery, Receipts},
     deadline::Deadline,
     error::{Error, Kind, Result},
     inbound::Inbound,
     queue::{batch::Receipt, pace::Starts},
+    secret::Secret,
     sms::message::{Channel, OptOut},
-    store::conversations::{Delivered, Store},
+    store::{
+        conversations::{Delivered, Known, Store},
+        media::MediaProgress,
+    },
     telemetry::Report,
 };
 
 /// How often one delivery starts a chat that turns out to have ended.
 const STARTS: u32 = 2;
-
-/// What a bot of Connect's (Amazon Lex) takes of a message: "Amazon Connect service quotas".
-const BOT_CHARS: usize = 1024;
 
 /// Brings customers' messages to Connect.
 pub struct Conversations {
@@ -63,6 +66,8 @@ pub struct Conversations {
     /// Where a queue is behind: what there is no start for goes back to it.
     starts: Option<Mutex<Starts>>,
     made: Instant,
+    /// Where media become attachments of the chat: else they are words.
+    attachments: Option<media::Attachments>,
 }
 
 impl Conversations {
@@ -77,7 +82,14 @@ impl Conversations {
             denied: Mutex::default(),
             starts: None,
             made: Instant::now(),
+            attachments: None,
         }
+    }
+
+    /// Media become attachments of the chat, if there is a configuration for it.
+    #[must_use]
+    pub fn with_attachments(self, sdk: &SdkConfig, config: Option<config::Attachments>) -> Self {
+        Self { attachments: config.map(|config| media::Attachments::new(sdk, config)), ..self }
     }
 
     /// For work that comes from a queue: each call is tried once, and so many chats are started a second at most.
@@ -173,70 +185,65 @@ impl Conversations {
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<()> {
-        let known = self.store.open(inbound, deadline).await?;
+        let mut known = self.store.open(inbound, deadline).await?;
         match known.delivery {
             Delivered::Yes => return Self::duplicate(report),
             Delivered::Perhaps => return Err(perhaps()),
             Delivered::No => (),
         }
-        let mut conversation = known.conversation;
-        let connection = conversation.connection.as_ref().map(|connection| connection.token.clone());
-        if let Some(opening) = conversation.opening.clone() {
+        let connection = known.conversation.connection.as_ref().map(|connection| connection.token.clone());
+        if let Some(opening) = known.conversation.opening.clone() {
             report.note("the chat had been started");
-            let is_connected = self.connect(inbound, &mut conversation, deadline, report).await?;
+            let is_opted_out = known.is_opted_out;
+            let (conversation, media) = (&mut known.conversation, &mut known.media);
+            let is_connected = self.connect(inbound, conversation, deadline, report).await?;
             if is_connected && opening.message == inbound.deduplication_id() {
-                return self.started(inbound, conversation, known.is_opted_out, deadline, report).await;
+                let started = self.started(inbound, conversation, is_opted_out, media, deadline, report);
+                if started.await? == Said::Yes {
+                    return Ok(());
+                }
+                self.chat_died(inbound, conversation, deadline, report).await?;
             }
         }
-        if conversation.participant_token.is_some() {
-            let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
-            let (contact_id, answered) = (conversation.contact_id.as_deref(), conversation.answered.as_deref());
-            let saying = Saying::of(inbound, &known.menus, contact_id, answered, receipt);
-            match self.say(inbound, &mut conversation, &saying, deadline, report).await? {
+        if known.conversation.participant_token.is_some() {
+            match self.go_on(inbound, &mut known, connection.as_ref(), receipt, deadline, report).await? {
                 Said::Yes => {
-                    let is_new =
-                        conversation.connection.as_ref().map(|connection| &connection.token) != connection.as_ref();
-                    let is_answer = saying.menu_id.is_some();
-                    conversation.answered = saying.menu_id.or(conversation.answered);
-                    let is_changed = is_new || !is_same_channel || known.is_to_join || is_answer;
-                    let changed = is_changed.then_some(&conversation);
-                    self.store.delivered(inbound, changed, deadline).await?;
-                    report.contact_id = conversation.contact_id;
+                    report.contact_id = known.conversation.contact_id;
                     report.count("MessageDelivered", 1);
                     return Ok(());
                 }
                 Said::No => report.note("the chat had ended"),
             }
         }
-        self.start(inbound, conversation, known.is_opted_out, deadline, report).await
+        self.start(inbound, known.conversation, known.is_opted_out, known.media, deadline, report).await
     }
 
-    /// Says the message in the open chat. A chat that was started by an earlier version takes no interactive response: there it
-    /// is the customer's words.
-    async fn say(
+    /// Brings the message into the open chat. `connection` is the token on record.
+    async fn go_on(
         &self,
         inbound: &Inbound,
-        conversation: &mut Conversation,
-        saying: &Saying,
+        known: &mut Known,
+        connection: Option<&Secret>,
+        receipt: Receipt<'_>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<Said> {
-        let token = inbound.client_token(&["message"]);
-        let said = self.participants.say_as(conversation, &saying.content, &token, deadline, report).await;
-        match said {
-            Err(error) if error.kind() == Kind::ConnectRejected && saying.is_action() => {
-                report.note("Connect refused an interactive response: the customer's words are said");
-                let token = inbound.client_token(&["message", "words"]);
-                self.participants.say(conversation, &agent_text(inbound), &token, deadline, report).await
-            }
-            Err(error) => {
-                if error.kind() == Kind::ConnectRejected && saying.content.content.chars().count() > BOT_CHARS {
-                    report.note("Connect refused a text of more than 1,024 characters, the most that its bots take");
-                }
-                Err(error)
-            }
-            said => said,
+        let conversation = &mut known.conversation;
+        let is_same_channel = conversation.channel.replace(inbound.message.channel) == conversation.channel;
+        let saying = if known.media.is_some() {
+            Saying::default()
+        } else {
+            let (contact_id, answered) = (conversation.contact_id.as_deref(), conversation.answered.as_deref());
+            Saying::of(inbound, &known.menus, contact_id, answered, receipt, self.in_words(inbound))
+        };
+        if self.say(inbound, conversation, &saying, deadline, report).await? == Said::No {
+            return Ok(Said::No);
         }
+        let is_new = conversation.connection.as_ref().map(|connection| &connection.token) != connection;
+        let is_answer = saying.menu_id.is_some();
+        conversation.answered = saying.menu_id.or(conversation.answered.take());
+        let is_changed = is_new || !is_same_channel || known.is_to_join || is_answer;
+        self.finish(inbound, conversation, is_changed, &mut known.media, deadline, report).await
     }
 
     /// A new chat, whose first message this is.
@@ -249,17 +256,16 @@ impl Conversations {
         inbound: &Inbound,
         mut conversation: Conversation,
         is_opted_out: bool,
+        mut media: Option<MediaProgress>,
         deadline: Deadline,
         report: &mut Report,
     ) -> Result<()> {
-        let mut chat = self.new_chat(inbound);
         let mut starts = 0;
         while starts < STARTS {
             self.take_start()?;
-            let generation = conversation.generation.to_string();
             let last = conversation.contact_id.clone().filter(|_| self.config.persistent_chat && !conversation.plain);
-            // Two requests that differ must not share a token.
-            let token = inbound.client_token(&["chat", &generation, last.as_deref().unwrap_or_default()]);
+            let token = start_token(inbound, conversation.generation, last.as_deref(), media.is_some());
+            let mut chat = self.new_chat(inbound, self.words(inbound, media.as_ref()));
             chat.persistent = last.map(|source_contact_id| Persistent {
                 // "provide the initialContactId of the past ended chat session" (administrator guide).
                 rehydration_type: "ENTIRE_PAST_SESSION".to_owned(),
@@ -299,7 +305,11 @@ impl Conversations {
             };
             self.store.save(inbound, &conversation, deadline).await?;
             if self.connect(inbound, &mut conversation, deadline, report).await? {
-                return self.started(inbound, conversation, is_opted_out, deadline, report).await;
+                let started = self.started(inbound, &mut conversation, is_opted_out, &mut media, deadline, report);
+                if started.await? == Said::Yes {
+                    return Ok(());
+                }
+                self.chat_died(inbound, &mut conversation, deadline, report).await?;
             }
         }
         Err(Error::new(Kind::ChatEnded, "New chats end before the customer is in them"))
@@ -356,65 +366,24 @@ impl Conversations {
     async fn started(
         &self,
         inbound: &Inbound,
-        mut conversation: Conversation,
+        conversation: &mut Conversation,
         is_opted_out: bool,
+        media: &mut Option<MediaProgress>,
         deadline: Deadline,
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Said> {
         if is_opted_out {
             let note = "[opted out] The customer wants no messages: replies are not delivered.";
             let token = inbound.client_token(&["opted out"]);
-            self.participants.say(&mut conversation, note, &token, deadline, report).await?;
+            self.participants.say(conversation, note, &token, deadline, report).await?;
         }
-        self.store.delivered(inbound, Some(&conversation), deadline).await?;
-        report.contact_id = conversation.contact_id;
+        let said = self.finish(inbound, conversation, true, media, deadline, report).await?;
+        report.contact_id.clone_from(&conversation.contact_id);
         report.count("ConversationStarted", 1);
-        report.count("MessageDelivered", 1);
-        Ok(())
-    }
-
-    // Opt-outs.
-
-    /// The message without its opt-out flag, where that is START and ends no opt-out: an ordinary message.
-    pub async fn ordinary(&self, inbound: &Inbound, deadline: Deadline) -> Result<Option<Inbound>> {
-        if inbound.message.opt_out != Some(OptOut::Start) || self.store.ends_opt_out(inbound, deadline).await? {
-            return Ok(None);
+        if said == Said::Yes {
+            report.count("MessageDelivered", 1);
         }
-        let mut ordinary = inbound.clone();
-        ordinary.message.opt_out = None;
-        Ok(Some(ordinary))
-    }
-
-    /// Records an opt-out or its end, and tells the agent of an open chat. No chat is started for it.
-    ///
-    /// It does not wait for the customer's earlier messages, so nothing of their conversation is written here.
-    async fn opt_out(&self, inbound: &Inbound, request: OptOut, deadline: Deadline, report: &mut Report) -> Result<()> {
-        let known = self.store.open(inbound, deadline).await?;
-        if known.delivery == Delivered::Yes {
-            return Self::duplicate(report);
-        }
-        let known_as = &known.conversation.known_as;
-        // Recorded before the note, which may fail.
-        let mark = if request == OptOut::Start {
-            self.store.opt_in(inbound, known_as, deadline).await?;
-            report.note("opted in");
-            report.count("OptedIn", 1);
-            "[opted in]"
-        } else {
-            self.store.opt_out(inbound, known_as, deadline).await?;
-            report.note("opted out");
-            report.count("OptedOut", 1);
-            "[opted out]"
-        };
-        let mut conversation = known.conversation;
-        let text = cut(format!("{mark} {}", inbound.message.text.trim()).trim().to_owned());
-        let token = inbound.client_token(&["message"]);
-        if conversation.opening.is_none()
-            && let Said::Yes = self.participants.say(&mut conversation, &text, &token, deadline, report).await?
-        {
-            report.contact_id = conversation.contact_id;
-        }
-        self.store.delivered(inbound, None, deadline).await
+        Ok(said)
     }
 
     fn duplicate(report: &mut Report) -> Result<()> {
@@ -423,14 +392,14 @@ impl Conversations {
         Ok(())
     }
 
-    fn new_chat(&self, inbound: &Inbound) -> Chat {
+    fn new_chat(&self, inbound: &Inbound, words: Option<String>) -> Chat {
         let instance = &self.config.instance;
-        let content = Content { content_type: TEXT_PLAIN.to_owned(), content: agent_text(inbound) };
+        let initial_message = words.map(|content| Content { content_type: TEXT_PLAIN.to_owned(), content });
         Chat {
             contact_flow_id: inbound.number.contact_flow_id.as_ref().unwrap_or(&instance.contact_flow_id).clone(),
             display_name: display_name(inbound),
             attributes: attributes(inbound),
-            initial_message: Some(content),
+            initial_message,
             duration_minutes: instance.duration_minutes,
             content_types: content_types(),
             persistent: None,
@@ -443,6 +412,14 @@ impl Conversations {
             streaming_endpoint_arn: instance.streaming_topic_arn.clone(),
         }
     }
+}
+
+/// Requests that differ have tokens that do: also that of a chat for media whose words were said in an earlier one.
+fn start_token(inbound: &Inbound, generation: i64, last: Option<&str>, is_for_media: bool) -> String {
+    let generation = generation.to_string();
+    let mut purpose = vec!["chat", &generation, last.unwrap_or_default()];
+    purpose.extend(is_for_media.then_some("media"));
+    inbound.client_token(&purpose)
 }
 
 fn perhaps() -> Error {

@@ -130,7 +130,7 @@ pub trait Work {
 
 /// Works through one batch. It never fails: what could not be done is in the answer, item by item.
 pub async fn run<W: Work>(work: &W, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Infallible> {
-    let deadline = Deadline::of_invocation(event.context.deadline);
+    let deadline = Deadline::of_batch(event.context.deadline);
     let request_id = &event.context.request_id;
     let mut groups: Vec<(String, VecDeque<&SqsMessage>)> = Vec::new();
     for item in &event.payload.records {

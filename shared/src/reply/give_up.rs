@@ -10,6 +10,7 @@ use crate::{
     reply::{
         Replies, Undelivered, name, rest,
         streamed::{Content, Streamed},
+        text,
     },
     sms::status::Meaning,
     store::replies::{Ending, Notice, ReplyId},
@@ -42,6 +43,7 @@ impl Replies {
             // What it panicked at may have been this.
             None => match read(item) {
                 Ok(Content::Text(words)) => rest(&words, left.part).to_owned(),
+                Ok(Content::Files(files)) => text::names(files.get(left.part.number..).unwrap_or_default()),
                 Ok(Content::Unsendable) => "a message of a kind that can't be sent as a text".to_owned(),
                 Ok(Content::Ended | Content::Typing | Content::Nothing(_)) => return Ok(Told::Nobody),
                 Err(_) => "a message that could not be read".to_owned(),
@@ -57,13 +59,17 @@ impl Replies {
             return Err(Error::new(Kind::StoreUnavailable, "The reply was changed by a concurrent invocation"));
         }
         report.count("ReplyNotDelivered", 1);
-        let text = noted("[not delivered] ", words, why(reason));
+        let text = noted("[not delivered] ", words, left.why.as_deref().unwrap_or_else(|| why(reason)));
         self.tell(item, Notice::NotDelivered, group_id, &text, deadline, report).await
     }
 
     /// The reply waits for its provider: the agent is told, once.
     pub async fn tell_delay(&self, item: &Streamed, deadline: Deadline, report: &mut Report) -> Result<()> {
-        let Ok(Content::Text(words)) = read(item) else { return Ok(()) };
+        let words = match read(item) {
+            Ok(Content::Text(words)) => words,
+            Ok(Content::Files(files)) => text::names(&files),
+            _ => return Ok(()),
+        };
         let Some(group_id) = self.left(name(item), deadline).await?.group_id else { return Ok(()) };
         report.count("ReplyDelayed", 1);
         let text = noted("[delayed] ", words, "the provider takes no messages now; it is tried again");
@@ -91,6 +97,7 @@ impl Replies {
             part: known.part(),
             by: known.by,
             words: None,
+            why: None,
             taken: None,
             group_id: known.addressee.map(|addressee| addressee.group_id),
         })

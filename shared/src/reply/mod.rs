@@ -8,11 +8,13 @@
 //! again only if the provider supports idempotency ([`crate::sms::contract::Facts::supports_idempotency`]); else the reply
 //! ends there, and the agent is told (`give_up`).
 
+mod files;
 mod give_up;
 mod interactive;
 mod link;
 mod markdown;
 mod menu;
+mod parts;
 mod signals;
 pub mod streamed;
 pub mod text;
@@ -23,7 +25,6 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use serde_json::Value;
 
 pub use crate::tell::Told;
 use crate::{
@@ -36,18 +37,21 @@ use crate::{
     queue::{
         batch::{Done, Failed, Receipt},
         disposition::Patience,
-        gate::{Entry, Gates, PROBE_TIMEOUT},
+        gate::{Entry, Gates},
     },
     reply::{
         menu::Shown,
-        streamed::{Content, Streamed},
+        streamed::{AgentsFile, Content, Streamed},
     },
-    sender::{Sender, Sent},
+    sender::Sender,
     settings::Account,
-    sms::send::{Outbound, Taken, misconfigured},
+    sms::{
+        media::FILE,
+        send::{Taken, misconfigured},
+    },
     store::{
         conversations::{Addressee, Store},
-        replies::{Begun, NextPart, Part, Progress, ReplyId, ReplyLease},
+        replies::{Begun, Part, Progress, ReplyId},
         statuses::{TakenPart, WORDS_CHARS},
     },
     telemetry::Report,
@@ -74,6 +78,8 @@ pub struct Replies {
     patience: Patience,
     gates: Mutex<Gates>,
     clock: Clock,
+    /// Agents' files are sent: else their names are.
+    attachments: bool,
 }
 
 /// The time for the gates, from any moment on.
@@ -88,6 +94,8 @@ pub struct Undelivered {
     part: Part,
     /// The words from there on. None: it is nothing that has words.
     words: Option<String>,
+    /// Why, where the reason does not say it.
+    why: Option<String>,
     /// The part before, if nothing has recorded it yet.
     taken: Option<TakenPart>,
     /// Whose chat it is.
@@ -101,6 +109,8 @@ struct Reply<'a> {
     id: ReplyId<'a>,
     /// None: it can't be put into words.
     text: Option<&'a str>,
+    /// What is sent in place of words.
+    files: &'a [AgentsFile],
     /// What there is to choose, if it is an interactive message.
     prompt: Option<Prompt>,
     /// A bot or the flow said it.
@@ -118,11 +128,21 @@ impl Reply<'_> {
         let left = Undelivered {
             by: by.map(str::to_owned),
             part,
-            words: self.text.map(|text| rest(text, part).to_owned()),
+            words: self.words(part),
+            why: (error.field() == Some(FILE)).then(|| error.message().to_owned()),
             taken: None,
             group_id: Some(self.addressee.group_id.clone()),
         };
         Failed { left, ..error.into() }
+    }
+
+    /// What the agent reads of it, from this part on.
+    fn words(&self, part: Part) -> Option<String> {
+        match self.text {
+            Some(text) => Some(rest(text, part).to_owned()),
+            None if self.files.is_empty() => None,
+            None => Some(text::names(self.files.get(part.number..).unwrap_or_default())),
+        }
     }
 
     /// A part as the provider took it.
@@ -165,6 +185,7 @@ impl Replies {
             patience: config.patience,
             gates: Mutex::default(),
             clock: Box::new(move || started.elapsed()),
+            attachments: config.attachments,
         }
     }
 
@@ -202,6 +223,8 @@ impl Replies {
     ) -> Outcome {
         report.contact_id = Some(item.initial_contact_id.clone()).filter(|id| !id.is_empty());
         let content = item.content();
+        let names;
+        let mut files: &[AgentsFile] = &[];
         let text = match &content {
             Content::Nothing(why) => {
                 report.note(why);
@@ -211,6 +234,14 @@ impl Replies {
             Content::Typing => return self.agent_types(item, receipt, deadline, report).await,
             // Then what follows a part is the text's end, and its length tells where it begins.
             Content::Text(text) => Some(text.trim_end()),
+            Content::Files(sent) if self.attachments => {
+                files = sent;
+                None
+            }
+            Content::Files(sent) => {
+                names = text::of_attachments(sent.iter().map(|file| file.name.as_str()));
+                Some(names.as_str())
+            }
             Content::Unsendable => None,
         };
         let known = self.store.reply(name(item), deadline).await?;
@@ -218,8 +249,8 @@ impl Replies {
         let Some(addressee) = known.addressee else {
             return Err(Error::new(Kind::UnknownConversation, "The chat is not on record").into());
         };
-        let is_automatic = item.is_automatic;
-        let reply = Reply { id: name(item), text, prompt: item.prompt(), is_automatic, addressee, by: known.by, part };
+        let (id, prompt, is_automatic) = (name(item), item.prompt(), item.is_automatic);
+        let reply = Reply { id, text, files, prompt, is_automatic, addressee, by: known.by, part };
         if let Some(outcome) = before(&reply, &known.progress, receipt, report) {
             return outcome;
         }
@@ -246,10 +277,10 @@ impl Replies {
             let error = Error::new(Kind::OutcomeUnknown, "The part may have been sent");
             return Err(reply.not_begun(error.caused_by("a delivery ended between the call and its record")));
         }
-        let Some(text) = reply.text else {
+        if reply.text.is_none() && reply.files.is_empty() {
             let error = Error::new(Kind::SendRefused, "It can't be put into words");
             return Err(reply.not_begun(error.caused_by("a content type that no phone can show")));
-        };
+        }
         if deadline.remaining() < self.sender.shortest(account) + RECORD {
             return Ok(Done::NotYet(NO_TIME));
         }
@@ -265,7 +296,10 @@ impl Replies {
         let begun =
             self.store.begin_reply(reply.id, reply.by.as_deref(), group_id, channel, reply.part, deadline).await?;
         match begun {
-            Begun::Yes(lease) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
+            Begun::Yes(lease) => match reply.text {
+                Some(text) => self.send_parts(reply, text, account, lease, is_probe, deadline, report).await,
+                None => self.send_files(reply, account, lease, is_probe, deadline, report).await,
+            },
             Begun::OptedOut => Err(reply.not_begun(opted_out())),
             Begun::WindowClosed => {
                 let error = Error::new(Kind::WindowClosed, "WhatsApp's 24 hours are over");
@@ -273,116 +307,6 @@ impl Replies {
             }
             Begun::Changed => Ok(Done::NotYet(LEASED)),
         }
-    }
-
-    /// Hands the parts over, one after the other.
-    #[expect(clippy::too_many_arguments, reason = "all of them change from call to call")]
-    async fn send_parts(
-        &self,
-        reply: &Reply<'_>,
-        text: &str,
-        account: &Account,
-        lease: ReplyLease<'_>,
-        mut is_probe: bool,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Outcome {
-        let limit = account.credentials.limit(reply.addressee.channel);
-        let owner = lease.owner().to_owned();
-        let mut part = reply.part;
-        let shown = Shown::of(reply, account);
-        let mut last = None;
-        while let Some((body, after)) = shown.next(rest(text, part), limit) {
-            if deadline.remaining() < self.sender.shortest(account) + RECORD {
-                self.store.postpone_reply(lease, part, deadline).await?;
-                return Ok(Done::NotYet(Duration::ZERO));
-            }
-            if part != reply.part
-                && let Entry::Shut(wait) = self.enter(account)
-            {
-                self.store.postpone_reply(lease, part, deadline).await?;
-                return Err(reply.ended(shut(wait), part, Some(&owner)));
-            }
-            let choices = shown.choices(after.is_empty());
-            let sent = self.send_part(reply, body, choices, part, account, is_probe, deadline, report).await;
-            is_probe = false;
-            let taken = match sent {
-                Ok(taken) => reply.taken(part, body, account, taken),
-                Err(error) => {
-                    self.remember(reply, &error, account, deadline).await?;
-                    // These outcomes are final: the part is not tried again.
-                    match error.kind() {
-                        Kind::OutcomeUnknown => self.perhaps_shown(reply, &shown, deadline).await,
-                        Kind::SendRefused | Kind::OptedOut | Kind::WindowClosed => (),
-                        _ => self.store.postpone_reply(lease, part, deadline).await?,
-                    }
-                    return Err(reply.ended(error, part, Some(&owner)));
-                }
-            };
-            report.count("TextSent", 1);
-            part = Part { number: part.number + 1, at: text.len() - after.len() };
-            if after.is_empty() {
-                last = Some(taken);
-                break;
-            }
-            match self.store.next_part(&lease, part, &taken, deadline).await? {
-                NextPart::Yes => (),
-                NextPart::OptedOut => {
-                    let mut ended = reply.ended(opted_out(), part, Some(&owner));
-                    ended.left.taken = Some(taken);
-                    return Err(ended);
-                }
-                NextPart::Changed => {
-                    report.note("the lease was taken away");
-                    return Ok(Done::NotYet(LEASED));
-                }
-            }
-        }
-        self.store.reply_sent(lease, part, shown.menu(), last.as_ref(), deadline).await?;
-        report.count("ReplyDelivered", 1);
-        Ok(Done::Yes)
-    }
-
-    /// The customer may have these choices, and then answers them and no earlier ones.
-    async fn perhaps_shown(&self, reply: &Reply<'_>, shown: &Shown, deadline: Deadline) {
-        let Some(menu) = shown.menu() else { return };
-        if let Err(error) = self.store.put_menu(&reply.addressee.group_id, menu, deadline).await {
-            tracing::warn!(?error, "choices that may have been sent are not on record");
-        }
-    }
-
-    /// Hands one part to the provider, and tells the account's gate what came of it.
-    #[expect(clippy::too_many_arguments, reason = "all of them change from call to call")]
-    async fn send_part(
-        &self,
-        reply: &Reply<'_>,
-        body: &str,
-        choices: Option<&Value>,
-        part: Part,
-        account: &Account,
-        is_probe: bool,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<Taken> {
-        let key = key(reply.id, part.number);
-        let addressee = &reply.addressee;
-        let status_url = self.status_url(account);
-        let outbound = Outbound {
-            channel: addressee.channel,
-            from: &addressee.business,
-            from_id: addressee.business_id.as_deref(),
-            to: &addressee.customer,
-            text: body,
-            choices,
-            contact_id: reply.id.contact_id,
-            key: &key,
-            status_url: status_url.as_deref(),
-        };
-        let time = deadline.remaining().saturating_sub(RECORD);
-        let time = if is_probe { time.min(PROBE_TIMEOUT) } else { time };
-        let Sent { outcome, answer } = self.sender.send(account, &outbound, Deadline::after(time), report).await;
-        self.gates().leave(&account.name, answer, (self.clock)());
-        outcome
     }
 
     /// What a refusal says of the customer holds for the next replies, too.
@@ -439,6 +363,11 @@ fn before(reply: &Reply<'_>, progress: &Progress, receipt: Receipt<'_>, report: 
             Some(Ok(Done::Yes))
         }
     }
+}
+
+/// Whether the outcome is final: the part is not tried again.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind(), Kind::OutcomeUnknown | Kind::SendRefused | Kind::OptedOut | Kind::WindowClosed)
 }
 
 fn opted_out() -> Error {

@@ -48,16 +48,29 @@ pub struct Streamed {
 /// What was said, not yet in words: [`Streamed::content`].
 enum Said {
     Message { content_type: String, content: String },
-    Attachments(Vec<String>),
+    Attachments(Vec<AgentsFile>),
     Ended,
     AgentTypes,
     Nothing(&'static str),
+}
+
+/// A file that may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentsFile {
+    /// Its id in the chat.
+    pub id: String,
+    /// Its name, as it was given.
+    pub name: String,
+    /// Its media type, as it was given.
+    pub content_type: String,
 }
 
 /// What an item is to the customer's phone.
 pub enum Content {
     /// Words to send.
     Text(String),
+    /// Files to send, never none.
+    Files(Vec<AgentsFile>),
     /// A message that can't be put into words.
     Unsendable,
     /// The chat has ended.
@@ -101,6 +114,8 @@ struct Item {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attachment {
+    attachment_id: Option<String>,
+    content_type: Option<String>,
     attachment_name: Option<String>,
     status: Option<String>,
 }
@@ -188,7 +203,7 @@ impl Streamed {
                 Some(text) => Content::Text(text),
                 None => Content::Unsendable,
             },
-            Said::Attachments(names) => Content::Text(text::of_attachments(names.iter().map(String::as_str))),
+            Said::Attachments(files) => Content::Files(files.clone()),
             Said::Ended => Content::Ended,
             Said::AgentTypes => Content::Typing,
             Said::Nothing(why) => Content::Nothing(why),
@@ -241,14 +256,18 @@ impl Item {
         if kind == "ATTACHMENT" {
             let attachments = self.attachments.unwrap_or_default().into_iter();
             // Connect says it once more when it has been scanned.
-            let names: Vec<_> = attachments
+            let files: Vec<_> = attachments
                 .filter(|attachment| attachment.status.as_deref().is_none_or(|status| status == "APPROVED"))
-                .map(|attachment| attachment.attachment_name.unwrap_or_else(|| "file".to_owned()))
+                .map(|attachment| AgentsFile {
+                    id: attachment.attachment_id.unwrap_or_default(),
+                    name: attachment.attachment_name.unwrap_or_else(|| "file".to_owned()),
+                    content_type: attachment.content_type.unwrap_or_default(),
+                })
                 .collect();
-            return Ok(if names.is_empty() {
+            return Ok(if files.is_empty() {
                 Said::Nothing("no approved attachment")
             } else {
-                Said::Attachments(names)
+                Said::Attachments(files)
             });
         }
         // Fragments of a bot's answer: the whole of it follows under the same id (amazon-connect-chatjs 5,
@@ -313,6 +332,10 @@ mod tests {
         let [wrapped, raw] = [false, true].map(|raw| match read(item, attributes, raw) {
             Ok(streamed) => match streamed.content() {
                 Content::Text(text) => format!("text: {text}"),
+                Content::Files(files) => {
+                    let shown = |file: &AgentsFile| format!("{} {} {}", file.id, file.name, file.content_type);
+                    format!("files: {}", files.iter().map(shown).collect::<Vec<_>>().join(", "))
+                }
                 Content::Unsendable => "unsendable".to_owned(),
                 Content::Ended => "ended".to_owned(),
                 Content::Typing => "typing".to_owned(),
@@ -455,16 +478,16 @@ mod tests {
     }
 
     #[test]
-    fn attachments_are_named_once_they_are_approved() {
+    fn attachments_are_files_once_they_are_approved() {
         let attachment = |statuses: &[Option<&str>]| {
             let attachments: Vec<_> = statuses
                 .iter()
-                .map(|status| json!({ "AttachmentName": "x.png", "ContentType": "image/png", "Status": status }))
+                .map(|status| json!({ "AttachmentId": "a-1", "AttachmentName": "x.png", "ContentType": "image/png", "Status": status }))
                 .collect();
             json!({ "Id": "i-1", "Type": "ATTACHMENT", "ParticipantRole": "AGENT", "InitialContactId": "c-1",
                     "Attachments": attachments })
         };
-        let one = "text: [attachment: x.png]";
+        let one = "files: a-1 x.png image/png";
         assert_eq!(content(&attachment(&[Some("APPROVED")]), &ALL), one);
         assert_eq!(content(&attachment(&[None]), &ALL), one);
         assert_eq!(content(&attachment(&[Some("APPROVED"), Some("REJECTED")]), &ALL), one);

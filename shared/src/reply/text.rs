@@ -8,6 +8,7 @@ use crate::{
     reply::{
         interactive::{self, Interactive},
         markdown,
+        streamed::AgentsFile,
     },
 };
 
@@ -54,6 +55,15 @@ pub fn of_attachments<'a>(names: impl Iterator<Item = &'a str>) -> String {
         })
         .collect();
     lines.join("\n")
+}
+
+/// The names of files, as the agent reads them.
+pub(super) fn names(files: &[AgentsFile]) -> String {
+    let names = files.iter().map(|file| match shown_name(&file.name) {
+        name if name.is_empty() => "a file".to_owned(),
+        name => name,
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// A file name without what would break the line or turn the text around, and not too long.

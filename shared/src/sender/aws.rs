@@ -50,7 +50,8 @@ use crate::{
         failure::{is_owners, is_throttling},
         fresh_connections,
     },
-    error::Result,
+    error::{Error, Result},
+    sender::files::nothing_sent,
     sms::send::{AwsSms, AwsSocial, NotTaken, Reason, Taken},
     url::BaseUrl,
 };
@@ -149,6 +150,18 @@ impl AwsSenders {
         };
         outcome.map_err(|(not_taken, status)| not_taken.into_error("SendWhatsAppMessage", status))
     }
+}
+
+/// Why a file was not uploaded. Nothing was sent, whatever became of the call.
+pub(super) fn upload_failure<E>(error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    let (not_taken, status) = match read_failure(error, |_| None) {
+        Ok(_) => no_answer("the upload has no id"),
+        Err(failure) => failure,
+    };
+    nothing_sent(not_taken).into_error("PostWhatsAppMessageMedia", status)
 }
 
 /// With the status of the answer, if there was one.

@@ -4,6 +4,7 @@
 //! `send_base_url`, and no redirect is followed.
 
 mod aws;
+mod files;
 
 use std::{
     sync::OnceLock,
@@ -17,6 +18,7 @@ use crate::{
     aws::FRESH,
     deadline::Deadline,
     error::{Error, Kind, Result},
+    media::aws::SocialMedia,
     queue::gate::Answer,
     sender::aws::AwsSenders,
     settings::Account,
@@ -64,13 +66,14 @@ pub struct Sender {
     /// Made when first used: it loads the system's certificate authorities.
     http: OnceLock<reqwest::Client>,
     aws: AwsSenders,
+    social: SocialMedia,
     timeout: Duration,
 }
 
 impl Sender {
     /// No call is made.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self { http: OnceLock::new(), aws: AwsSenders::new(sdk), timeout: TIMEOUT }
+        Self { http: OnceLock::new(), aws: AwsSenders::new(sdk), social: SocialMedia::new(sdk), timeout: TIMEOUT }
     }
 
     /// Waits `timeout` for a provider and not [`TIMEOUT`].

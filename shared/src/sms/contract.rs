@@ -12,7 +12,8 @@ use crate::{
     error::Result,
     sms::{
         event::Event,
-        message::{Channel, Message},
+        media::{self, File, MediaRequest, MediaSource, SendFile},
+        message::{Channel, Media, Message},
         segments::Limit,
         send::{ApiCall, Native, NotTaken, Outbound, Taken, misconfigured},
         signal::Signal,
@@ -48,6 +49,18 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// What the answer to [`ApiCall::Http`] means.
     fn read_answer(&self, status: StatusCode, body: &[u8]) -> Result<Taken, NotTaken>;
 
+    /// Where a customer's medium is fetched, and what opens it there. None: nowhere. `number_id` is the provider's own id of
+    /// our address. Without more, its link is open to anyone.
+    fn medium(&self, media: &Media, _number_id: Option<&str>) -> Result<Option<MediaSource>> {
+        Ok(media.url.as_deref().map(|url| MediaSource::Http(MediaRequest::open(url))))
+    }
+
+    /// How an agent's file is sent: without words, so [`Outbound::text`] is empty. Where the channel carries no such file:
+    /// `SendRefused`, whose message the agent reads.
+    fn send_file(&self, _outbound: &Outbound<'_>, _file: &File<'_>) -> Result<SendFile> {
+        media::no_files()
+    }
+
     /// Whether the payload names this account (`Some(true)`), another (`Some(false)`), or none. It breaks ties only: an
     /// account is chosen by its secret.
     fn is_named(&self, _proved: &Proved<'_>, _message: &Message) -> Option<bool> {
@@ -79,7 +92,7 @@ pub struct Facts {
     pub max_age_seconds: u64,
     /// The largest body that is read, in bytes. A message has a few kilobytes with most providers.
     pub max_body: usize,
-    /// Anyone can open the links of media. Elsewhere they need the account's credentials.
+    /// Anyone can open the links of media, so an agent is shown them. Elsewhere they need the account's credentials, or expire.
     pub media_links_open: bool,
     /// The send API sends a text once, however often it gets the same [`Outbound::key`]. Elsewhere a text whose outcome is
     /// unknown is not sent again.

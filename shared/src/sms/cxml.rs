@@ -122,6 +122,7 @@ pub(super) fn create_message(
     prefix: &str,
     account: &str,
     outbound: &Outbound<'_>,
+    content: (&str, &str),
 ) -> Result<HttpRequest> {
     if !account.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(misconfigured("the account's id can't stand in a URL"));
@@ -132,7 +133,7 @@ pub(super) fn create_message(
         Channel::Sms | Channel::Mms | Channel::Own(_) => address.to_owned(),
     };
     let (to, from) = (address(outbound.to), address(outbound.from));
-    let mut fields = vec![("To", to.as_str()), ("From", from.as_str()), ("Body", outbound.text)];
+    let mut fields = vec![("To", to.as_str()), ("From", from.as_str()), content];
     fields.extend(outbound.status_url.map(|url| ("StatusCallback", url)));
     Ok(HttpRequest::form(host, format!("{prefix}/2010-04-01/Accounts/{account}/Messages.json"), &fields))
 }

@@ -15,6 +15,7 @@ pub mod event;
 pub(crate) mod form;
 mod jwt;
 pub mod lines;
+pub mod media;
 pub mod message;
 pub mod number;
 pub mod opt_out;

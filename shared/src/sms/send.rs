@@ -280,7 +280,7 @@ pub(super) fn without_plus(address: &str) -> &str {
 }
 
 /// A code at a place in a JSON body (RFC 6901), be it a text or a number.
-pub(super) fn code_at(body: &[u8], pointer: &str) -> Option<String> {
+pub(crate) fn code_at(body: &[u8], pointer: &str) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     scalar_at(&body, pointer)
 }

@@ -10,6 +10,7 @@ use crate::{
     sms::{
         event::{Event, Ignored},
         lines,
+        media::File,
         message::{Channel, FromKind, Location, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{Outbound, without_plus},
@@ -340,11 +341,33 @@ fn location(object: &Object) -> Option<Location> {
 
 /// The message object, which AWS End User Messaging Social takes too.
 pub(super) fn message(outbound: &Outbound<'_>) -> Value {
+    match outbound.choices {
+        Some(choices) => addressed(outbound, "interactive", choices.clone()),
+        None => addressed(outbound, "text", json!({ "body": outbound.text, "preview_url": false })),
+    }
+}
+
+/// The same that sends a file, which was uploaded.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/document-messages>
+pub(super) fn file_message(outbound: &Outbound<'_>, file: &File<'_>, id: &str) -> Value {
+    let kind = kind_of(file.content_type);
+    let medium = if kind == "document" { json!({ "id": id, "filename": file.name }) } else { json!({ "id": id }) };
+    addressed(outbound, kind, medium)
+}
+
+/// What kind of message carries a file of this type: whatever is no picture, video or recording as WhatsApp plays it is a
+/// document. <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media>
+pub(super) fn kind_of(content_type: &str) -> &'static str {
+    match content_type {
+        "image/jpeg" | "image/png" => "image",
+        "audio/aac" | "audio/amr" | "audio/mpeg" | "audio/mp4" | "audio/ogg" => "audio",
+        "video/mp4" | "video/3gpp" => "video",
+        _ => "document",
+    }
+}
+
+fn addressed(outbound: &Outbound<'_>, kind: &str, content: Value) -> Value {
     let recipient = if FromKind::of(outbound.to) == Some(FromKind::Bsuid) { "recipient" } else { "to" };
-    let (kind, content) = match outbound.choices {
-        Some(choices) => ("interactive", choices.clone()),
-        None => ("text", json!({ "body": outbound.text, "preview_url": false })),
-    };
     json!({
         "messaging_product": "whatsapp", "recipient_type": "individual", recipient: without_plus(outbound.to),
         "type": kind, kind: content,

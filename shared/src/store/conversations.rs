@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | `customer#<group id>` | the customer's last chat: contact, tokens, generation; one for each id ([`identities`]) | 30 days |
 //! | `contact#<InitialContactId>` | whose chat it is, for the agents' messages | 30 days |
-//! | `message#<deduplication id>` | delivered, or (`integration-event`) about to be | 30 days |
+//! | `message#<deduplication id>` | delivered, (`integration-event`) about to be, or how far its media are | 30 days |
 //! | `optout#<group id>` | the customer wants no messages | for ever |
 //! | `optin#<group id>` | the customer wanted messages again, and when | 30 days |
-//! | `lease#<group id>` | one direct delivery at a time | for one invocation |
+//! | `lease#<group id>` | one direct delivery at a time: [`super::lease`] | for one invocation |
 //! | `menu#<group id>` | the last message with choices: [`super::menus`] | 15 days |
 //! | `choices#<menu id>` | one whose choices have ids | 30 days |
 //! | `parts#<hash>` | parts of a long message | 14 days |
@@ -22,7 +22,7 @@
 //! Group and deduplication ids are hashes ([`Inbound::group_id`]). A chat lasts 7 days at most (`ChatDurationInMinutes`),
 //! so its record outlives it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use jiff::Timestamp;
@@ -39,6 +39,7 @@ use crate::{
     sms::{message::Channel, providers::ProviderId},
     store::{
         identities,
+        media::MediaProgress,
         menus::{self, Menus},
         table::{Condition, Item, Table, Write},
         window,
@@ -47,18 +48,16 @@ use crate::{
 
 const DAY: i64 = 24 * 60 * 60;
 /// Delivered message ids are kept for 30 days, longer than any provider retries.
-const REMEMBERED: i64 = 30 * DAY;
+pub(super) const REMEMBERED: i64 = 30 * DAY;
 /// As long as the queues keep an item: the others of its parts may wait there for as long.
 const PARTS_KEPT: i64 = 14 * DAY;
-
-/// How long a direct delivery that found another one under way waits before it looks again, at most.
-const LEASE_WAIT: Duration = Duration::from_millis(150);
 
 /// Longer than an earlier opt-out may wait in the queue.
 const OPT_INS_KEPT: i64 = 30 * DAY;
 
 const DELIVERED: &str = "delivered";
 const INTENT: &str = "intent";
+pub(super) const WORDS_SAID: &str = "words said";
 
 /// An opt-out that no word of the customer's ends.
 const ONLY_OPT_IN: &str = "only_opt_in";
@@ -80,6 +79,8 @@ pub struct Known {
     pub is_to_join: bool,
     /// What the message may answer.
     pub menus: Menus,
+    /// Its words were said, and this is how far its media are.
+    pub media: Option<MediaProgress>,
 }
 
 /// Whether a message was delivered.
@@ -126,12 +127,6 @@ pub struct Parts {
     pub handed_on: bool,
 }
 
-/// The right to deliver for one customer.
-pub struct Lease {
-    key: String,
-    owner: String,
-}
-
 impl Store {
     /// In this table; in memory where there is none, which only a single process can do with: a warning says so.
     pub fn new(config: &SdkConfig, table: Option<&str>) -> Self {
@@ -160,13 +155,15 @@ impl Store {
             .chain(menus::keys(&inbound.group_id(), inbound))
             .collect();
         let mut found = self.table.read(&keys, deadline).await?.into_iter();
-        let delivery = match found.next().flatten().as_ref().and_then(|item| item.get("state")) {
+        let message = found.next().flatten();
+        let delivery = match message.as_ref().and_then(|item| item.get("state")) {
             Some(INTENT) => Delivered::Perhaps,
+            Some(WORDS_SAID) | None => Delivered::No,
             Some(_) => Delivered::Yes,
-            None => Delivered::No,
         };
+        let media = message.as_ref().and_then(|item| serde_json::from_str(item.get("media")?).ok());
         let identities::Found { conversation, is_opted_out, is_to_join } = identities::read(&groups, &mut found);
-        Ok(Known { conversation, delivery, is_opted_out, is_to_join, menus: menus::read(found) })
+        Ok(Known { conversation, delivery, is_opted_out, media, is_to_join, menus: menus::read(found) })
     }
 
     /// Records that the message was delivered, and what is new of the conversation: one call.
@@ -307,34 +304,6 @@ impl Store {
         Ok(known.is_some_and(|item| item.get("message") == Some(message)))
     }
 
-    /// Waits for the right to deliver for this customer. It ends with the deadline, whatever becomes of its holder.
-    pub async fn lease(&self, inbound: &Inbound, deadline: Deadline) -> Result<Lease> {
-        let key = format!("lease#{}", inbound.group_id());
-        let owner = Uuid::new_v4().simple().to_string();
-        loop {
-            let left = i64::try_from(deadline.remaining().as_secs()).unwrap_or(i64::MAX / 2);
-            let item = Item::default().text("by", &owner).until(now() + left + 2);
-            if self.table.write(&[Write::put(&key, item).only_if(Condition::Free)], deadline).await? {
-                return Ok(Lease { key, owner });
-            }
-            let known = self.table.read(std::slice::from_ref(&key), deadline).await?.pop().flatten();
-            if known.is_some_and(|item| item.get("by") == Some(&owner)) {
-                return Ok(Lease { key, owner });
-            }
-            let wait = LEASE_WAIT.mul_f64(0.3 + 0.7 * fastrand::f64());
-            if deadline.remaining() <= wait {
-                return Err(Error::new(Kind::NotStored, "Another message of this customer is being delivered"));
-            }
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Gives it back.
-    pub async fn release(&self, lease: Lease, deadline: Deadline) -> Result<()> {
-        let mine = Condition::Text("by", lease.owner);
-        self.table.write(&[Write::delete(lease.key).only_if(mine)], deadline).await.map(drop)
-    }
-
     /// The parts that have come, and their version.
     pub async fn parts(&self, key: &str, deadline: Deadline) -> Result<Option<(Parts, i64)>> {
         let found = self.table.read(&[format!("parts#{key}")], deadline).await?.pop().flatten();
@@ -380,7 +349,7 @@ pub(super) fn contact_key(contact_id: &str) -> String {
     format!("contact#{contact_id}")
 }
 
-fn message_key(inbound: &Inbound) -> String {
+pub(super) fn message_key(inbound: &Inbound) -> String {
     format!("message#{}", inbound.deduplication_id())
 }
 
@@ -444,7 +413,7 @@ pub(super) fn put_record(group_id: &str, conversation: &Conversation) -> Write {
     Write::put(customer_key(group_id), item)
 }
 
-fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
+pub(super) fn put_contact(inbound: &Inbound, contact_id: &str) -> Write {
     let item = Item::default()
         .text("provider", inbound.provider.as_str())
         .text("account", &inbound.account)

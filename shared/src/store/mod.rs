@@ -2,6 +2,8 @@
 
 pub mod conversations;
 pub mod identities;
+pub mod lease;
+pub mod media;
 pub mod menus;
 pub mod replies;
 pub mod statuses;

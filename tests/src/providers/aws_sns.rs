@@ -197,6 +197,16 @@ impl ProviderUnderTest for AwsSocial {
         )
     }
 
+    fn file_request(&self, line: &Line, _: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["body"]["message"] = meta::with_picture(meta::message(line, ""));
+        Some(request)
+    }
+
+    fn upload_path(&self) -> Option<&'static str> {
+        Some("/v1/whatsapp/media")
+    }
+
     fn text_at(&self) -> &'static str {
         "/text/body"
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{base64, fuzz::Template};
 
 pub(super) struct Bandwidth;
@@ -36,6 +36,19 @@ impl ProviderUnderTest for Bandwidth {
             &format!("Basic {}", base64(b"api:s3cret")),
             json!({ "applicationId": "93de2206", "from": line.ours, "to": [line.customer], "text": text, "tag": "[key]" }),
         )
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let path = "/api/v2/users/9900000/media/a/0/b.png";
+        let credentials = format!("Basic {}", base64(b"api:s3cret"));
+        Picture::at(&format!("https://messaging.bandwidth.com{path}"), path, Some(&credentials))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["body"].as_object_mut().unwrap().remove("text");
+        request["body"]["media"] = json!([url]);
+        Some(request)
     }
 
     fn text_at(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -41,6 +41,17 @@ impl ProviderUnderTest for Bird {
                            "body": { "type": "text", "text": { "text": text } } });
         let channel = line.ours_id.unwrap_or(CHANNEL);
         post_json(&format!("/workspaces/a1405560/channels/{channel}/messages"), "AccessKey s3cret", body)
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let path = "/workspaces/a1405560/media/1";
+        Picture::at(&format!("https://media.api.bird.com{path}"), path, Some("AccessKey s3cret"))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["body"]["body"] = json!({ "type": "image", "image": { "images": [{ "mediaUrl": url }] } });
+        Some(request)
     }
 
     fn text_at(&self) -> &'static str {

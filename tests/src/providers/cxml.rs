@@ -22,6 +22,14 @@ pub(super) fn request(account_path: &str, authorization: &str, line: &Line, text
     )
 }
 
+/// The same with a file in place of the text.
+pub(super) fn with_file(mut request: Value, url: &str) -> Value {
+    let body = request["body"].as_object_mut().unwrap();
+    body.remove("Body");
+    body.insert("MediaUrl".to_owned(), json!(url));
+    request
+}
+
 pub(super) fn refusal(status: u16, code: u32) -> Reply {
     Reply::new(status, json!({ "code": code, "message": QUOTES_THE_NUMBER, "more_info": "…", "status": status }))
 }

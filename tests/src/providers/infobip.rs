@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -37,6 +37,18 @@ impl ProviderUnderTest for Infobip {
         let message = json!({ "sender": &line.ours[1..], "content": { "text": text },
                               "destinations": [{ "to": &line.customer[1..], "messageId": "[key]" }] });
         post_json("/sms/3/messages", "App s3cret", json!({ "messages": [message] }))
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        Picture::at("https://xyz.api.infobip.com/mms/1/media/2", "/mms/1/media/2", Some("App s3cret"))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["request"] = json!("POST /mms/2/messages");
+        let segment = json!({ "type": "LINK", "contentType": "image/png", "contentUrl": url });
+        request["body"]["messages"][0]["content"] = json!({ "messageSegments": [segment] });
+        Some(request)
     }
 
     fn text_at(&self) -> &'static str {

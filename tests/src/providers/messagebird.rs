@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::fuzz::{self, Input, Template};
 
 pub(super) struct Messagebird;
@@ -36,6 +36,16 @@ impl ProviderUnderTest for Messagebird {
         let body = json!({ "originator": &line.ours[1..], "recipients": [&line.customer[1..]], "body": text,
                            "datacoding": "auto", "reference": "[key]" });
         post_json("/messages", "AccessKey s3cret", body)
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        Picture::at("https://media.messagebird.com/v1/media/1", "/v1/media/1", Some("AccessKey s3cret"))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let body = json!({ "originator": &line.ours[1..], "recipients": [&line.customer[1..]], "mediaUrls": [url],
+                           "reference": "[key]" });
+        Some(post_json("/mms", "AccessKey s3cret", body))
     }
 
     fn text_at(&self) -> &'static str {

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, PICTURE, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::fuzz::{self, Input, Template};
 
 const NUMBER_ID: &str = "106540352242922";
@@ -19,6 +19,14 @@ pub(super) fn message(line: &Line, text: &str) -> Value {
         Some(digits) => message["to"] = json!(digits),
         None => message["recipient"] = json!(line.customer),
     }
+    message
+}
+
+/// The same with an uploaded picture in place of the text.
+pub(super) fn with_picture(mut message: Value) -> Value {
+    message.as_object_mut().unwrap().remove("text");
+    message["type"] = json!("image");
+    message["image"] = json!({ "id": "uploaded" });
     message
 }
 
@@ -74,6 +82,29 @@ impl ProviderUnderTest for Meta {
 
     fn request(&self, line: &Line, text: &str) -> Value {
         post_json(&format!("/v25.0/{NUMBER_ID}/messages"), "Bearer s3cret", message(line, text))
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let bearer = Some("Bearer s3cret".to_owned());
+        let lookaside = "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1&ext=2&hash=3";
+        let found = json!({ "url": lookaside, "mime_type": "image/png", "file_size": PICTURE.len(), "id": "1234" });
+        Some(Picture {
+            media: json!({ "id": "1234", "content_type": "image/png" }),
+            gets: vec![
+                (format!("/v25.0/1234?phone_number_id={NUMBER_ID}"), bearer.clone()),
+                ("/whatsapp_business/attachments/?mid=1&ext=2&hash=3".to_owned(), bearer),
+            ],
+            answers: vec![Reply::new(200, found), Reply::new(200, PICTURE)],
+        })
+    }
+
+    fn file_request(&self, line: &Line, _: &str) -> Option<Value> {
+        let path = format!("/v25.0/{NUMBER_ID}/messages");
+        Some(post_json(&path, "Bearer s3cret", with_picture(message(line, ""))))
+    }
+
+    fn upload_path(&self) -> Option<&'static str> {
+        Some("/v25.0/106540352242922/media")
     }
 
     fn text_at(&self) -> &'static str {

@@ -119,6 +119,24 @@ pub trait ProviderUnderTest: Sync {
         false
     }
 
+    // ---- Files ------------------------------------------------------------------------------------------------------
+
+    /// A customer's picture, and how it is fetched. None: there is none, or nothing here can stand for where it is.
+    fn picture(&self, _base: &str) -> Option<Picture> {
+        None
+    }
+
+    /// The request that brings an agent's picture to the line's customer, as [`Call::whole`] shows it: by its URL, or by the id
+    /// `uploaded`. None: the API carries no files.
+    fn file_request(&self, _line: &Line, _url: &str) -> Option<Value> {
+        None
+    }
+
+    /// Where a file is uploaded before that.
+    fn upload_path(&self) -> Option<&'static str> {
+        None
+    }
+
     // ---- Statuses ---------------------------------------------------------------------------------------------------
 
     /// The id of the text in the answer of [`Self::taken`].
@@ -224,6 +242,30 @@ impl fmt::Debug for dyn ProviderUnderTest {
         f.write_str(self.label())
     }
 }
+
+/// A customer's picture.
+pub struct Picture {
+    /// In the normal form of messages.
+    pub media: Value,
+    /// The requests that fetch it: path, with its query, and `Authorization`.
+    pub gets: Vec<(String, Option<String>)>,
+    /// What they are answered with.
+    pub answers: Vec<Reply>,
+}
+
+impl Picture {
+    /// At a URL, for credentials.
+    pub fn at(url: &str, path: &str, authorization: Option<&str>) -> Option<Self> {
+        Some(Self {
+            media: json!({ "url": url, "content_type": "image/png" }),
+            gets: vec![(path.to_owned(), authorization.map(str::to_owned))],
+            answers: vec![Reply::new(200, PICTURE)],
+        })
+    }
+}
+
+/// What stands for the bytes of a picture.
+pub const PICTURE: &str = "\u{1}PNG of a mug";
 
 /// What a provider reports of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Shape, Template},
@@ -37,6 +37,22 @@ impl ProviderUnderTest for Plivo {
             &format!("Basic {}", base64(b"MAXXXXXXXXXXXXXXXXXX:s3cret")),
             json!({ "src": &line.ours[1..], "dst": &line.customer[1..], "text": text, "type": kind }),
         )
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let credentials = format!("Basic {}", base64(b"MAXXXXXXXXXXXXXXXXXX:s3cret"));
+        let path = "/v1/Account/MAXXXXXXXXXXXXXXXXXX/Message/1/Media/2/";
+        Picture::at(&format!("https://media.plivo.com{path}"), path, Some(&credentials))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["body"].as_object_mut().unwrap().remove("text");
+        request["body"]["media_urls"] = json!([url]);
+        if line.channel != Channel::Whatsapp {
+            request["body"]["type"] = json!("mms");
+        }
+        Some(request)
     }
 
     fn text_at(&self) -> &'static str {

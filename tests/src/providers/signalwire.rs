@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, Reply, Report, cxml};
+use super::{Line, Picture, ProviderUnderTest, Reply, Report, cxml};
 use crate::{
     base64,
     fuzz::{self, Input, Shape, Template},
@@ -31,6 +31,15 @@ impl ProviderUnderTest for Signalwire {
     fn request(&self, line: &Line, text: &str) -> Value {
         let path = "/api/laml/2010-04-01/Accounts/720796a0-8ee9";
         cxml::request(path, &format!("Basic {}", base64(b"720796a0-8ee9:s3cret")), line, text)
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let credentials = format!("Basic {}", base64(b"720796a0-8ee9:s3cret"));
+        Picture::at("https://acme.signalwire.com/api/media/1", "/api/media/1", Some(&credentials))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        Some(cxml::with_file(self.request(line, ""), url))
     }
 
     fn text_at(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -37,6 +37,17 @@ impl ProviderUnderTest for Sinch {
             json!({ "type": "mt_text", "from": &line.ours[1..], "to": [&line.customer[1..]], "body": text,
                     "client_reference": "[key]" }),
         )
+    }
+
+    fn picture(&self, base: &str) -> Option<Picture> {
+        Picture::at(&format!("{base}/media/1"), "/media/1", None)
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["body"]["type"] = json!("mt_media");
+        request["body"]["body"] = json!({ "url": url });
+        Some(request)
     }
 
     fn text_at(&self) -> &'static str {

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post};
+use super::{Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -48,6 +48,16 @@ impl ProviderUnderTest for Telnyx {
             json!({ "authorization": "Bearer s3cret", "content-type": "application/json", "idempotency-key": "[key]" }),
             json!({ "from": line.ours, "to": line.customer, "text": text, "type": "SMS" }),
         )
+    }
+
+    fn picture(&self, base: &str) -> Option<Picture> {
+        Picture::at(&format!("{base}/media/1?x=y"), "/media/1?x=y", None)
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        request["body"] = json!({ "from": line.ours, "to": line.customer, "media_urls": [url], "type": "MMS" });
+        Some(request)
     }
 
     fn text_at(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Line, ProviderUnderTest, Reply, Report, cxml};
+use super::{Line, Picture, ProviderUnderTest, Reply, Report, cxml};
 use crate::{
     base64,
     fuzz::{self, Input, Template},
@@ -45,6 +45,16 @@ impl ProviderUnderTest for Twilio {
         let path = "/2010-04-01/Accounts/AC00000000000000000000000000000001";
         let credentials = base64(b"AC00000000000000000000000000000001:s3cret-1");
         cxml::request(path, &format!("Basic {credentials}"), line, text)
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let path = "/2010-04-01/Accounts/AC00000000000000000000000000000001/Messages/MM1/Media/ME1";
+        let credentials = base64(b"AC00000000000000000000000000000001:s3cret-1");
+        Picture::at(&format!("https://api.twilio.com{path}"), path, Some(&format!("Basic {credentials}")))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        Some(cxml::with_file(self.request(line, ""), url))
     }
 
     fn text_at(&self) -> &'static str {

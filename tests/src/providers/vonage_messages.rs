@@ -11,7 +11,7 @@ use base64::{
 use serde_json::{Value, json};
 use shared::sms::{message::Channel, providers::ProviderId, segments::Limit, webhook::Webhook};
 
-use super::{Call, Line, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
+use super::{Call, Line, Picture, ProviderUnderTest, QUOTES_THE_NUMBER, Reply, Report, post_json};
 use crate::fuzz::{self, Input, Template};
 
 /// The application's key: made for tests only.
@@ -41,6 +41,17 @@ impl ProviderUnderTest for VonageMessages {
         let body = json!({ "message_type": "text", "channel": "sms", "to": &line.customer[1..], "from": &line.ours[1..],
                            "text": text, "client_ref": "[key]" });
         post_json("/v1/messages", "Bearer [JWT]", body)
+    }
+
+    fn picture(&self, _: &str) -> Option<Picture> {
+        let path = "/v3/media/1b456509-974c-458b-aafa-45fc48a4d976";
+        Picture::at(&format!("https://api-us.nexmo.com{path}"), path, Some("Bearer [JWT]"))
+    }
+
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let body = json!({ "message_type": "image", "channel": "mms", "to": &line.customer[1..],
+                           "from": &line.ours[1..], "image": { "url": url }, "client_ref": "[key]" });
+        Some(post_json("/v1/messages", "Bearer [JWT]", body))
     }
 
     fn text_at(&self) -> &'static str {

@@ -52,6 +52,14 @@ impl ProviderUnderTest for Webhook {
         )
     }
 
+    fn file_request(&self, line: &Line, url: &str) -> Option<Value> {
+        let mut request = self.request(line, "");
+        let data = request["body"]["data"].as_object_mut().unwrap();
+        data.remove("text");
+        data.insert("media".to_owned(), json!([{ "url": url, "content_type": "image/png", "name": "mug.png" }]));
+        Some(request)
+    }
+
     fn text_at(&self) -> &'static str {
         "/data/text"
     }

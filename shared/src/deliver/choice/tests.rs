@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    deliver::contact::agent_words,
     settings::Settings,
     sms::message::{Channel, Location, Media, Message},
 };
@@ -51,9 +52,17 @@ fn receipt(age: u64) -> Receipt<'static> {
     Receipt { item: "m", again: None, age: Duration::from_secs(age) }
 }
 
+fn whole(inbound: &Inbound) -> Option<String> {
+    Some(agent_text(inbound))
+}
+
+fn content(saying: &Saying) -> &Content {
+    saying.content.as_ref().unwrap()
+}
+
 fn said(saying: &Saying) -> (&str, &str, bool) {
-    let kind = saying.content.content_type.rsplit('.').next().unwrap();
-    (kind, &saying.content.content, saying.menu_id.is_some())
+    let content = content(saying);
+    (content.content_type.rsplit('.').next().unwrap(), &content.content, saying.menu_id.is_some())
 }
 
 #[test]
@@ -118,7 +127,7 @@ fn an_answer_is_said_as_connects_own_widget_says_it() {
         ("a tap on another's button", tap("yes", "Orders"), last(), "c-1", None, 0, ("text/plain", "*Orders*", true)),
         ("an unknown id alone", tap("yes", ""), last(), "c-1", None, 0, ("text/plain", "yes", false)),
     ] {
-        let saying = Saying::of(&inbound, &menus, Some(contact), answered, receipt(age));
+        let saying = Saying::of(&inbound, &menus, Some(contact), answered, receipt(age), whole);
         assert_eq!(said(&saying), expected, "{label}");
     }
     for (label, changes, expected) in [
@@ -137,14 +146,16 @@ fn an_answer_is_said_as_connects_own_widget_says_it() {
             message.text = "1".into();
             changes(message, picture());
         });
-        let saying = Saying::of(&inbound, &last(), Some("c-1"), None, receipt(0));
+        let saying = Saying::of(&inbound, &last(), Some("c-1"), None, receipt(0), whole);
         assert_eq!(said(&saying), ("text/plain", expected, false), "{label}");
     }
     // Nothing of what came with a choice is lost.
     let mut with_more = tap(&id(2), "");
     with_more.message.media = vec![picture()];
-    let saying = Saying::of(&with_more, &named(), Some("c-1"), None, receipt(0));
+    let saying = Saying::of(&with_more, &named(), Some("c-1"), None, receipt(0), whole);
     assert_eq!(said(&saying), ("text/plain", "[not delivered]\n[file]", true));
+    let apart = Saying::of(&with_more, &named(), Some("c-1"), None, receipt(0), agent_words);
+    assert_eq!(said(&apart), ("text/plain", "[not delivered]", true), "the picture becomes an attachment");
 }
 
 #[test]
@@ -152,8 +163,8 @@ fn a_choice_of_any_length_is_within_what_connect_takes() {
     let mut menu = menu(true);
     menu.choices[0].answer = Answer::Text("é".repeat(10_000));
     let menus = Menus { last: Some(menu), named: None };
-    let saying = Saying::of(&text("1"), &menus, Some("c-1"), None, receipt(0));
-    assert_eq!(saying.content.content.len(), 16_384);
+    let saying = Saying::of(&text("1"), &menus, Some("c-1"), None, receipt(0), whole);
+    assert_eq!(content(&saying).content.len(), 16_384);
 }
 
 proptest! {
@@ -164,8 +175,8 @@ proptest! {
         let is_answer = menu.by_text(&words).is_some();
         let menus = Menus { last: Some(menu), named: None };
         let inbound = text(&words);
-        let saying = Saying::of(&inbound, &menus, Some("c-1"), None, receipt(age));
-        let own = Saying::words(&inbound);
+        let saying = Saying::of(&inbound, &menus, Some("c-1"), None, receipt(age), whole);
+        let own = Saying::words(&inbound, whole);
         prop_assert_eq!(saying.menu_id.is_some(), is_answer && age < 60);
         if saying.menu_id.is_none() {
             prop_assert_eq!(said(&saying), said(&own));
@@ -180,8 +191,8 @@ proptest! {
             message.media = vec![Media::default()];
         });
         let menus = Menus { last: Some(menu(true)), named: None };
-        let saying = Saying::of(&inbound, &menus, Some("c-1"), None, receipt(0));
-        prop_assert_eq!(saying.content.content, format!("{number}\n[file]"));
+        let saying = Saying::of(&inbound, &menus, Some("c-1"), None, receipt(0), whole);
+        prop_assert_eq!(&content(&saying).content, &format!("{number}\n[file]"));
     }
 }
 

@@ -50,6 +50,7 @@
 //! How texts are sent: `sender/aws.rs`.
 
 mod rcs;
+mod social;
 mod statuses;
 
 use std::collections::BTreeMap;
@@ -75,9 +76,10 @@ use crate::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         lines,
-        message::{Channel, Message, utc},
+        media::{AwsMedia, File, FileUpload, MediaSource, SendFile, no_files},
+        message::{Channel, Media, Message, utc},
         segments::Limit,
-        send::{ApiCall, AwsSms, AwsSocial, Native, NotTaken, Outbound, Taken, misconfigured},
+        send::{ApiCall, AwsSms, Native, NotTaken, Outbound, Taken},
         webhook::{Arrival, Proof, Proved, Rejection, Webhook},
         whatsapp, whatsapp_menu,
     },
@@ -195,14 +197,29 @@ impl Provider for Credentials {
                 configuration_set: self.configuration_set.clone(),
             }));
         }
-        let phone_number_id = outbound.from_id.ok_or_else(|| misconfigured("the number's id at AWS is not known"))?;
-        // `arn:aws:social-messaging:us-east-1:123456789012:phone-number-id/976c72a7`
-        let named = phone_number_id.split(':').nth(3).filter(|region| !region.is_empty());
-        Ok(ApiCall::AwsSocial(AwsSocial {
-            region: named.or_else(|| self.region()).map(str::to_owned),
-            phone_number_id: phone_number_id.to_owned(),
-            message: whatsapp::message(outbound).to_string(),
-        }))
+        self.whatsapp(outbound, &whatsapp::message(outbound))
+    }
+
+    /// By WhatsApp. What came by RCS is in the owner's own bucket, and only told of.
+    fn medium(&self, media: &Media, number_id: Option<&str>) -> Result<Option<MediaSource>> {
+        let (Some(id), Some(number)) = (&media.id, number_id.filter(|id| id.contains(":phone-number-id/"))) else {
+            return Ok(None);
+        };
+        let region = self.region_of(number);
+        Ok(Some(MediaSource::AwsSocial(AwsMedia { region, phone_number_id: number.to_owned(), media_id: id.clone() })))
+    }
+
+    /// By WhatsApp. `SendMediaMessage` takes files of the owner's own buckets only.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        if outbound.channel != Channel::Whatsapp {
+            return no_files();
+        }
+        let Some(id) = file.id else {
+            let number = social::number_id(outbound)?;
+            let (region, phone_number_id) = (self.region_of(number), number.to_owned());
+            return Ok(SendFile::Upload(FileUpload::AwsSocial { region, phone_number_id }));
+        };
+        self.whatsapp(outbound, &whatsapp::file_message(outbound, file, id)).map(SendFile::Call)
     }
 
     /// The SDK reads the answers of both APIs: [`crate::sender`].

@@ -46,6 +46,7 @@ use crate::{
         basic::{self, BasicCredentials},
         contract::{Facts, Provider},
         event::{Event, Ignored},
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Location, Media, Message, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
@@ -90,6 +91,27 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// The request that sends a text, or a file.
+    fn message(&self, outbound: &Outbound<'_>, name: &str, content: &Value) -> Result<ApiCall> {
+        let (Some(account), Some(application), Some(user), Some(password)) =
+            (&self.account_id, &self.application_id, &self.api_username, &self.api_password)
+        else {
+            return Err(misconfigured("account_id, application_id, api_username or api_password is missing"));
+        };
+        if !account.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(misconfigured("account_id can't stand in a URL"));
+        }
+        let body = json!({
+            "applicationId": application, "from": outbound.from, "to": [outbound.to], name: content,
+            "tag": outbound.key,
+        });
+        HttpRequest::json("https://messaging.bandwidth.com", format!("/api/v2/users/{account}/messages"), &body)
+            .basic(user, password)
+            .map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
         self.callback.verify(webhook)
@@ -121,21 +143,18 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let (Some(account), Some(application), Some(user), Some(password)) =
-            (&self.account_id, &self.application_id, &self.api_username, &self.api_password)
-        else {
-            return Err(misconfigured("account_id, application_id, api_username or api_password is missing"));
-        };
-        if !account.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(misconfigured("account_id can't stand in a URL"));
-        }
-        let body = json!({
-            "applicationId": application, "from": outbound.from, "to": [outbound.to], "text": outbound.text,
-            "tag": outbound.key,
-        });
-        HttpRequest::json("https://messaging.bandwidth.com", format!("/api/v2/users/{account}/messages"), &body)
-            .basic(user, password)
-            .map(ApiCall::Http)
+        self.message(outbound, "text", &json!(outbound.text))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(["messaging.bandwidth.com"]);
+        Ok(Some(MediaSource::Http(request.basic(self.api_username.as_deref(), self.api_password.as_ref()))))
+    }
+
+    /// <https://dev.bandwidth.com/apis/messaging/>: `media`.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        self.message(outbound, "media", &json!([file.url])).map(SendFile::Call)
     }
 
     /// What the answer means. "Any 4xx or 5xx HTTP response code will not be billed nor will the message be sent":

@@ -58,6 +58,7 @@ use crate::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         lines,
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Location, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
@@ -116,6 +117,30 @@ fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
+impl Credentials {
+    /// The request that sends a text, or a file.
+    fn message(&self, outbound: &Outbound<'_>, body: &Value) -> Result<ApiCall> {
+        let key = self.access_key.as_ref().ok_or_else(|| misconfigured("access_key is missing"))?;
+        let workspace = self.workspace_id.as_ref().ok_or_else(|| misconfigured("workspace_id is missing"))?;
+        let channel = outbound.from_id.filter(|id| is_id(id)).or(self.channel_id.as_deref());
+        let channel = channel.ok_or_else(|| misconfigured("channel_id is missing"))?;
+        let contact = if outbound.to.starts_with('+') {
+            json!({ "identifierKey": "phonenumber", "identifierValue": outbound.to })
+        } else {
+            json!({ "identifierValue": outbound.to })
+        };
+        let body = json!({
+            "receiver": { "contacts": [contact] },
+            "body": body,
+            "reference": outbound.key.get(..REFERENCE_LENGTH).unwrap_or(outbound.key),
+        });
+        let path = format!("/workspaces/{workspace}/channels/{channel}/messages");
+        HttpRequest::json("https://api.bird.com", path, &body)
+            .header(AUTHORIZATION, &format!("AccessKey {}", key.expose()))
+            .map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
         let signature = STANDARD.decode(webhook.header(SIGNATURE)?).map_err(|_| Rejection::Malformed)?;
@@ -172,24 +197,25 @@ impl Provider for Credentials {
 
     /// The request that sends a text. A channel of Bird's has one network, so the body doesn't name it.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let key = self.access_key.as_ref().ok_or_else(|| misconfigured("access_key is missing"))?;
-        let workspace = self.workspace_id.as_ref().ok_or_else(|| misconfigured("workspace_id is missing"))?;
-        let channel = outbound.from_id.filter(|id| is_id(id)).or(self.channel_id.as_deref());
-        let channel = channel.ok_or_else(|| misconfigured("channel_id is missing"))?;
-        let contact = if outbound.to.starts_with('+') {
-            json!({ "identifierKey": "phonenumber", "identifierValue": outbound.to })
+        self.message(outbound, &json!({ "type": "text", "text": { "text": outbound.text } }))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(["api.bird.com", "media.api.bird.com"]);
+        let Some(key) = &self.access_key else { return Ok(Some(MediaSource::Http(request))) };
+        Ok(Some(MediaSource::Http(request.authorized(&format!("AccessKey {}", key.expose())))))
+    }
+
+    /// <https://docs.bird.com/api/channels-api/message-types>: `image` and `file`.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let body = if file.family() == "image" {
+            json!({ "type": "image", "image": { "images": [{ "mediaUrl": file.url }] } })
         } else {
-            json!({ "identifierValue": outbound.to })
+            let one = json!({ "mediaUrl": file.url, "contentType": file.content_type, "filename": file.name });
+            json!({ "type": "file", "file": { "files": [one] } })
         };
-        let body = json!({
-            "receiver": { "contacts": [contact] },
-            "body": { "type": "text", "text": { "text": outbound.text } },
-            "reference": outbound.key.get(..REFERENCE_LENGTH).unwrap_or(outbound.key),
-        });
-        let path = format!("/workspaces/{workspace}/channels/{channel}/messages");
-        HttpRequest::json("https://api.bird.com", path, &body)
-            .header(AUTHORIZATION, &format!("AccessKey {}", key.expose()))
-            .map(ApiCall::Http)
+        self.message(outbound, &body).map(SendFile::Call)
     }
 
     /// Bird documents its codes nowhere as a list, so the status decides; these have been seen.

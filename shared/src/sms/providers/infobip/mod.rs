@@ -54,6 +54,7 @@ use crate::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         lines,
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message, plus},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
@@ -101,6 +102,25 @@ fn read_host(fields: &Fields<'_>) -> Option<String> {
     }
 }
 
+impl Credentials {
+    /// The request that sends a text, or a file.
+    fn message(&self, path: &str, outbound: &Outbound<'_>, content: &Value) -> Result<ApiCall> {
+        let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
+        let mut message = json!({
+            "sender": without_plus(outbound.from),
+            "destinations": [{ "to": without_plus(outbound.to), "messageId": outbound.key }],
+            "content": content,
+        });
+        if let Some(url) = outbound.status_url {
+            add(&mut message, "webhooks", json!({ "delivery": { "url": url } }));
+        }
+        let body = json!({ "messages": [message] });
+        HttpRequest::json(self.base_url.as_deref().unwrap_or(HOST), path, &body)
+            .header(AUTHORIZATION, &format!("App {}", key.expose()))
+            .map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
         self.basic.verify(webhook)
@@ -132,19 +152,22 @@ impl Provider for Credentials {
 
     /// The request that sends a text. A reply to an MMS is an SMS: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
-        let mut message = json!({
-            "sender": without_plus(outbound.from),
-            "destinations": [{ "to": without_plus(outbound.to), "messageId": outbound.key }],
-            "content": { "text": outbound.text },
-        });
-        if let Some(url) = outbound.status_url {
-            add(&mut message, "webhooks", json!({ "delivery": { "url": url } }));
-        }
-        let body = json!({ "messages": [message] });
-        HttpRequest::json(self.base_url.as_deref().unwrap_or(HOST), "/sms/3/messages", &body)
-            .header(AUTHORIZATION, &format!("App {}", key.expose()))
-            .map(ApiCall::Http)
+        self.message("/sms/3/messages", outbound, &json!({ "text": outbound.text }))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let base = self.base_url.as_deref().unwrap_or(HOST);
+        let host = base.strip_prefix("https://").unwrap_or(base).trim_end_matches('/');
+        let request = MediaRequest::open(url).at_hosts([host]);
+        let Some(key) = &self.api_key else { return Ok(Some(MediaSource::Http(request))) };
+        Ok(Some(MediaSource::Http(request.authorized(&format!("App {}", key.expose())))))
+    }
+
+    /// <https://www.infobip.com/docs/api/channels/mms/send-mms-messages>
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let segment = json!({ "type": "LINK", "contentType": file.content_type, "contentUrl": file.url });
+        self.message("/mms/2/messages", outbound, &json!({ "messageSegments": [segment] })).map(SendFile::Call)
     }
 
     /// What the answer means, by <https://www.infobip.com/docs/essentials/api-essentials/response-status-and-error-codes>.

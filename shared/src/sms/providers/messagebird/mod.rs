@@ -49,6 +49,7 @@ use crate::{
         event::Event,
         form::Form,
         jwt::{Algorithm, Token},
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
@@ -88,6 +89,15 @@ impl Credentials {
         };
         fields.require_one_of(&["signing_keys"]);
         credentials
+    }
+}
+
+impl Credentials {
+    fn post(&self, path: &str, body: &Value) -> Result<ApiCall> {
+        let key = self.access_key.as_ref().ok_or_else(|| misconfigured("access_key is missing"))?;
+        HttpRequest::json("https://rest.messagebird.com", path, body)
+            .header(AUTHORIZATION, &format!("AccessKey {}", key.expose()))
+            .map(ApiCall::Http)
     }
 }
 
@@ -147,18 +157,30 @@ impl Provider for Credentials {
 
     /// The request that sends a text. A reply to an MMS is an SMS: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let key = self.access_key.as_ref().ok_or_else(|| misconfigured("access_key is missing"))?;
         let mut body = json!({
             "originator": without_plus(outbound.from), "recipients": [without_plus(outbound.to)],
-            "body": outbound.text, "datacoding": "auto",
-            "reference": outbound.key.get(..REFERENCE_LENGTH).unwrap_or(outbound.key),
+            "body": outbound.text, "datacoding": "auto", "reference": reference(outbound),
         });
         if let Some(url) = outbound.status_url {
             add(&mut body, "reportUrl", json!(url));
         }
-        HttpRequest::json("https://rest.messagebird.com", "/messages", &body)
-            .header(AUTHORIZATION, &format!("AccessKey {}", key.expose()))
-            .map(ApiCall::Http)
+        self.post("/messages", &body)
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(["rest.messagebird.com", "media.messagebird.com"]);
+        let Some(key) = &self.access_key else { return Ok(Some(MediaSource::Http(request))) };
+        Ok(Some(MediaSource::Http(request.authorized(&format!("AccessKey {}", key.expose())))))
+    }
+
+    /// <https://developers.messagebird.com/api/mms-messaging/>: `mediaUrls`.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let body = json!({
+            "originator": without_plus(outbound.from), "recipients": [without_plus(outbound.to)],
+            "mediaUrls": [file.url], "reference": reference(outbound),
+        });
+        self.post("/mms", &body).map(SendFile::Call)
     }
 
     /// What the answer means, by the codes of <https://developers.messagebird.com/api/#api-errors> and messagebird's PHP SDK
@@ -175,6 +197,10 @@ impl Provider for Credentials {
         })
         .map(|()| Taken::at(body, "/id"))
     }
+}
+
+fn reference<'a>(outbound: &Outbound<'a>) -> &'a str {
+    outbound.key.get(..REFERENCE_LENGTH).unwrap_or(outbound.key)
 }
 
 /// What MessageBird claims.

@@ -41,7 +41,7 @@ use std::borrow::Cow;
 use aws_lc_rs::{constant_time, hmac};
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     choices::Prompt,
@@ -52,7 +52,8 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
-        message::{Channel, Message},
+        media::{File, FileUpload, MediaRequest, MediaSource, SendFile},
+        message::{Channel, Media, Message},
         segments::Limit,
         send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
         signature::lower_hex,
@@ -66,6 +67,7 @@ const SIGNATURE_PREFIX: &str = "sha256=";
 const OBJECT: &str = "whatsapp_business_account";
 /// Available until 29 July 2028: <https://developers.facebook.com/docs/graph-api/changelog>. v26.0 is the latest.
 const API_VERSION: &str = "v25.0";
+const HOST: &str = "https://graph.facebook.com";
 /// Meta's own is a number; it comes back to whoever asked, so nothing but a short plain word does.
 const CHALLENGE_LENGTH: usize = 128;
 
@@ -100,6 +102,29 @@ impl Credentials {
         };
         fields.require_one_of(&["app_secrets"]);
         credentials
+    }
+}
+
+impl Credentials {
+    /// The request that sends this message.
+    fn message(&self, outbound: &Outbound<'_>, message: &Value) -> Result<ApiCall> {
+        self.post(outbound, "messages", message.to_string()).map(ApiCall::Http)
+    }
+
+    /// A request of our number's: the one that the customer wrote to, else the account's only one.
+    fn post(&self, outbound: &Outbound<'_>, what: &str, body: String) -> Result<HttpRequest> {
+        let token = self.access_token.as_ref().ok_or_else(|| misconfigured("access_token is missing"))?;
+        let only = match self.phone_number_ids.as_slice() {
+            [id] => Some(id.as_str()),
+            _ => None,
+        };
+        let id =
+            outbound.from_id.or(only).ok_or_else(|| misconfigured("which of phone_number_ids sends is not known"))?;
+        if !is_id(id) {
+            return Err(misconfigured("the number's id can't stand in a URL"));
+        }
+        let request = HttpRequest::json(HOST, format!("/{API_VERSION}/{id}/{what}"), &Value::Null);
+        HttpRequest { body, ..request }.bearer(token.expose())
     }
 }
 
@@ -165,20 +190,33 @@ impl Provider for Credentials {
 
     /// The request that sends a text: from the number that the customer wrote to, else from the account's only one.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let token = self.access_token.as_ref().ok_or_else(|| misconfigured("access_token is missing"))?;
-        let only = match self.phone_number_ids.as_slice() {
-            [id] => Some(id.as_str()),
-            _ => None,
+        self.message(outbound, &whatsapp::message(outbound))
+    }
+
+    /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media>: an id is good
+    /// for 7 days, and the URL that it is exchanged for, which needs the token too, for 5 minutes.
+    fn medium(&self, media: &Media, number_id: Option<&str>) -> Result<Option<MediaSource>> {
+        let (Some(id), Some(token)) = (media.id.as_deref().filter(|id| is_id(id)), &self.access_token) else {
+            return Ok(None);
         };
-        let id =
-            outbound.from_id.or(only).ok_or_else(|| misconfigured("which of phone_number_ids sends is not known"))?;
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(misconfigured("the number's id can't stand in a URL"));
-        }
-        let path = format!("/{API_VERSION}/{id}/messages");
-        HttpRequest::json("https://graph.facebook.com", path, &whatsapp::message(outbound))
-            .bearer(token.expose())
-            .map(ApiCall::Http)
+        let number = number_id.filter(|id| is_id(id)).map(|id| format!("?phone_number_id={id}")).unwrap_or_default();
+        let request = MediaRequest::open(format!("{HOST}/{API_VERSION}/{id}{number}"))
+            .at_hosts(["graph.facebook.com", "lookaside.fbsbx.com"])
+            .authorized(&format!("Bearer {}", token.expose()));
+        Ok(Some(MediaSource::Lookup(request)))
+    }
+
+    /// Uploaded, since Meta fetches a link whenever it comes to it.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let Some(id) = file.id else {
+            return Ok(SendFile::Upload(FileUpload::Form {
+                request: self.post(outbound, "media", String::new())?,
+                fields: vec![("messaging_product", "whatsapp".to_owned()), ("type", file.content_type.to_owned())],
+                file_field: "file",
+                id_at: "/id",
+            }));
+        };
+        self.message(outbound, &whatsapp::file_message(outbound, file, id)).map(SendFile::Call)
     }
 
     /// What the answer means, by the codes of
@@ -210,6 +248,11 @@ impl Provider for Credentials {
         })
         .map(|()| Taken::at(body, "/messages/0/id"))
     }
+}
+
+/// What may stand in a path.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// What a GET asks.

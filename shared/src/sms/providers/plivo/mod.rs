@@ -55,6 +55,7 @@ use crate::{
         event::Event,
         form::Form,
         lines,
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Location, Media, Message, plus},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Taken, add, misconfigured, without_plus},
@@ -160,6 +161,28 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// The request that sends a text, or a file.
+    fn message(&self, outbound: &Outbound<'_>, kind: &str, (name, content): (&str, Value)) -> Result<ApiCall> {
+        let (Some(id), Some(token)) = (&self.auth_id, self.auth_tokens.first()) else {
+            return Err(misconfigured("auth_id is missing"));
+        };
+        if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(misconfigured("auth_id can't stand in a URL"));
+        }
+        let mut body = json!({
+            "src": without_plus(outbound.from), "dst": without_plus(outbound.to), "type": kind, name: content,
+        });
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "url", json!(url));
+            add(&mut body, "method", json!("POST"));
+        }
+        HttpRequest::json("https://api.plivo.com", format!("/v1/Account/{id}/Message/"), &body)
+            .basic(id, token)
+            .map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
         match self.signature_version {
@@ -206,23 +229,20 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let (Some(id), Some(token)) = (&self.auth_id, self.auth_tokens.first()) else {
-            return Err(misconfigured("auth_id is missing"));
-        };
-        if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(misconfigured("auth_id can't stand in a URL"));
-        }
         let kind = if outbound.channel == Channel::Whatsapp { "whatsapp" } else { "sms" };
-        let mut body = json!({
-            "src": without_plus(outbound.from), "dst": without_plus(outbound.to), "text": outbound.text, "type": kind,
-        });
-        if let Some(url) = outbound.status_url {
-            add(&mut body, "url", json!(url));
-            add(&mut body, "method", json!("POST"));
-        }
-        HttpRequest::json("https://api.plivo.com", format!("/v1/Account/{id}/Message/"), &body)
-            .basic(id, token)
-            .map(ApiCall::Http)
+        self.message(outbound, kind, ("text", json!(outbound.text)))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(["api.plivo.com", "media.plivo.com"]);
+        Ok(Some(MediaSource::Http(request.basic(self.auth_id.as_deref(), self.auth_tokens.first()))))
+    }
+
+    /// <https://www.plivo.com/docs/messaging/api/message/send-a-message>: `media_urls`.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let kind = if outbound.channel == Channel::Whatsapp { "whatsapp" } else { "mms" };
+        self.message(outbound, kind, ("media_urls", json!([file.url]))).map(SendFile::Call)
     }
 
     /// What the answer means: its words have no codes.

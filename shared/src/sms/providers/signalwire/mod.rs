@@ -44,6 +44,7 @@ use crate::{
         event::{Event, Ignored},
         form::{self, Form},
         lines,
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Channel, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
@@ -98,6 +99,20 @@ impl Credentials {
             }
         }
         credentials
+    }
+
+    /// The space's.
+    fn host(&self) -> Option<String> {
+        self.space.as_deref().and_then(label).map(|space| format!("{space}{DOMAIN}"))
+    }
+
+    /// The request that sends a text, or a file.
+    fn message(&self, outbound: &Outbound<'_>, content: (&str, &str)) -> Result<ApiCall> {
+        let (Some(project), Some(token)) = (&self.project_id, &self.api_token) else {
+            return Err(misconfigured("project_id or api_token is missing"));
+        };
+        let host = self.host().map(|host| format!("https://{host}"));
+        cxml::create_message(host, "/api/laml", project, outbound, content)?.basic(project, token).map(ApiCall::Http)
     }
 
     /// Whether a key makes this signature over one of the URLs and what follows it.
@@ -164,11 +179,18 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let (Some(project), Some(token)) = (&self.project_id, &self.api_token) else {
-            return Err(misconfigured("project_id or api_token is missing"));
-        };
-        let host = self.space.as_deref().and_then(label).map(|space| format!("https://{space}{DOMAIN}"));
-        cxml::create_message(host, "/api/laml", project, outbound)?.basic(project, token).map(ApiCall::Http)
+        self.message(outbound, ("Body", outbound.text))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(self.host());
+        Ok(Some(MediaSource::Http(request.basic(self.project_id.as_deref(), self.api_token.as_ref()))))
+    }
+
+    /// <https://developer.signalwire.com/compatibility-api/rest/create-a-message>
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        self.message(outbound, ("MediaUrl", file.url)).map(SendFile::Call)
     }
 
     /// What the answer means. SignalWire's codes are Twilio's, as far as it has them: among others 21610, "Attempt to send

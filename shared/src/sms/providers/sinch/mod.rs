@@ -50,6 +50,7 @@ use crate::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         lines,
+        media::{File, SendFile},
         message::{Channel, Media, Message, plus, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus},
@@ -127,6 +128,29 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// The request that sends a text, or a file.
+    fn batch(&self, outbound: &Outbound<'_>, kind: &str, body: &Value) -> Result<ApiCall> {
+        let (Some(plan), Some(token)) = (&self.service_plan_id, &self.api_token) else {
+            return Err(misconfigured("service_plan_id or api_token is missing"));
+        };
+        if !plan.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+            return Err(misconfigured("service_plan_id can't stand in a URL"));
+        }
+        let mut body = json!({
+            "type": kind, "from": without_plus(outbound.from), "to": [without_plus(outbound.to)],
+            "body": body, "client_reference": outbound.key,
+        });
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "delivery_report", json!("per_recipient"));
+            add(&mut body, "callback_url", json!(url));
+        }
+        HttpRequest::json(self.region.host(), format!("/xms/v1/{plan}/batches"), &body)
+            .bearer(token.expose())
+            .map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     /// As sinch-python 2.3.0 (`validate_sinch_event_signature_with_nonce`) and `@sinch/sms` 1.4.0 do, which look at no age.
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
@@ -166,23 +190,12 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let (Some(plan), Some(token)) = (&self.service_plan_id, &self.api_token) else {
-            return Err(misconfigured("service_plan_id or api_token is missing"));
-        };
-        if !plan.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-            return Err(misconfigured("service_plan_id can't stand in a URL"));
-        }
-        let mut body = json!({
-            "type": "mt_text", "from": without_plus(outbound.from), "to": [without_plus(outbound.to)],
-            "body": outbound.text, "client_reference": outbound.key,
-        });
-        if let Some(url) = outbound.status_url {
-            add(&mut body, "delivery_report", json!("per_recipient"));
-            add(&mut body, "callback_url", json!(url));
-        }
-        HttpRequest::json(self.region.host(), format!("/xms/v1/{plan}/batches"), &body)
-            .bearer(token.expose())
-            .map(ApiCall::Http)
+        self.batch(outbound, "mt_text", &json!(outbound.text))
+    }
+
+    /// <https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/>: `MediaRequest`.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        self.batch(outbound, "mt_media", &json!({ "url": file.url })).map(SendFile::Call)
     }
 
     /// What the answer means, by the codes of <https://developers.sinch.com/docs/sms/api-reference/status-codes/>.

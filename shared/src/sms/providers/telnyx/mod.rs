@@ -57,6 +57,7 @@ use crate::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
         lines,
+        media::{File, SendFile},
         message::{Channel, Media, Message, OptOut, utc},
         segments::Limit,
         send::{ApiCall, HttpRequest, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
@@ -102,6 +103,16 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    fn post(&self, outbound: &Outbound<'_>, path: &str, body: &Value) -> Result<ApiCall> {
+        let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
+        HttpRequest::json("https://api.telnyx.com", path, body)
+            .bearer(key.expose())?
+            .header(IDEMPOTENCY_KEY, outbound.key)
+            .map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     /// <https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>, with the stricter reading where the SDKs
     /// differ: telnyx-node wants exact base64 and digits only, telnyx-python takes less.
@@ -144,17 +155,23 @@ impl Provider for Credentials {
 
     /// The request that sends a text. A reply to an MMS is an SMS too: it holds no media.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let key = self.api_key.as_ref().ok_or_else(|| misconfigured("api_key is missing"))?;
-        let (path, body) = if outbound.channel == Channel::Rcs {
-            ("/v2/messages/rcs", rcs::body(outbound)?)
+        if outbound.channel == Channel::Rcs {
+            return self.post(outbound, "/v2/messages/rcs", &rcs::body(outbound, &json!({ "text": outbound.text }))?);
+        }
+        let body = json!({ "from": outbound.from, "to": outbound.to, "text": outbound.text, "type": "SMS" });
+        self.post(outbound, "/v2/messages", &body)
+    }
+
+    /// <https://developers.telnyx.com/docs/messaging/messages/send-receive-mms>; for RCS the SDK's `RcsContentInfo`.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let call = if outbound.channel == Channel::Rcs {
+            let content = json!({ "content_info": { "file_url": file.url } });
+            self.post(outbound, "/v2/messages/rcs", &rcs::body(outbound, &content)?)
         } else {
-            let body = json!({ "from": outbound.from, "to": outbound.to, "text": outbound.text, "type": "SMS" });
-            ("/v2/messages", body)
+            let body = json!({ "from": outbound.from, "to": outbound.to, "media_urls": [file.url], "type": "MMS" });
+            self.post(outbound, "/v2/messages", &body)
         };
-        HttpRequest::json("https://api.telnyx.com", path, &body)
-            .bearer(key.expose())?
-            .header(IDEMPOTENCY_KEY, outbound.key)
-            .map(ApiCall::Http)
+        call.map(SendFile::Call)
     }
 
     /// What the answer means, by the codes of <https://developers.telnyx.com/development/api-fundamentals/api-errors> and

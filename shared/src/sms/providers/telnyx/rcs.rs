@@ -75,10 +75,10 @@ fn location(place: &Value) -> Option<Location> {
 }
 
 /// What sends a text.
-pub(super) fn body(outbound: &Outbound<'_>) -> Result<Value> {
+pub(super) fn body(outbound: &Outbound<'_>, content: &Value) -> Result<Value> {
     let profile = outbound.from_id.ok_or_else(|| misconfigured("the agent's messaging profile is not known"))?;
     Ok(json!({
         "agent_id": outbound.from, "to": outbound.to, "messaging_profile_id": profile,
-        "agent_message": { "content_message": { "text": outbound.text } },
+        "agent_message": { "content_message": content },
     }))
 }

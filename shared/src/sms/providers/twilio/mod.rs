@@ -25,7 +25,9 @@
 //! and its value, and the signature still matches. An id longer than Twilio's, which would get past the memory of delivered ids, and
 //! names that Twilio never uses are refused. Keep webhooks out of logs that others read.
 //!
-//! Media links are open to anyone unless the owner switched authentication for them on.
+//! Media links need the account's credentials: "Twilio enforces HTTP Basic Authentication for all media URLs"
+//! (<https://www.twilio.com/docs/messaging/api/media-resource>, of 28 September 2026). The answer is a redirect to
+//! `mms.twiliocdn.com`, which is open for four hours.
 //!
 //! A text is sent so (<https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>), and
 //! answered 201 `{"sid":"SM…",…}`, or 4xx `{"code":21610,"message":"…","status":400}`. There is no idempotency key.
@@ -51,7 +53,8 @@ use crate::{
         cxml, cxml_status,
         event::{Event, Ignored},
         form::{self, Form},
-        message::{Channel, Message},
+        media::{File, MediaRequest, MediaSource, SendFile},
+        message::{Channel, Media, Message},
         segments::Limit,
         send::{ApiCall, NotTaken, Outbound, Taken, misconfigured},
         webhook::{Proof, Proved, Rejection, Shape, Webhook},
@@ -66,13 +69,7 @@ const MESSAGE_ID_LENGTH: usize = 34;
 pub(super) const LIMIT: Limit = Limit::Units(1600);
 
 /// Twilio calls a fallback URL at most. Any other content type is its error 12300: <https://www.twilio.com/docs/api/errors/12300>
-pub(super) const FACTS: Facts = Facts {
-    accepted: cxml::ACCEPTED,
-    sends_once: true,
-    // Unless the owner switched "HTTP Basic Authentication for media access" on; its webhooks don't say.
-    media_links_open: true,
-    ..Facts::new("twilio")
-};
+pub(super) const FACTS: Facts = Facts { accepted: cxml::ACCEPTED, sends_once: true, ..Facts::new("twilio") };
 
 /// What a Twilio account has.
 #[derive(Clone, Debug)]
@@ -104,6 +101,18 @@ impl Credentials {
         }
         fields.warn_of_missing(&["api_key_sid"], &["account_sid"]);
         credentials
+    }
+
+    /// The request that sends a text, or a file.
+    fn message(&self, outbound: &Outbound<'_>, content: (&str, &str)) -> Result<ApiCall> {
+        let account = self.account_sid.as_deref().ok_or_else(|| misconfigured("account_sid is missing"))?;
+        let host = Some("https://api.twilio.com".to_owned());
+        let request = cxml::create_message(host, "", account, outbound, content)?;
+        match (&self.api_key_sid, &self.api_key_secret, self.auth_tokens.first()) {
+            (Some(key), Some(secret), _) => request.basic(key, secret).map(ApiCall::Http),
+            (_, _, Some(token)) => request.basic(account, token).map(ApiCall::Http),
+            _ => Err(misconfigured("auth_tokens, or api_key_sid and api_key_secret, are missing")),
+        }
     }
 
     /// The secrets that may have signed this webhook, as twilio-python 9.13 tells them: with the settings header, the
@@ -169,15 +178,24 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let account = self.account_sid.as_deref().ok_or_else(|| misconfigured("account_sid is missing"))?;
-        let request = cxml::create_message(Some("https://api.twilio.com".to_owned()), "", account, outbound)?;
-        match (&self.api_key_sid, &self.api_key_secret, self.auth_tokens.first()) {
-            (Some(key), Some(secret), _) => request.basic(key, secret).map(ApiCall::Http),
-            (_, _, Some(token)) => request.basic(account, token).map(ApiCall::Http),
-            _ => Err(misconfigured("auth_tokens, or api_key_sid and api_key_secret, are missing")),
-        }
+        self.message(outbound, ("Body", outbound.text))
     }
 
+    /// `api.twilio.com` asks for the credentials, and redirects to where anyone may fetch it.
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(["api.twilio.com"]);
+        let (user, password) = match (&self.api_key_sid, &self.api_key_secret) {
+            (Some(key), Some(secret)) => (Some(key), Some(secret)),
+            _ => (self.account_sid.as_ref(), self.auth_tokens.first()),
+        };
+        Ok(Some(MediaSource::Http(request.basic(user.map(String::as_str), password))))
+    }
+
+    /// Twilio fetches it within seconds: <https://www.twilio.com/docs/messaging/guides/sending-media-messages>.
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        self.message(outbound, ("MediaUrl", file.url)).map(SendFile::Call)
+    }
     fn read_answer(&self, status: StatusCode, body: &[u8]) -> Result<Taken, NotTaken> {
         cxml::read_answer(status, body)
     }

@@ -87,13 +87,8 @@ const SIGNATURE: &str = "sig";
 pub(super) const LIMIT: Limit = Limit::Units(1600);
 
 /// Vonage tries a webhook again for 24 hours, with the signature of the first time. A text has a few kilobytes at most.
-pub(super) const FACTS: Facts = Facts {
-    signs_a_time: true,
-    max_age_seconds: 86_400,
-    max_body: 64 * 1024,
-    media_links_open: true,
-    ..Facts::new("vonage")
-};
+pub(super) const FACTS: Facts =
+    Facts { signs_a_time: true, max_age_seconds: 86_400, max_body: 64 * 1024, ..Facts::new("vonage") };
 
 /// What a Vonage account has.
 #[derive(Clone, Debug)]

@@ -53,6 +53,7 @@
 //! (Basic authentication would want the `api_secret`, which these settings don't have.)
 
 mod content;
+mod files;
 mod statuses;
 
 use std::{fmt, sync::Arc};
@@ -77,7 +78,8 @@ use crate::{
         event::{Event, Ignored},
         jwt::{Algorithm, Token},
         lines,
-        message::{Channel, Message, Referral, plus, utc},
+        media::{File, MediaRequest, MediaSource, SendFile},
+        message::{Channel, Media, Message, Referral, plus, utc},
         segments::Limit,
         send::{
             ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured, without_plus,
@@ -134,6 +136,32 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// What calls of the application's are allowed by.
+    fn token(&self) -> Result<String> {
+        let (Some(application), Some(key)) = (&self.application_id, &self.private_key) else {
+            return Err(misconfigured("application_id, or a private_key that can be read, is missing"));
+        };
+        let now = Timestamp::now().as_second();
+        key.sign(&json!({
+            "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
+        }))
+    }
+
+    /// The request that sends this.
+    fn message(&self, outbound: &Outbound<'_>, mut body: Value) -> Result<ApiCall> {
+        add(&mut body, "from", json!(without_plus(outbound.from)));
+        add(&mut body, "to", json!(without_plus(outbound.to)));
+        // Comes back in status webhooks; at most 100 characters.
+        add(&mut body, "client_ref", json!(outbound.key));
+        if let Some(url) = outbound.status_url {
+            add(&mut body, "webhook_url", json!(url));
+        }
+        let token = self.token()?;
+        HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
+    }
+}
+
 impl Provider for Credentials {
     /// <https://developer.vonage.com/en/getting-started/concepts/webhooks#decoding-signed-webhooks>
     fn verify(&self, webhook: &Webhook) -> Result<Proof, Rejection> {
@@ -186,13 +214,6 @@ impl Provider for Credentials {
     /// The request that sends a text. `custom` hands WhatsApp's own form on
     /// (<https://developer.vonage.com/en/messages/guides/whatsapp/whatsapp-custom>).
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let (Some(application), Some(key)) = (&self.application_id, &self.private_key) else {
-            return Err(misconfigured("application_id, or a private_key that can be read, is missing"));
-        };
-        let now = Timestamp::now().as_second();
-        let token = key.sign(&json!({
-            "application_id": application, "iat": now, "exp": now + VALIDITY, "jti": Uuid::new_v4().to_string(),
-        }))?;
         let channel = match outbound.channel {
             Channel::Sms | Channel::Mms | Channel::Own(_) => "sms",
             Channel::Whatsapp => "whatsapp",
@@ -202,16 +223,22 @@ impl Provider for Credentials {
             Some(choices) => ("custom", "custom", json!({ "type": "interactive", "interactive": choices })),
             None => ("text", "text", json!(outbound.text)),
         };
-        let mut body = json!({
-            "message_type": kind, "channel": channel, name: content,
-            "from": without_plus(outbound.from), "to": without_plus(outbound.to),
-            // Comes back in status webhooks; at most 100 characters.
-            "client_ref": outbound.key,
-        });
-        if let Some(url) = outbound.status_url {
-            add(&mut body, "webhook_url", json!(url));
-        }
-        HttpRequest::json("https://api.nexmo.com", "/v1/messages", &body).bearer(&token).map(ApiCall::Http)
+        self.message(outbound, json!({ "message_type": kind, "channel": channel, name: content }))
+    }
+
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let Some(url) = &media.url else { return Ok(None) };
+        let request = MediaRequest::open(url).at_hosts(files::HOSTS);
+        // Needed only where the application has secure inbound media on, which its webhooks don't say.
+        let request = match self.token() {
+            Ok(token) => request.authorized(&format!("Bearer {token}")),
+            Err(_) => request,
+        };
+        Ok(Some(MediaSource::Http(request)))
+    }
+
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        self.message(outbound, files::message(outbound, file)?).map(SendFile::Call)
     }
 
     /// What the answer means, by the codes of <https://developer.vonage.com/api-errors/messages> and

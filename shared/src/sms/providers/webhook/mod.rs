@@ -52,9 +52,10 @@ use crate::{
     sms::{
         contract::{Facts, Provider},
         event::{Event, Ignored},
+        media::{File, MediaRequest, MediaSource, SendFile},
         message::{Act, Channel, Location, Media, Message, OptOut, utc},
         segments::Limit,
-        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, code_at, misconfigured},
+        send::{ApiCall, HttpRequest, Native, NotTaken, Outbound, Reason, Taken, add, code_at, misconfigured},
         signal::{Signal, SignalKind},
         status::{State, Status},
         webhook::{Proof, Proved, Rejection, Webhook},
@@ -220,15 +221,18 @@ impl Provider for Credentials {
 
     /// The request that sends a text.
     fn request(&self, outbound: &Outbound<'_>) -> Result<ApiCall> {
-        let mut data = json!({
-            "id": outbound.key, "from": outbound.from, "to": outbound.to, "text": outbound.text,
-            "contact_id": outbound.contact_id,
-        });
-        if let (Some(choices), Some(data)) = (outbound.choices, data.as_object_mut()) {
-            data.insert("choices".to_owned(), choices.clone());
-        }
-        let now = Timestamp::now().as_second();
-        self.post(outbound.key, now, &json!({ "type": "message", "data": data })).map(ApiCall::Http)
+        self.deliver(outbound, "text", &json!(outbound.text))
+    }
+
+    /// Its links are open, and none is followed elsewhere.
+    fn medium(&self, media: &Media, _: Option<&str>) -> Result<Option<MediaSource>> {
+        let request = |url| MediaRequest { follows_redirects: false, ..MediaRequest::open(url) };
+        Ok(media.url.as_ref().map(|url| MediaSource::Http(request(url))))
+    }
+
+    fn send_file(&self, outbound: &Outbound<'_>, file: &File<'_>) -> Result<SendFile> {
+        let media = json!([{ "url": file.url, "content_type": file.content_type, "name": file.name }]);
+        self.deliver(outbound, "media", &media).map(SendFile::Call)
     }
 
     fn signal(&self, signal: &Signal<'_>) -> Result<ApiCall> {
@@ -256,6 +260,19 @@ impl Provider for Credentials {
 }
 
 impl Credentials {
+    /// The request that sends a text, or a file.
+    fn deliver(&self, outbound: &Outbound<'_>, name: &str, content: &Value) -> Result<ApiCall> {
+        let mut data = json!({
+            "id": outbound.key, "from": outbound.from, "to": outbound.to, name: content,
+            "contact_id": outbound.contact_id,
+        });
+        if let Some(choices) = outbound.choices {
+            add(&mut data, "choices", choices.clone());
+        }
+        let now = Timestamp::now().as_second();
+        self.post(outbound.key, now, &json!({ "type": "message", "data": data })).map(ApiCall::Http)
+    }
+
     /// A POST of ours, signed with each of the keys: whoever takes it in may know either of two while they change.
     fn post(&self, id: &str, now: i64, body: &Value) -> Result<HttpRequest> {
         let Some(url) = self.send_url.as_ref().filter(|_| !self.send_keys.is_empty()) else {
