@@ -121,7 +121,10 @@ impl SocialMedia {
             .customize()
             .config_override(at(region, base));
         let answer = tokio::time::timeout(timeout, Box::pin(request.send())).await.map_err(|_| None)?;
-        answer.map_err(Some).and_then(|answer| answer.media_id.ok_or(None))
+        match answer {
+            Ok(answer) => answer.media_id.ok_or(None),
+            Err(error) => Err(Some(error)),
+        }
     }
 }
 

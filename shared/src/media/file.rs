@@ -93,10 +93,8 @@ impl Named {
             }
             _ => given_extension,
         };
-        let family = match content_type.split('/').next() {
-            Some(family @ ("image" | "audio" | "video")) => family,
-            _ => "file",
-        };
+        let family = content_type.split('/').next();
+        let family = family.filter(|family| ["image", "audio", "video"].contains(family)).unwrap_or("file");
         let stem = match stem.trim_matches(['.', ' ']) {
             "" if number == 0 => family.to_owned(),
             "" => format!("{family}-{}", number + 1),

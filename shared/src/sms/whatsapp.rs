@@ -342,8 +342,8 @@ fn location(object: &Object) -> Option<Location> {
 /// The message object, which AWS End User Messaging Social takes too.
 pub(super) fn message(outbound: &Outbound<'_>) -> Value {
     match outbound.choices {
-        Some(choices) => addressed(outbound, "interactive", choices.clone()),
-        None => addressed(outbound, "text", json!({ "body": outbound.text, "preview_url": false })),
+        Some(choices) => addressed(outbound, "interactive", choices),
+        None => addressed(outbound, "text", &json!({ "body": outbound.text, "preview_url": false })),
     }
 }
 
@@ -352,7 +352,7 @@ pub(super) fn message(outbound: &Outbound<'_>) -> Value {
 pub(super) fn file_message(outbound: &Outbound<'_>, file: &File<'_>, id: &str) -> Value {
     let kind = kind_of(file.content_type);
     let medium = if kind == "document" { json!({ "id": id, "filename": file.name }) } else { json!({ "id": id }) };
-    addressed(outbound, kind, medium)
+    addressed(outbound, kind, &medium)
 }
 
 /// What kind of message carries a file of this type: whatever is no picture, video or recording as WhatsApp plays it is a
@@ -366,7 +366,7 @@ pub(super) fn kind_of(content_type: &str) -> &'static str {
     }
 }
 
-fn addressed(outbound: &Outbound<'_>, kind: &str, content: Value) -> Value {
+fn addressed(outbound: &Outbound<'_>, kind: &str, content: &Value) -> Value {
     let recipient = if FromKind::of(outbound.to) == Some(FromKind::Bsuid) { "recipient" } else { "to" };
     json!({
         "messaging_product": "whatsapp", "recipient_type": "individual", recipient: without_plus(outbound.to),
