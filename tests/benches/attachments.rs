@@ -93,6 +93,7 @@ async fn measure() {
         assert!(added <= MOST, "more than {MOST} KB");
     }
     child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 async fn function(connect: &str, settings: &Value) -> DeliverMessage {
