@@ -15,6 +15,8 @@ use tests::{
     providers::{Line, PICTURE, PROVIDERS, Picture, Providers, Reply, account, line},
 };
 
+type MakeFault = fn() -> Fault;
+
 /// A contact centre that takes files.
 struct Centre {
     cloud: Cloud,
@@ -235,7 +237,7 @@ async fn credentials_go_with_the_first_request_only() {
 async fn whatever_fails_a_file_is_in_the_chat_once() {
     const CALLS: [Operation; 3] =
         [Operation::StartAttachmentUpload, Operation::UploadAttachment, Operation::CompleteAttachmentUpload];
-    let faults: [(&str, fn() -> Fault); 7] = [
+    let faults: [(&str, MakeFault); 7] = [
         ("429", Fault::throttling),
         ("403", || Fault::error(403, "AccessDeniedException")),
         ("409", || Fault::error(409, "ConflictException")),

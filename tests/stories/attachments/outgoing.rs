@@ -7,6 +7,8 @@ use tests::{
     replies::{Desk, TWILIO},
 };
 
+type MakeFault = fn() -> Fault;
+
 const FILE: (&str, &str) = ("mug.png", "image/png");
 
 async fn desk_with_chat(line: tests::replies::Line) -> (Desk, String) {
@@ -99,7 +101,7 @@ async fn a_file_that_the_provider_refuses_is_told_of_once() {
 
 #[tokio::test]
 async fn whatever_get_attachment_meets_a_file_is_sent_once() {
-    let faults: [(&str, fn() -> Fault); 5] = [
+    let faults: [(&str, MakeFault); 5] = [
         ("429", Fault::throttling),
         ("500", || Fault::error(500, "InternalServerException")),
         ("403", || Fault::error(403, "AccessDeniedException")),
