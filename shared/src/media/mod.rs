@@ -2,7 +2,7 @@
 //!
 //! The way of one picture: the provider's [`crate::sms::contract::Provider::medium`] says where it is and what opens it
 //! ([`crate::sms::media`]) → `fetch` opens it, at nothing but the provider's own hosts or public addresses (`address`) →
-//! [`file`] names it by its type → `body` streams it, so that a file is never whole in memory: one of unknown length goes
+//! `file` names it by its type → `body` streams it, so that a file is never whole in memory: one of unknown length goes
 //! through `/tmp` first, since Connect must be told the length before it gets the first byte.
 
 mod address;
