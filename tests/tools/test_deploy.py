@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 import zipfile
+from pathlib import Path
 
 import deploy
 import pytest
 import release
 import yaml
-from conftest import ROOT
 
+ROOT = Path(__file__).parents[2]
 RULES = deploy.rules_of(ROOT / "template.yaml")
 INSTANCE = "44444444-4444-4444-8444-444444444444"
 FLOW = "33333333-3333-4333-8333-333333333333"

@@ -9,13 +9,14 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import boto3
 import doctor
 import pytest
-from conftest import ROOT
 from moto.server import ThreadedMotoServer
 
+ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "clients"))
 from bridge import running  # noqa: E402
 

@@ -114,17 +114,28 @@ fn cut(rest: &str, limit: Limit) -> usize {
     // What stood last that isn't white space, and what the white space after it means so far.
     let (mut last, mut ends) = ("", None);
     let mut pause = Pause::Blank;
+    // The grapheme before, and where the word begins that it is in.
+    let (mut before, mut word) = ("", 0);
     for (start, grapheme) in rest.get(..window).unwrap_or(rest).grapheme_indices(true) {
         count.extend(grapheme.chars());
+        let last_grapheme = std::mem::replace(&mut before, grapheme);
         let kind = if is_white(grapheme) {
             pause = pause.max(Pause::at(grapheme, last, pause));
-            last_word = ends.map(|place| (place, start + grapheme.len())).or(last_word);
+            last_word = match ends {
+                Some(place) => Some((place, start + grapheme.len())),
+                // No part ends after the word before this: it is not cut either, where it fits a part.
+                None if word_fits(rest, word, is_white, limit) => last_word,
+                None => hard.map(|place| (place, start + grapheme.len())),
+            };
             if !is_glue(grapheme) {
                 before_word = ends.map(|place| (place, start + grapheme.len())).or(before_word);
             }
             (!is_glue(grapheme)).then_some(pause)
         } else {
             let place = Place { end: start + grapheme.len(), characters: count.characters };
+            if is_white(last_grapheme) {
+                word = start;
+            }
             (last, ends) = (grapheme, count.fits(limit).then_some(place));
             hard = ends.or(hard);
             pause = Pause::Blank;

@@ -259,6 +259,9 @@ fn limits() -> impl Strategy<Value = Limit> {
 #[test]
 fn a_word_before_a_change_of_alphabet_is_not_cut() {
     assert_eq!(split("a €€.aA\u{a0}€Aж", Limit::Units(8)), ["a", "€€.aA", "€Aж"]);
+    // The first word fits no part, and is cut; the second is not.
+    let parts = split("€€€€aaa 0ж.0", Limit::Units(10));
+    assert_eq!(parts.iter().flat_map(|part| part.split(' ')).next_back(), Some("0ж.0"), "{parts:?}");
 }
 
 proptest! {
