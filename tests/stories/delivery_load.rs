@@ -134,7 +134,7 @@ async fn a_thousand_messages_of_fifty_customers() {
         }
         while left.load(Ordering::Relaxed) > 0 || !cloud.poller.is_empty().await.unwrap() {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            assert!(started.elapsed() < Duration::from_secs(240), "the queue does not become empty");
+            assert!(started.elapsed() < Duration::from_secs(900), "the queue does not become empty");
         }
     };
     tokio::select! {
