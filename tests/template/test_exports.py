@@ -19,7 +19,6 @@ VARIABLES_TO_COME = {
     "ATTACHMENT_MAX_BYTES",
     "ATTACHMENT_EXTENSIONS",
     "BRIDGE_SETTINGS_ARN",
-    "FEATURE_ATTACHMENTS",
 }
 # API Gateway's log makes it: the template's metric filter.
 OF_THE_GATEWAY = {"WebhookThrottled"}
