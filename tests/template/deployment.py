@@ -186,7 +186,8 @@ class Deployment:
                 known["Arn"] = self.client("dynamodb").describe_table(TableName=identity)["Table"]["TableArn"]
             physical[resource["LogicalResourceId"]] = known
         assert set(physical) == set(chosen)
-        return physical
+        # The gateway is not made here, and its URL is told to a function.
+        return physical and physical | {"Api": {"Ref": "a1b2c3d4e5"}}
 
     def _connect_up(self):
         """What moto's CloudFormation leaves out, by the services' APIs from the template's own properties."""
